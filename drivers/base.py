@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/kit (every driver), drivers/testkit.py (the claims)
+"""The driver contract: what every protocol offers, and nothing more.
+
+Law of this file: words only. A driver knows addresses and wires; it knows no tag names, alarms, history or schedule.
+Reconnection, back-off, slots, in-flight limits and demotion belong to `drivers.host`; a driver that sleeps is a bug.
+
+Theory of operation. A *type* of equipment has points; all its instances have the same ones. `plan` groups the points
+of one device into *exchanges* (one question and its answer on the wire) once per type, and the host binds each
+exchange to the rows of each instance. So 850 cabinets share one plan and differ by one row array.
+
+    plan(device, points) -> exchanges        pure, once per generation
+    link.open() -> driver.open()             once per connection, then per device
+    driver.read(request) -> Batch            a bad point is a bad status; only a broken link raises
+    driver.write(items, permit) -> outcomes  returns when the device has answered each; never retried
+    driver.close(), link.close()             idempotent
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from pydantic import BaseModel
+
+from config.words import Access, Batch, Clock, Kind, Outcome, Permit, Rows
+
+
+class DriverError(Exception):
+    """Base of all errors a driver may let out. Anything else that leaves a driver is a bug in it."""
+
+
+class LinkDown(DriverError):
+    """The connection is broken or cannot be made; every request on it is lost. The host will reconnect."""
+
+
+class DeviceSilent(DriverError):
+    """The link stands but this device did not answer in time, or the gateway says it is not there."""
+
+
+class Busy(DriverError):
+    """The device asked to be left alone for a moment; the same question may be put again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class PollClass:
+    """How often and how patiently a group of points is asked.
+
+    Attributes:
+        name: as in the type's YAML.
+        period_s: one slot per period [s].
+        timeout_s: longest wait for one answer [s], < period_s.
+        retries: further attempts within the same slot after a silence, 0..5. Reads only; a write is never repeated.
+        bad_after_s: time since the last answer after which values are Bad and null [s], >= period_s.
+    """
+
+    name: str
+    period_s: float
+    timeout_s: float
+    retries: int
+    bad_after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One value of a device, as its driver sees it.
+
+    Attributes:
+        name: for messages only: 'V1'.
+        address: the protocol's own `point_model`.
+        poll: name of its poll class; None: never polled (write-only).
+    """
+
+    name: str
+    kind: Kind
+    access: Access
+    address: Any
+    poll: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One question and its answer on the wire, shared by all instances of a type.
+
+    Attributes:
+        take: positions in the device's point list, in the order of the answer's cells, (n,).
+        poll: name of the poll class.
+        label: for people: 'holding 100..124'.
+        body: the driver's own prepared question and decoder; opaque to the host, never changed.
+    """
+
+    take: Rows
+    poll: str
+    label: str
+    body: Any
+
+
+@dataclass(slots=True)
+class Request:
+    """An exchange bound to the rows of one device. The host owns it; the driver may keep its own notes in `state`.
+
+    Attributes:
+        id: number of the request, dense, 0..; staleness is judged by it.
+        rows: row of each cell of the answer, (n,).
+        state: what the driver learned (quarantined addresses, splits); None at first.
+    """
+
+    id: int
+    exchange: Exchange
+    rows: Rows
+    state: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteItem:
+    """One value to write.
+
+    Attributes:
+        point: position in the device's point list.
+        cell: raw value (already unscaled) as the bits of a cell of the point's kind; unused for String.
+        text: the value of a String point.
+    """
+
+    point: int
+    cell: int
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOutcome:
+    """What the device said of one item.
+
+    Attributes:
+        outcome: accepted: it said yes; refused: it said no, or no byte left; unknown: the byte left, no answer came.
+        reason: one sentence for people: device, point, address, what was expected; empty if accepted.
+    """
+
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSpec:
+    """One addressable partner of the field.
+
+    Attributes:
+        name: 'CAB-0003.controller' within its area path; unique in the site.
+        protocol: key of the registry.
+        device: the protocol's own `device_model` (host, port, unit ...).
+        points: shared by all devices of the same type and role.
+        rows: row of each point, (len(points),).
+        polls: name -> poll class.
+        comm_rows: rows of the server-made `Comm` tags of this device.
+    """
+
+    name: str
+    protocol: str
+    device: Any
+    points: tuple[Point, ...]
+    rows: Rows
+    polls: dict[str, PollClass]
+    comm_rows: Rows
+
+
+class Link(Protocol):
+    """One connection. Several devices may share it."""
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            LinkDown: refused, unreachable or timed out, with the address and the reason.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close in order; pending requests fail with LinkDown. Idempotent, also during `open`."""
+        ...
+
+    def abort(self) -> None:
+        """Drop the connection at once (RST); nothing unsent may still leave. Idempotent."""
+        ...
+
+    @property
+    def is_up(self) -> bool: ...
+
+    def on_lost(self, callback: Callable[[str], None]) -> None:
+        """Call once with the reason when an open connection breaks."""
+        ...
+
+
+class Driver(Protocol):
+    """One device on a link."""
+
+    async def open(self) -> None:
+        """Called each time the link has come up, before the first read. May check identity."""
+        ...
+
+    async def read(self, request: Request, timeout_s: float) -> Batch:
+        """Ask once.
+
+        Returns: a batch of len(request.rows); a point the device refuses has a Bad status.
+        Raises:
+            LinkDown, DeviceSilent, Busy.
+        """
+        ...
+
+    async def write(self, items: Sequence[WriteItem], permit: Permit, timeout_s: float) -> Sequence[WriteOutcome]:
+        """Write in order, one outcome per item; never raises for a device's answer, never repeats a write."""
+        ...
+
+    async def close(self) -> None:
+        """Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolSpec:
+    """What the registry holds for each protocol: its schemas and its makers, nothing hidden.
+
+    Attributes:
+        name: 'modbus'.
+        device_model: pydantic model of the link settings and unit of one device.
+        point_model: pydantic model of one address.
+        plan: points of one device -> exchanges; pure; raises ValueError with a sentence for people.
+        check: problems of one point that need its kind and access: (kind, access, address) -> sentences.
+        link_key: devices with an equal key share one link.
+        make_link: (device, clock) -> Link.
+        make_driver: (name, device, points, link, clock) -> Driver.
+    """
+
+    name: str
+    device_model: type[BaseModel]
+    point_model: type[BaseModel]
+    plan: Callable[[Any, Sequence[Point]], list[Exchange]]
+    check: Callable[[Kind, Access, Any], list[str]]
+    link_key: Callable[[Any], Hashable]
+    make_link: Callable[[Any, Clock], Link]
+    make_driver: Callable[[str, Any, Sequence[Point], Link, Clock], Driver]
+
+
+def bind(exchange: Exchange, rows: Rows, id: int) -> Request:
+    """The exchange for one device whose points lie at `rows`."""
+    return Request(id=id, exchange=exchange, rows=np.ascontiguousarray(rows[exchange.take]))

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_table.py, tests/property/test_table.py
+"""The tag table: the live state of the plant in a few numpy columns, one row per tag.
+
+Law of this file: one writer (the scan); arrays in, arrays out; no loop over rows; no I/O, no clock.
+
+Columns (31 bytes a row): `cells` 8 (value, viewed by kind), `status` 4, `source_ns` 8, `last_usable_ns` 8,
+`block_of_row` 2 (in the plant), `changed` 1. A row whose status is Bad has a null value for every reader; its
+cell keeps the last usable value, and `last_usable_ns` says from when, so that both can be shown *beside* the null.
+
+A row is **changed** when its cell or its status differs; a newer time alone is not a change. A value that is Bad both
+before and after is changed only if the status differs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from config.words import BAD, Cells, Kind, Rows, StatusCode, Statuses, TimesNs
+from supervisor.plant.plant import Plant
+from supervisor.tags.pool import StringPool
+
+
+class TagTable:
+    """Columns over the rows of one plant.
+
+    Attributes:
+        cells: (rows,) int64 bits; `floats` and `uints` are views of the same memory.
+        status: (rows,) StatusCode.
+        source_ns: (rows,) UTC time of the value at its source, or of the instant it was found not good [ns].
+        last_usable_ns: (rows,) time of the value kept in the cell while the row is Bad [ns].
+    """
+
+    def __init__(self, plant: Plant, pool: StringPool, now_ns: int) -> None:
+        n = plant.rows
+        self.plant = plant
+        self.pool = pool
+        self.cells: Cells = np.zeros(n, np.int64)
+        self.floats: npt.NDArray[np.float64] = self.cells.view(np.float64)
+        self.uints: npt.NDArray[np.uint64] = self.cells.view(np.uint64)
+        self.status: Statuses = np.full(n, StatusCode.BadWaitingForInitialData, np.uint32)
+        self.status[~plant.supported] = StatusCode.BadNotSupported
+        self.source_ns: TimesNs = np.full(n, now_ns, np.int64)
+        self.last_usable_ns: TimesNs = np.zeros(n, np.int64)
+        self._changed = np.zeros(n, np.bool_)
+        infos = [b.info for b in plant.blocks]
+        self._scale = np.array([i.scale for i in infos])
+        self._offset = np.array([i.offset for i in infos])
+        self._low = np.array([i.low for i in infos])
+        self._high = np.array([i.high for i in infos])
+        self._is_float = np.array([i.kind.is_float for i in infos], np.bool_)
+        self._scaled = self._is_float & ((self._scale != 1.0) | (self._offset != 0.0))
+        self._ranged_int = np.array(
+            [i.kind.is_integer and i.kind is not Kind.UInt64 and not np.isnan(i.low) for i in infos], np.bool_
+        )
+
+    def apply(self, rows: Rows, raw: Cells, status: Statuses, source_ns: TimesNs) -> None:
+        """Scale raw readings and put them into the table. All arrays (n,); rows without duplicates.
+
+        A Float or Double that is NaN becomes BadSensorFailure; a value outside its declared range becomes
+        UncertainEngineeringUnitsExceeded if it was Good.
+        """
+        block = self.plant.block_of_row[rows]
+        cells = raw.copy()
+        floats = cells.view(np.float64)
+        status = status.copy()
+        is_float = self._is_float[block]
+        if (scaled := self._scaled[block]).any():
+            with np.errstate(invalid="ignore", over="ignore"):
+                engineering = floats * self._scale[block] + self._offset[block]
+            np.copyto(floats, engineering, where=scaled)
+        usable = status < BAD
+        nan = is_float & np.isnan(floats)
+        with np.errstate(invalid="ignore"):
+            outside = is_float & ((floats < self._low[block]) | (floats > self._high[block]))
+            if (counted := self._ranged_int[block]).any():
+                outside |= counted & ((cells < self._low[block]) | (cells > self._high[block]))
+        status[outside & (status < 0x40000000)] = StatusCode.UncertainEngineeringUnitsExceeded
+        status[nan & usable] = StatusCode.BadSensorFailure
+        self.put(rows, cells, status, source_ns)
+
+    def put(self, rows: Rows | slice, cells: Cells, status: Statuses, source_ns: TimesNs | int) -> None:
+        """Set engineering values; a Bad status keeps the cell that is there."""
+        old_status = self.status[rows]
+        old_cells = self.cells[rows]
+        bad = status >= BAD
+        new_cells = np.where(bad, old_cells, cells)
+        changed = (old_status != status) | (new_cells != old_cells)
+        falls = bad & (old_status < BAD)
+        if falls.any():
+            self.last_usable_ns[rows] = np.where(falls, self.source_ns[rows], self.last_usable_ns[rows])
+        self.cells[rows] = new_cells
+        self.status[rows] = status
+        self.source_ns[rows] = source_ns
+        self._changed[rows] |= changed
+
+    def degrade(self, rows: Rows, status: StatusCode, now_ns: int) -> None:
+        """Give rows a worse status, value kept. Rows that are already Bad stay as they are unless `status` is Bad;
+        BadNotSupported and BadConfigurationError are never overwritten by a communication status.
+        """
+        old = self.status[rows]
+        hit = old != int(status)
+        hit &= (old != StatusCode.BadNotSupported) & (old != StatusCode.BadConfigurationError)
+        if int(status) < BAD:
+            hit &= old < BAD
+        rows = rows[hit]
+        if len(rows):
+            self.put(rows, self.cells[rows], np.full(len(rows), status, np.uint32), now_ns)
+
+    def changed_rows(self) -> Rows:
+        """Rows changed since the last call, ascending; forgets them."""
+        rows = np.flatnonzero(self._changed)
+        self._changed[rows] = False
+        return rows
+
+    def mark_changed(self, rows: Rows | slice) -> None:
+        """Treat rows as changed in this scan (after a restore or a new generation)."""
+        self._changed[rows] = True
+
+    def value(self, row: int) -> bool | int | float | str | None:
+        """One value for people; None when the status is Bad. Not for hot paths."""
+        return None if self.status[row] >= BAD else self.last_value(row)
+
+    def last_value(self, row: int) -> bool | int | float | str | None:
+        """The last usable value, whatever the status now."""
+        kind = self.plant.block(row).info.kind
+        if kind.is_float:
+            return float(self.floats[row])
+        if kind is Kind.String:
+            return self.pool[int(self.cells[row])]
+        if kind is Kind.Boolean:
+            return bool(self.cells[row])
+        return int(self.uints[row]) if kind is Kind.UInt64 else int(self.cells[row])
+
+    @property
+    def bytes_per_row(self) -> float:
+        """Live state per tag [B], the plant's per-row columns included."""
+        arrays = (self.cells, self.status, self.source_ns, self.last_usable_ns, self._changed)
+        plant = (self.plant.series, self.plant.block_of_row, self.plant.supported)
+        return sum(a.nbytes for a in arrays + plant) / max(1, self.plant.rows)
