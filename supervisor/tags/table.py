@@ -40,6 +40,10 @@ class TagTable:
         self.floats: npt.NDArray[np.float64] = self.cells.view(np.float64)
         self.uints: npt.NDArray[np.uint64] = self.cells.view(np.uint64)
         self.status: Statuses = np.full(n, StatusCode.BadWaitingForInitialData, np.uint32)
+        for t in plant.types.values():
+            resting = np.array([life in ("planned", "retired") for life in t.life], np.bool_)
+            for block in t.blocks.values():
+                self.status[block.rows][resting] = StatusCode.BadOutOfService
         self.status[~plant.supported] = StatusCode.BadNotSupported
         self.source_ns: TimesNs = np.full(n, now_ns, np.int64)
         self.last_usable_ns: TimesNs = np.zeros(n, np.int64)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_ground_floor.py, tests/property/test_limits.py
+"""Limit comparison: which side of its four limits is each value on? One vector pass over all rules.
+
+Law of this file: arrays in, arrays out. No delay, no acknowledgement: those are the alarm machine's.
+
+Level: -2 low low, -1 low, 0 normal, 1 high, 2 high high. A rule leaves a level only past its deadband, so that a value
+that trembles on a limit does not change sides. A value that is not usable (Bad) has no level: the last one is kept and
+the rule is not evaluable.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from config.words import BAD, Rows
+from supervisor.tags.table import TagTable
+
+Limits = npt.NDArray[np.float64]
+
+
+class LimitBank:
+    """Rules of kind limit, in columns.
+
+    Args:
+        rows: row each rule looks at (Float or Double), (n,).
+        limits: low low, low, high, high high [unit]; NaN where a rule has none, (4, n), rising.
+        deadband: [unit], >= 0, (n,).
+    Attributes:
+        level: (n,) i8, see above.
+        evaluable: (n,) False while the input is not usable.
+    """
+
+    def __init__(self, rows: Rows, limits: Limits, deadband: npt.NDArray[np.float64]) -> None:
+        low_low, low, high, high_high = limits
+        self.rows = rows
+        self.level: npt.NDArray[np.int8] = np.zeros(len(rows), np.int8)
+        self.evaluable = np.zeros(len(rows), np.bool_)
+        # An absent limit never trips.
+        self._enter = np.array([_or(low_low, -np.inf), _or(low, -np.inf), _or(high, np.inf), _or(high_high, np.inf)])
+        back = np.array([deadband, deadband, -deadband, -deadband])
+        self._leave = self._enter + back
+
+    def compare(self, table: TagTable) -> npt.NDArray[np.int64]:
+        """Compare all rules with the table as it stands.
+
+        Returns: rules whose level or evaluability changed, ascending.
+        """
+        value = table.floats[self.rows]
+        usable = table.status[self.rows] < BAD
+        # Below a low limit, or not yet back past its deadband; likewise above a high one.
+        low_low, low, high, high_high = np.where(self._held(), self._leave, self._enter)
+        level = (value > high).astype(np.int8)
+        level += value > high_high
+        level -= value < low
+        level -= value < low_low
+        level = np.where(usable, level, self.level)
+        changed = np.flatnonzero((level != self.level) | (usable != self.evaluable))
+        self.level = level
+        self.evaluable = usable
+        return changed
+
+    def _held(self) -> npt.NDArray[np.bool_]:
+        return np.array([self.level <= -2, self.level <= -1, self.level >= 1, self.level >= 2])
+
+
+def _or(limits: Limits, absent: float) -> Limits:
+    return np.where(np.isnan(limits), absent, limits)

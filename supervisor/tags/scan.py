@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_scan.py, tests/unit/test_ground_floor.py
+"""The scan: the one writer of the tag table. Always in this order:
+
+    1 apply batches, scale      2 stale      3 calculated tags      4 watchers (limits, alarms)
+    5 server-made tags, visible in the next scan      6 journal records numbered      7 changed rows to their consumers
+
+Law of this file: order and hand-over only. Each step is somebody else's pure or columnar work; nothing here loops over
+rows, waits or does I/O. Time is an argument: UTC for stamps, boot time for ages.
+
+Steps 4 and 6 are lists that may be empty: the alarm machine joins at 4 and hands its records to 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from config.words import Batch, Rows, StatusCode
+from supervisor.tags.freshness import Freshness
+from supervisor.tags.inbox import Inbox
+from supervisor.tags.table import TagTable
+
+
+class Program(Protocol):
+    """Calculated tags (step 3)."""
+
+    def run(self, table: TagTable, now_ns: int) -> None: ...
+
+
+class ServerMade(Protocol):
+    """Tags made by the server itself (step 5): returns a batch of engineering values, or None."""
+
+    def sample(self, table: TagTable, freshness: Freshness, now_ns: int) -> Batch | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one scan changed: rows ascending, and the scan's time [UTC ns]."""
+
+    rows: Rows
+    now_ns: int
+
+
+@dataclass(slots=True)
+class Scan:
+    """One pass after another over one table.
+
+    Attributes:
+        watchers: step 4, called with (table, now_ns).
+        numberers: step 6, called with now_ns.
+        consumers: step 7, called with the changes; each copies what it needs before it returns.
+        values_applied: readings applied since start.
+    """
+
+    table: TagTable
+    inbox: Inbox
+    freshness: Freshness
+    program: Program | None = None
+    server_made: ServerMade | None = None
+    watchers: Sequence[Callable[[TagTable, int], None]] = ()
+    numberers: Sequence[Callable[[int], None]] = ()
+    consumers: list[Callable[[Changes], None]] = field(default_factory=list)
+    values_applied: int = 0
+    _own: Batch | None = None
+
+    def run(self, now_ns: int, boot_ns: int) -> Changes:
+        """One pass.
+
+        Args:
+            now_ns: UTC [ns].
+            boot_ns: boot time [ns].
+        """
+        self._apply(boot_ns)
+        self._fall(now_ns, boot_ns)
+        if self.program is not None:
+            self.program.run(self.table, now_ns)
+        for watch in self.watchers:
+            watch(self.table, now_ns)
+        if self.server_made is not None:
+            self._own = self.server_made.sample(self.table, self.freshness, now_ns)
+        for number in self.numberers:
+            number(now_ns)
+        changes = Changes(self.table.changed_rows(), now_ns)
+        for consume in self.consumers:
+            consume(changes)
+        return changes
+
+    def _apply(self, boot_ns: int) -> None:
+        if self._own is not None:
+            self.table.put(self._own.rows, self._own.cells, self._own.statuses, self._own.source_ns)
+        post = self.inbox.drain()
+        for wave in _waves(post.batches):
+            cells = np.concatenate([b.cells for b in wave])
+            statuses = np.concatenate([b.statuses for b in wave])
+            self._intern(wave, cells, statuses)
+            rows = np.concatenate([b.rows for b in wave])
+            self.table.apply(rows, cells, statuses, np.concatenate([b.source_ns for b in wave]))
+            self.values_applied += len(rows)
+        for b in post.batches:
+            if b.request >= 0:
+                self.freshness.seen(b.request, boot_ns)
+        if post.missed:
+            self.freshness.missed(post.missed)
+
+    def _intern(
+        self, wave: Sequence[Batch], cells: Rows, statuses: np.ndarray[tuple[int], np.dtype[np.uint32]]
+    ) -> None:
+        start = 0
+        for b in wave:
+            for at, text in (b.texts or {}).items():
+                index = self.table.pool.intern(text)
+                if index is None:
+                    statuses[start + at] = StatusCode.BadOutOfMemory
+                else:
+                    cells[start + at] = index
+            start += len(b.rows)
+
+    def _fall(self, now_ns: int, boot_ns: int) -> None:
+        fallen = self.freshness.judge(boot_ns)
+        if len(fallen.uncertain):
+            self.table.degrade(fallen.uncertain, StatusCode.UncertainLastUsableValue, now_ns)
+        if len(fallen.bad):
+            self.table.degrade(fallen.bad, StatusCode.BadNoCommunication, now_ns)
+
+
+def _waves(batches: Sequence[Batch]) -> list[list[Batch]]:
+    """Batches in groups within which no row occurs twice: a request's second answer, and every value read beside the
+    plan, goes into a later group, so that the last word wins.
+    """
+    waves: list[list[Batch]] = []
+    latest: dict[int, int] = {}
+    floor = 0
+    for b in batches:
+        at = latest.get(b.request, floor - 1) + 1 if b.request >= 0 else len(waves)
+        at = max(at, floor)
+        if at == len(waves):
+            waves.append([])
+        waves[at].append(b)
+        latest[b.request] = at
+        if b.request < 0:
+            floor = at + 1
+    return waves

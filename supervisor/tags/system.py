@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_system_tags.py
+"""Tags made by the server: communication of each device, and the health of this very post.
+
+Law of this file: columns only; what the machine says of itself is handed in (`supervisor.machine`).
+
+Server-made tags are always Good: that a device does not answer is a fact, `Comm = 0, Good`, not a missing value. Before
+the first verdict on a device its `Comm` is BadWaitingForInitialData.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from config.words import Batch, Rows, StatusCode, cell_of
+from supervisor.plant.plant import Plant
+from supervisor.tags.freshness import Freshness
+from supervisor.tags.table import TagTable
+
+COMM: Final = "comm"
+
+# Sources a type may name in `system:`, with what they say. `comm` belongs to a device, the others to this post.
+SOURCES: Final[dict[str, str]] = {
+    COMM: "1 while the device answers, 0 once it does not",
+    "post.up": "1 while this server runs",
+    "post.role": "active, standby, isolated or off",
+    "host.cpu": "processor time used [%]",
+    "host.mem": "memory used [%]",
+    "host.disk": "space used where the state folder lies [%]",
+    "clock.offset": "offset of the system clock as the kernel estimates it [ms]",
+    "pki.days": "days until the server's certificate expires",
+}
+
+# A measurement of this post: its value, or None while it cannot be had.
+Measurements = Callable[[], Mapping[str, float | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """One tag of this post: source and row."""
+
+    source: str
+    row: int
+
+
+class SystemTags:
+    """Server-made tags of one plant.
+
+    Args:
+        measurements: latest values by source; a source that is missing or None reads BadNoCommunication's kin,
+            BadResourceUnavailable.
+    """
+
+    def __init__(self, plant: Plant, measurements: Measurements) -> None:
+        self._measurements = measurements
+        self._comm_rows: Rows = np.concatenate([d.comm_rows for d in plant.devices] or [np.zeros(0, np.int64)])
+        self._comm_device = np.repeat(np.arange(len(plant.devices)), [len(d.comm_rows) for d in plant.devices])
+        self._own = [
+            _Own(b.info.system, b.start + i)
+            for b in plant.blocks
+            if b.info.system not in (None, COMM)
+            for i in np.flatnonzero(plant.supported[b.rows]).tolist()
+        ]
+        self._kinds = [plant.block(o.row).info.kind for o in self._own]
+        self._own_rows = np.array([o.row for o in self._own], np.int64)
+
+    def sample(self, table: TagTable, freshness: Freshness, now_ns: int) -> Batch | None:
+        """Values of this scan; they show in the next one. Only rows that differ from the table are named."""
+        comm_cells, comm_status = self._comm(freshness)
+        own_cells, own_status = self._post()
+        rows = np.concatenate([self._comm_rows, self._own_rows])
+        cells = np.concatenate([comm_cells, own_cells])
+        statuses = np.concatenate([comm_status, own_status])
+        differs = (table.status[rows] != statuses) | (table.cells[rows] != cells)
+        if not differs.any():
+            return None
+        rows, cells, statuses = rows[differs], cells[differs], statuses[differs]
+        return Batch(-1, rows, cells, statuses, np.full(len(rows), now_ns, np.int64))
+
+    def _comm(self, freshness: Freshness) -> tuple[Rows, np.ndarray[tuple[int], np.dtype[np.uint32]]]:
+        answering = freshness.answering()[self._comm_device]
+        judged = freshness.judged()[self._comm_device]
+        waiting = np.uint32(StatusCode.BadWaitingForInitialData)
+        return answering.astype(np.int64), np.where(judged, np.uint32(0), waiting)
+
+    def _post(self) -> tuple[Rows, np.ndarray[tuple[int], np.dtype[np.uint32]]]:
+        values = self._measurements()
+        cells = np.zeros(len(self._own), np.int64)
+        statuses = np.zeros(len(self._own), np.uint32)
+        for i, (own, kind) in enumerate(zip(self._own, self._kinds, strict=True)):
+            if (value := values.get(own.source)) is None:
+                statuses[i] = StatusCode.BadResourceUnavailable
+            else:
+                cells[i] = cell_of(kind, value)
+        return cells, statuses
