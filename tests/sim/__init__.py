@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Virtual time: hours in milliseconds over real loopback sockets."""
