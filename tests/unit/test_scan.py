@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The order of the scan, and what it makes of readings: scaled, ranged, stale, null when Bad."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from config.words import Batch, StatusCode
+from historian.catalogue import Catalogue
+from supervisor.plant.plant import Plant
+from supervisor.tags.freshness import Freshness
+from supervisor.tags.inbox import Inbox
+from supervisor.tags.pool import StringPool
+from supervisor.tags.scan import Scan
+from supervisor.tags.table import TagTable
+from tests.ground import POLL, cabinets
+
+S = 1_000_000_000
+
+
+@pytest.fixture(scope="module")
+def plant() -> Plant:
+    return cabinets(["CAB-0001", "CAB-0002"], 4, Catalogue(":memory:", "ground"))
+
+
+def scan_of(plant: Plant) -> Scan:
+    table = TagTable(plant, StringPool(), now_ns=0)
+    return Scan(table, Inbox(), Freshness([np.arange(plant.rows)], [POLL], [0], 1, boot_ns=0))
+
+
+def reading(plant: Plant, value: float, status: int = 0, at: int = S, request: int = 0) -> Batch:
+    n = plant.rows
+    return Batch(
+        request,
+        np.arange(n),
+        np.full(n, value).view(np.int64),
+        np.full(n, status, np.uint32),
+        np.full(n, at, np.int64),
+    )
+
+
+def test_a_dead_request_is_uncertain_then_null_then_good_again(plant: Plant) -> None:
+    scan = scan_of(plant)
+    table = scan.table
+    scan.inbox.batch(reading(plant, 230.0))
+    scan.run(S, S)
+    assert (table.status == StatusCode.Good).all() and table.value(0) == 230.0
+    scan.inbox.missed([0], StatusCode.UncertainLastUsableValue, "no reply", 2 * S)
+    scan.run(2 * S, 2 * S)
+    assert (table.status == StatusCode.UncertainLastUsableValue).all()
+    assert table.value(0) == 230.0, "an uncertain value is still shown"
+    changes = scan.run(5 * S, 5 * S)
+    assert (table.status == StatusCode.BadNoCommunication).all()
+    assert len(changes.rows) == plant.rows
+    assert table.value(0) is None, "never an old number as true"
+    assert table.last_value(0) == 230.0 and table.last_usable_ns[0] == 2 * S
+    scan.inbox.batch(reading(plant, 231.0, at=6 * S))
+    scan.run(6 * S, 6 * S)
+    assert (table.status == StatusCode.Good).all() and table.value(0) == 231.0
+
+
+def test_an_answer_after_a_miss_in_the_same_scan_wins(plant: Plant) -> None:
+    scan = scan_of(plant)
+    scan.inbox.batch(reading(plant, 1.0))
+    scan.run(S, S)
+    scan.inbox.missed([0], StatusCode.UncertainLastUsableValue, "no reply", 2 * S)
+    scan.inbox.batch(reading(plant, 2.0, at=2 * S))
+    scan.run(2 * S, 2 * S)
+    assert (scan.table.status == StatusCode.Good).all()
+
+
+def test_a_full_inbox_counts_and_makes_the_request_uncertain(plant: Plant) -> None:
+    scan = scan_of(plant)
+    scan.inbox.batch(reading(plant, 1.0))
+    scan.run(S, S)
+    scan.inbox.values_max = 3
+    scan.inbox.batch(reading(plant, 2.0, at=2 * S))
+    scan.run(2 * S, 2 * S)
+    assert scan.inbox.refused == plant.rows
+    assert (scan.table.status == StatusCode.UncertainLastUsableValue).all()
+
+
+def test_a_value_that_is_not_a_number_is_a_failed_sensor(plant: Plant) -> None:
+    scan = scan_of(plant)
+    scan.inbox.batch(reading(plant, 7.0))
+    scan.run(S, S)
+    scan.inbox.batch(reading(plant, float("nan"), at=2 * S))
+    scan.run(2 * S, 2 * S)
+    assert (scan.table.status == StatusCode.BadSensorFailure).all()
+    assert scan.table.value(0) is None and scan.table.last_value(0) == 7.0
+
+
+def test_a_bad_point_keeps_its_own_status_when_the_link_dies(plant: Plant) -> None:
+    scan = scan_of(plant)
+    batch = reading(plant, 7.0)
+    batch.statuses[1] = StatusCode.BadConfigurationError
+    scan.inbox.batch(batch)
+    scan.run(S, S)
+    scan.inbox.missed([0], StatusCode.UncertainLastUsableValue, "no reply", 2 * S)
+    scan.run(2 * S, 2 * S)
+    assert scan.table.status[1] == StatusCode.BadConfigurationError
+    scan.run(9 * S, 9 * S)
+    assert scan.table.status[1] == StatusCode.BadConfigurationError, "the address is still wrong when the link is dead"
+    assert scan.table.status[0] == StatusCode.BadNoCommunication
+
+
+def test_steps_run_in_their_order_and_server_made_tags_show_one_scan_later(plant: Plant) -> None:
+    order: list[str] = []
+
+    class Calculated:
+        def run(self, table: TagTable, now_ns: int) -> None:
+            order.append(f"calculate {table.value(0)}")
+
+    class Own:
+        def sample(self, table: TagTable, freshness: Freshness, now_ns: int) -> Batch:
+            order.append("server-made")
+            return Batch(-1, np.array([0]), np.array([5.0]).view(np.int64), np.zeros(1, np.uint32), np.array([now_ns]))
+
+    scan = scan_of(plant)
+    scan.program, scan.server_made = Calculated(), Own()
+    scan.watchers = [lambda table, now: order.append("watch")]
+    scan.numberers = [lambda now: order.append("number")]
+    scan.consumers.append(lambda changes: order.append(f"consume {len(changes.rows)}"))
+    scan.inbox.batch(reading(plant, 4.0))
+    scan.run(S, S)
+    scan.run(2 * S, 2 * S)
+    assert order == [
+        "calculate 4.0", "watch", "server-made", "number", f"consume {plant.rows}",
+        "calculate 5.0", "watch", "server-made", "number", "consume 1",
+    ]  # fmt: skip
+
+
+def test_scaling_and_range_are_of_the_type() -> None:
+    from dataclasses import replace
+
+    plant = cabinets(["CAB-0001"], 2, Catalogue(":memory:", "ground"))
+    info = replace(plant.blocks[0].info, scale=0.1, offset=-40.0, low=-30.0, high=80.0)
+    plant = replace(plant, blocks=(replace(plant.blocks[0], info=info), plant.blocks[1]))
+    table = TagTable(plant, StringPool(), now_ns=0)
+
+    def apply(raw: float) -> tuple[float, int]:
+        table.apply(np.array([0]), np.array([raw]).view(np.int64), np.zeros(1, np.uint32), np.array([1]))
+        return float(table.floats[0]), int(table.status[0])
+
+    assert apply(615.0) == (pytest.approx(21.5), StatusCode.Good)
+    assert apply(2000.0) == (pytest.approx(160.0), StatusCode.UncertainEngineeringUnitsExceeded)
+    assert apply(float("inf"))[1] == StatusCode.UncertainEngineeringUnitsExceeded
