@@ -83,7 +83,7 @@ BAD = [
         + ") > 1 else 1",
         None,
         "parts in one",
-    ),  # fmt: skip
+    ),
     ("1" + " " * LENGTH_MAX, LENGTH_MAX, "at most"),
 ]
 
