@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_problems.py, tests/config
+"""What is wrong with a site, said to the person who wrote it.
+
+Law of this file: texts only; it reads no files and knows no models.
+
+One line per problem, `file:line:column: path: expected ..., got ...; did you mean '...'?`, sorted by place, then a last
+line with the count and what was not done. Editors and terminals make the place clickable, so its form is fixed.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+# More lines than anyone reads; the count in the last line is always of all of them.
+LINES_MAX: Final = 1000
+# Longest quotation of what was found [characters].
+SHOWN_MAX: Final = 60
+# More candidates than this are not searched: nobody mistypes one of a million names, and difflib would take minutes.
+CANDIDATES_MAX: Final = 5000
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing to correct.
+
+    Attributes:
+        file: as the reader would open it.
+        line, column: counted from 1; line 0: the file as a whole.
+        path: where in the document ('tags.V1.point'); empty for the document as a whole.
+        text: what was expected, what was found.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return ": ".join(part for part in (place, self.path, self.text) if part)
+
+
+class SiteProblems(Exception):
+    """A site cannot be used. `problems` holds all of them, sorted, at least one."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: list[Problem] = sorted(set(problems))
+        super().__init__(report(self.problems))
+
+
+def report(problems: Sequence[Problem], not_done: str = "nothing was started") -> str:
+    """All lines and the last one: '7 problems; nothing was started.'"""
+    lines = [str(problem) for problem in problems[:LINES_MAX]]
+    if (more := len(problems) - LINES_MAX) > 0:
+        lines.append(f"(and {more} more that are not shown)")
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return "\n".join([*lines, f"{count}; {not_done}."])
+
+
+def shown(value: object) -> str:
+    """What was found, in the words of YAML, cut to a bearable length."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 3] + "..."
+
+
+def guess(word: object, known: Iterable[str]) -> str | None:
+    """The known word most like `word`, case apart; None if none is near."""
+    if not isinstance(word, str) or not word or len(word) > 10 * SHOWN_MAX:
+        return None
+    folded: dict[str, str] = {}
+    for name in known:
+        folded.setdefault(name.casefold(), name)
+        if len(folded) > CANDIDATES_MAX:
+            return None
+    near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    return folded[near[0]] if near else None
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """'; did you mean 'address'?' or nothing. To be put behind a text."""
+    best = guess(word, known)
+    return f"; did you mean '{best}'?" if best is not None else ""
+
+
+def one_of(known: Iterable[str], shown_max: int = 12) -> str:
+    """'a, b or c'; long lists are cut. For 'expected one of ...'."""
+    names = list(known)
+    if not names:
+        return "(there are none)"
+    if len(names) > shown_max:
+        return ", ".join(names[:shown_max]) + f" ... ({len(names)} in all)"
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " or " + names[-1]
+
+
+def unknown(what: str, word: object, known: Iterable[str]) -> str:
+    """'expected a tag of this type, got 'V9'; did you mean 'V1'?' or the list of what there is."""
+    names = list(known)
+    hint = did_you_mean(word, names) or f"; there is {one_of(names)}"
+    return f"expected {what}, got {shown(word)}{hint}"

@@ -1,0 +1,482 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_source.py, tests/config
+"""Files as an engineer writes them -> plain data, and the line and column of everything in it.
+
+Law of this file: the only reader of YAML and CSV; it knows no models. It never guesses: what YAML 1.1 would quietly
+turn into something else (12:30 into 750, 010 into 8, on into true) stays text; the second of two equal keys is
+a problem.
+
+Theory of operation. libyaml gives a stream of events; one pass over them builds the data and notes the mark of every
+value and key, so that any later complaint about a path finds its place. Keys are always text (21605: is '21605').
+Plain scalars follow four rules: true/false, decimal or 0x integers, floats, null (or ~, or nothing); all else is text.
+Anchors, aliases, tags, directives and further documents are refused: a plant is written out, and a file with aliases
+can grow without bound.
+
+CSV inventories become the same list of mappings, cell by cell typed by the caller; places are found only when asked.
+A row is a line: a quoted line end is refused, since one forgotten quote would otherwise swallow the rest of the file.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import yaml
+
+from config.problems import Problem, shown
+
+Place = tuple[str | int, ...]
+
+YAML_BYTES_MAX: Final = 4 * 2**20
+CSV_BYTES_MAX: Final = 64 * 2**20
+CSV_ROWS_MAX: Final = 200_000
+# 35,000 rows cost 4.6 s as YAML and a fraction of a second as CSV.
+YAML_ROWS_MAX: Final = 2_000
+# Deeper than any model here; keeps recursion bounded whatever is read.
+DEPTH_MAX: Final = 24
+
+_INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,19})|0x[0-9a-fA-F]{1,16}")
+_FLOAT: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,40})?(?:[eE][-+]?[0-9]{1,3})?")
+_NULLS: Final = frozenset({"", "~", "null"})
+# Control characters, other line ends than LF and CR LF, lone surrogates, a byte order mark inside the text.
+_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+_LONE_CR: Final = re.compile("\r(?!\n)")
+_TAB_INDENT: Final = re.compile(r"^ *\t", re.MULTILINE)
+_BOMS: Final = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
+_PLAIN_WORDS: Final = {
+    "mapping values are not allowed in this context": "expected one 'key: value' here, got a second ': ' "
+    "(put a text with ': ' in it in quotes, or correct the indentation)",
+    "found character that cannot start any token": "expected a value, got a character that cannot begin one "
+    "(put the text in quotes)",
+    "found unexpected end of stream": "expected a closing quote before the end of the file",
+    "did not find expected key": "expected a key in line with those above (is the indentation right, a quote open?)",
+    "did not find expected ',' or ']'": "expected ',' or ']' in the list",
+    "did not find expected ',' or '}'": "expected ',' or '}' in the mapping",
+    "could not find expected ':'": "expected ':' after the key",
+    "did not find expected '-' indicator": "expected '- ' in line with those above",
+    "did not find expected node content": "expected a value",
+    "found unknown escape character": "expected an escape known to YAML after the backslash (or single quotes)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a file, counted from 1, columns in characters."""
+
+    line: int
+    column: int
+
+
+class Located(Protocol):
+    """Something read from a file that can say where a part of it stands."""
+
+    file: str
+    data: Any
+
+    def has(self, place: Place) -> bool: ...
+
+    def problem(self, place: Sequence[str | int], text: str, *, key: bool = False) -> Problem: ...
+
+
+@dataclass(slots=True)
+class Document:
+    """A YAML file.
+
+    Attributes:
+        file: name for messages.
+        data: mappings, lists, str, int, float, bool, None.
+        marks: place -> where the value begins.
+        keys: place -> where the key of a mapping's entry begins.
+    """
+
+    file: str
+    data: Any = None
+    marks: dict[Place, Mark] = field(default_factory=dict)
+    keys: dict[Place, Mark] = field(default_factory=dict)
+
+    def has(self, place: Place) -> bool:
+        return place in self.marks
+
+    def problem(self, place: Sequence[str | int], text: str, *, key: bool = False) -> Problem:
+        """A problem at the value (or key) at `place`; where there is none, at the nearest thing around it."""
+        near = tuple(place)
+        while near and near not in self.marks:
+            near = near[:-1]
+        mark = (self.keys.get(near) if key else None) or self.marks.get(near) or Mark(1, 1)
+        return Problem(self.file, mark.line, mark.column, dotted(self.data, place), text)
+
+
+def dotted(data: Any, place: Sequence[str | int]) -> str:
+    """'tags.V1.point.address'; an entry of a list goes by its name if it has one: 'CAB-0003.area'."""
+    parts: list[str] = []
+    for step in place:
+        data = _inside(data, step)
+        name = data.get("name") if isinstance(step, int) and isinstance(data, dict) else None
+        if isinstance(name, str) and name:
+            parts.append(name)
+        elif isinstance(step, int):
+            parts.append(f"{parts.pop() if parts else ''}[{step}]")
+        else:
+            parts.append(shown(step)[1:-1])
+    return ".".join(parts)
+
+
+def _inside(data: Any, step: str | int) -> Any:
+    if isinstance(data, dict):
+        return data.get(step)
+    if isinstance(data, list) and isinstance(step, int) and 0 <= step < len(data):
+        return data[step]
+    return None
+
+
+def scalar(text: str) -> bool | int | float | str | None:
+    """What a plain, unquoted scalar means. Four rules, in the order of the law above."""
+    if text in _NULLS:
+        return None
+    if text in ("true", "false"):
+        return text == "true"
+    if text[0] not in "+-0123456789":
+        return text
+    if _INTEGER.fullmatch(text):
+        return int(text, 16) if text[:2] == "0x" else int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text
+
+
+# ---------------------------------------------------------------------------------------------------- bytes and text
+
+
+def read_bytes(path: Path, file: str, bytes_max: int) -> bytes | Problem:
+    """The file's bytes, or why not. Only regular files: a pipe would never end."""
+    try:
+        if not path.is_file():
+            return Problem(file, 0, 0, "", "expected a file, got " + ("a folder" if path.is_dir() else "nothing there"))
+        with path.open("rb") as stream:
+            raw = stream.read(bytes_max + 1)
+    except (OSError, ValueError) as error:
+        return Problem(file, 0, 0, "", f"cannot be read: {getattr(error, 'strerror', None) or error}")
+    if len(raw) > bytes_max:
+        return Problem(file, 0, 0, "", f"expected at most {bytes_max // 2**20} MiB")
+    return raw
+
+
+def decode(raw: bytes, file: str, *, bom_allowed: bool = False) -> str | Problem:
+    """UTF-8 text without characters that no editor shows, or the first thing wrong with it."""
+    for bom, name in _BOMS:
+        if raw.startswith(bom):
+            return Problem(file, 1, 1, "", f"expected UTF-8, got {name}; save the file as UTF-8")
+    if raw.startswith(b"\xef\xbb\xbf"):
+        if not bom_allowed:
+            return Problem(file, 1, 1, "", "expected UTF-8 without a byte order mark; save the file without it")
+        raw = raw[3:]
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        mark = _mark_at(raw[: error.start].decode("utf-8"), error.start)
+        return Problem(
+            file,
+            mark.line,
+            mark.column,
+            "",
+            f"expected UTF-8, got the byte 0x{raw[error.start]:02X}; save the file as UTF-8",
+        )
+    if found := _FORBIDDEN.search(text) or _LONE_CR.search(text):
+        mark = _mark_at(text, found.start())
+        code = f"U+{ord(found[0]):04X}"
+        return Problem(file, mark.line, mark.column, "", f"expected plain text, got the control character {code}")
+    return text
+
+
+def _mark_at(text: str, index: int) -> Mark:
+    before = text[:index]
+    return Mark(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
+
+
+# -------------------------------------------------------------------------------------------------------------- YAML
+
+
+class _Refused(Exception):
+    """Something our YAML does not have. Ends the reading of this file."""
+
+    def __init__(self, mark: Any, text: str) -> None:
+        self.mark = Mark(mark.line + 1, mark.column + 1)
+        super().__init__(text)
+
+
+def read_yaml(path: Path, file: str) -> tuple[Document | None, list[Problem]]:
+    """One YAML file. The document is None if it cannot be read at all."""
+    raw = read_bytes(path, file, YAML_BYTES_MAX)
+    return (None, [raw]) if isinstance(raw, Problem) else parse_yaml(raw, file)
+
+
+def parse_yaml(raw: bytes, file: str) -> tuple[Document | None, list[Problem]]:
+    """As `read_yaml`, from bytes. Never raises, whatever the bytes are."""
+    text = decode(raw, file)
+    if isinstance(text, Problem):
+        return None, [text]
+    if found := _TAB_INDENT.search(text):
+        mark = _mark_at(text, found.end() - 1)
+        return None, [Problem(file, mark.line, mark.column, "", "expected spaces for indentation, got a tab")]
+    builder = _Builder(Document(file), yaml.CSafeLoader(text))
+    try:
+        builder.build()
+    except _Refused as refused:
+        return None, [*builder.problems, Problem(file, refused.mark.line, refused.mark.column, "", str(refused))]
+    except yaml.MarkedYAMLError as error:
+        return None, [*builder.problems, _unreadable(error, file)]
+    except yaml.YAMLError as error:
+        return None, [*builder.problems, Problem(file, 1, 1, "", f"expected YAML: {error}")]
+    finally:
+        builder.loader.dispose()
+    return builder.document, builder.problems
+
+
+def _unreadable(error: yaml.MarkedYAMLError, file: str) -> Problem:
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+    said = " ".join(part for part in (error.problem, error.context) if part)
+    for theirs, ours in _PLAIN_WORDS.items():
+        if said.startswith(theirs):
+            return Problem(file, line, column, "", ours)
+    return Problem(file, line, column, "", f"expected YAML: {said}")
+
+
+class _Builder:
+    """One pass over the events of libyaml."""
+
+    def __init__(self, document: Document, loader: yaml.CSafeLoader) -> None:
+        self.document = document
+        self.loader = loader
+        self.problems: list[Problem] = []
+
+    def build(self) -> None:
+        self._next()  # start of stream
+        event = self._next()
+        if isinstance(event, yaml.StreamEndEvent):
+            return
+        if event.version or event.tags:
+            raise _Refused(event.start_mark, "expected no directive (%)")
+        self.document.data = self.value((), 0)
+        self._next()  # end of document
+        event = self._next()
+        if not isinstance(event, yaml.StreamEndEvent):
+            raise _Refused(event.start_mark, "expected one document, got another '---'")
+
+    def _next(self) -> Any:
+        return self.loader.get_event()
+
+    def value(self, place: Place, depth: int) -> Any:
+        event = self._next()
+        self.document.marks[place] = _mark_of(event)
+        self._no_cleverness(event)
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event, place)
+        if depth >= DEPTH_MAX:
+            raise _Refused(event.start_mark, f"expected at most {DEPTH_MAX} levels")
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._list(place, depth)
+        return self._mapping(place, depth)
+
+    def _no_cleverness(self, event: Any) -> None:
+        if isinstance(event, yaml.AliasEvent):
+            raise _Refused(event.start_mark, f"expected a value, got the alias *{event.anchor}; write it out")
+        if event.anchor is not None:
+            raise _Refused(
+                event.start_mark, f"expected no anchor, got &{event.anchor}; write the value out where needed"
+            )
+        if event.tag is not None:
+            raise _Refused(event.start_mark, f"expected no tag, got {shown(event.tag)}; put a text with ! in quotes")
+
+    def _scalar(self, event: Any, place: Place) -> Any:
+        if not event.implicit[0]:
+            return event.value
+        value = scalar(event.value)
+        if isinstance(value, float) and not math.isfinite(value):
+            self.problems.append(self.document.problem(place, f"expected a finite number, got {event.value}"))
+            return 0.0
+        return value
+
+    def _list(self, place: Place, depth: int) -> list[Any]:
+        values: list[Any] = []
+        while not self.loader.check_event(yaml.SequenceEndEvent):
+            values.append(self.value((*place, len(values)), depth + 1))
+        self._next()
+        return values
+
+    def _mapping(self, place: Place, depth: int) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        while not self.loader.check_event(yaml.MappingEndEvent):
+            event = self._next()
+            self._no_cleverness(event)
+            if not isinstance(event, yaml.ScalarEvent):
+                raise _Refused(event.start_mark, "expected a plain key, got a list or mapping")
+            key, mark = event.value, _mark_of(event)
+            inner = (*place, key)
+            if key in values:
+                self._twice(inner, mark, depth)
+                continue
+            self.document.keys[inner] = mark
+            values[key] = self.value(inner, depth + 1)
+        self._next()
+        return values
+
+    def _twice(self, place: Place, mark: Mark, depth: int) -> None:
+        """A key for the second time: said, its value read and thrown away."""
+        text = f"{shown(place[-1])} is already set at line {self.document.keys[place].line}"
+        file = self.document.file
+        self.problems.append(Problem(file, mark.line, mark.column, dotted(None, place[:-1]), text))
+        _Builder(Document(file), self.loader).value(place, depth + 1)
+
+
+def _mark_of(event: Any) -> Mark:
+    return Mark(event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+# --------------------------------------------------------------------------------------------------------------- CSV
+
+
+@dataclass(slots=True)
+class Table:
+    """A CSV file: a header and rows of as many cells.
+
+    Attributes:
+        header: column names.
+        rows: cells as text, without those of empty lines.
+        line_numbers: line of each row.
+        data: what the caller made of the rows: a list of mappings, for the names in messages.
+    """
+
+    file: str
+    text: str
+    header: list[str]
+    rows: list[list[str]]
+    line_numbers: list[int]
+    data: Any = None
+
+    def has(self, place: Place) -> bool:
+        if not place or not isinstance(place[0], int):
+            return not place
+        return len(place) == 1 or self._column(place[1:]) is not None
+
+    def problem(self, place: Sequence[str | int], text: str, *, key: bool = False) -> Problem:
+        """A problem at a cell: (row, column), (row, 'devices', role, setting) or (row, 'parameters', name)."""
+        if not place or not isinstance(place[0], int):
+            return self.header_problem(str(place[0]) if place else None, text)
+        line = self.line_numbers[place[0]]
+        column = 1
+        index = self._column(tuple(place[1:]))
+        if index is not None and not key:
+            column = _cell_column(self.text.split("\n")[line - 1], index)
+        shown_place = [p for p in place if p not in ("devices", "parameters")]
+        return Problem(self.file, line, column, dotted(self.data, shown_place), text)
+
+    def header_problem(self, name: str | None, text: str) -> Problem:
+        """A problem of a column as a whole."""
+        index = self.header.index(name) if name in self.header else 0
+        line = self.text.split("\n")[0]
+        return Problem(self.file, 1, _cell_column(line, index), name or "", text)
+
+    def _column(self, inner: Place) -> int | None:
+        steps = [str(p) for p in inner if p not in ("devices", "parameters") and not isinstance(p, int)]
+        for length in (2, 1):
+            if (name := ".".join(steps[:length])) in self.header and steps[:length]:
+                return self.header.index(name)
+        return None
+
+
+def read_csv(path: Path, file: str) -> tuple[Table | None, list[Problem]]:
+    """One CSV file. The table is None if it cannot be read at all; rows that are wrong are left out."""
+    raw = read_bytes(path, file, CSV_BYTES_MAX)
+    return (None, [raw]) if isinstance(raw, Problem) else parse_csv(raw, file)
+
+
+def parse_csv(raw: bytes, file: str) -> tuple[Table | None, list[Problem]]:
+    """As `read_csv`, from bytes. A byte order mark is accepted: spreadsheets cannot save without one."""
+    text = decode(raw, file, bom_allowed=True)
+    if isinstance(text, Problem):
+        return None, [text]
+    lines = text.split("\n")
+    lines = [line.removesuffix("\r") for line in lines]
+    problems: list[Problem] = []
+    table = Table(file, "\n".join(lines), [], [], [])
+    for number, cells in _records(lines, file, problems):
+        if not table.header:
+            table.header = cells
+            problems += _header_problems(table, number)
+        elif len(cells) != len(table.header):
+            problems.append(Problem(file, number, 1, "", f"expected {len(table.header)} cells, got {len(cells)}"))
+        else:
+            table.rows.append(cells)
+            table.line_numbers.append(number)
+    if not table.header and not problems:
+        problems.append(Problem(file, 1, 1, "", "expected a header line, got an empty file"))
+    return (table if table.header else None), problems
+
+
+def _records(lines: list[str], file: str, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
+    """(line number, cells) of each line that is not empty."""
+    reader = csv.reader(lines, strict=True)
+    before, rows = 0, 0
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            column = _bad_quote(lines[before]) if before < len(lines) else 1
+            problems.append(Problem(file, before + 1, column, "", f"expected closed quotes within the line ({error})"))
+            return
+        if cells is None:
+            return
+        if reader.line_num > before + 1:
+            column = _bad_quote(lines[before])
+            problems.append(
+                Problem(file, before + 1, column, "", "expected a closing quote before the end of the line")
+            )
+            return
+        before = reader.line_num
+        if cells:
+            rows += 1
+            if rows > CSV_ROWS_MAX + 1:
+                problems.append(Problem(file, before, 1, "", f"expected at most {CSV_ROWS_MAX} rows"))
+                return
+            yield before, cells
+
+
+def _header_problems(table: Table, line: int) -> list[Problem]:
+    problems: list[Problem] = []
+    if line != 1:
+        problems.append(Problem(table.file, 1, 1, "", "expected the header in the first line"))
+    if len(table.header) == 1 and ";" in table.header[0]:
+        problems.append(Problem(table.file, 1, 1, "", "expected commas between the columns, got semicolons"))
+    for index, name in enumerate(table.header):
+        if name in table.header[:index]:
+            column = _cell_column(table.text.split("\n")[0], index)
+            problems.append(Problem(table.file, 1, column, "", f"column {shown(name)} stands twice"))
+    return problems
+
+
+def _cell_starts(line: str) -> Iterator[int]:
+    """Column (from 1) of each cell of a line, quotes respected."""
+    quoted = False
+    yield 1
+    for index, char in enumerate(line):
+        if char == '"':
+            quoted = not quoted
+        elif char == "," and not quoted:
+            yield index + 2
+
+
+def _cell_column(line: str, cell: int) -> int:
+    for index, column in enumerate(_cell_starts(line)):
+        if index == cell:
+            return column
+    return 1
+
+
+def _bad_quote(line: str) -> int:
+    """Column of the last quote of a line with an odd number of them, else of the first."""
+    index = line.rfind('"') if line.count('"') % 2 else line.find('"')
+    return max(index, 0) + 1
