@@ -49,20 +49,29 @@ class LimitBank:
         """
         value = table.floats[self.rows]
         usable = table.status[self.rows] < BAD
-        # Below a low limit, or not yet back past its deadband; likewise above a high one.
-        low_low, low, high, high_high = np.where(self._held(), self._leave, self._enter)
-        level = (value > high).astype(np.int8)
-        level += value > high_high
-        level -= value < low
-        level -= value < low_low
-        level = np.where(usable, level, self.level)
+        level = _level(value, self._enter)
+        # Only a rule that stands off normal can be held there by its deadband: look at those few once more.
+        off = np.flatnonzero(self.level)
+        if len(off):
+            level[off] = self._held(value[off], off)
+        np.copyto(level, self.level, where=~usable)
         changed = np.flatnonzero((level != self.level) | (usable != self.evaluable))
         self.level = level
         self.evaluable = usable
         return changed
 
-    def _held(self) -> npt.NDArray[np.bool_]:
-        return np.array([self.level <= -2, self.level <= -1, self.level >= 1, self.level >= 2])
+    def _held(self, value: npt.NDArray[np.float64], off: Rows) -> npt.NDArray[np.int8]:
+        before = self.level[off]
+        held = np.array([before <= -2, before <= -1, before >= 1, before >= 2])
+        return _level(value, np.where(held, self._leave[:, off], self._enter[:, off]))
+
+
+def _level(value: npt.NDArray[np.float64], limits: Limits) -> npt.NDArray[np.int8]:
+    low_low, low, high, high_high = limits
+    level = (value > high).view(np.int8) + (value > high_high).view(np.int8)
+    level -= (value < low).view(np.int8)
+    level -= (value < low_low).view(np.int8)
+    return level
 
 
 def _or(limits: Limits, absent: float) -> Limits:
