@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state folder belongs to one site and one running server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from supervisor.failure import Failure
+from supervisor.state import StateFolder
+
+
+def test_a_second_server_is_turned_away_and_told_why(tmp_path: Path) -> None:
+    first = StateFolder(tmp_path / "state", "sennecey")
+    with pytest.raises(Failure, match=r"another Vigie server \(process \d+\) uses .*state; stop it"):
+        StateFolder(tmp_path / "state", "sennecey")
+    first.close()
+    first.close()
+    StateFolder(tmp_path / "state", "sennecey").close()
+
+
+def test_a_folder_of_another_site_is_refused_and_left_alone(tmp_path: Path) -> None:
+    StateFolder(tmp_path, "sennecey").close()
+    with pytest.raises(Failure, match="holds the state of site 'sennecey', not of 'dijon-24'"):
+        StateFolder(tmp_path, "dijon-24")
+    StateFolder(tmp_path, "sennecey").close()
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Failure, match=r"cannot use the state folder .*; give another with --state"):
+        StateFolder(tmp_path / "file" / "state", "sennecey")
