@@ -20,8 +20,8 @@ from pydantic import BaseModel, ValidationError
 
 from config.explain import keys_of, sentences, unknown_key, validate
 from config.model import EquipmentModel, TypeModel
-from config.problems import Problem, guess, shown, unknown
-from config.source import YAML_ROWS_MAX, Document, Located, Table, read_csv, read_yaml, scalar
+from config.problems import Problem, guess, unknown
+from config.source import YAML_ROWS_MAX, Document, Located, Place, Table, list_of, read_csv, read_yaml, scalar
 from config.values import cell_value, misfit, wants_text
 from config.words import Kind
 
@@ -33,10 +33,10 @@ _Store = Callable[[dict[str, Any], str], None]
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One equipment that could be read, and where it stands: entry `index` of `source`."""
+    """One equipment that could be read, and where it stands: `place` in `source`."""
 
     source: Located
-    index: int
+    place: Place
     type: str
     model: EquipmentModel
 
@@ -46,7 +46,7 @@ class Instance:
         return f"{self.model.area}/{self.model.name}"
 
     def problem(self, key: str, text: str) -> Problem:
-        return self.source.problem((self.index, key), text)
+        return self.source.problem((*self.place, key), text)
 
 
 class Reader:
@@ -93,23 +93,20 @@ class Reader:
             table, self.problems = read_csv(path, file)
             if table is not None:
                 table.data = self._rows_of(table)
-                self._entries(table)
+                if set(REQUIRED_COLUMNS) <= set(table.header):
+                    self._entries(table, table.data)
             return
         document, self.problems = read_yaml(path, file)
         if document is not None:
             self._document(document)
 
     def _document(self, document: Document) -> None:
-        if not isinstance(document.data, list):
-            what = shown(document.data)
-            self.problems.append(document.problem((), f"expected a list of equipment ('- name: ...'), got {what}"))
-        elif len(document.data) > YAML_ROWS_MAX:
-            text = (
-                f"expected at most {YAML_ROWS_MAX} entries, got {len(document.data)}; write a larger inventory as CSV"
-            )
+        entries = list_of("equipment", document, self.problems)
+        if len(entries) > YAML_ROWS_MAX:
+            text = f"expected at most {YAML_ROWS_MAX} entries, got {len(entries)}; write a larger inventory as CSV"
             self.problems.append(document.problem((), text))
         else:
-            self._entries(document)
+            self._entries(document, entries)
 
     # ---------------------------------------------------------------------------------------------------------- CSV
 
@@ -184,50 +181,48 @@ class Reader:
 
     # ------------------------------------------------------------------------------------------------------ entries
 
-    def _entries(self, source: Located) -> None:
-        lacking_name = isinstance(source, Table) and not set(REQUIRED_COLUMNS) <= set(source.header)
-        for index, entry in enumerate(source.data):
-            if lacking_name:
-                continue
-            model = self._model(source, index, entry)
+    def _entries(self, source: Located, entries: list[Any]) -> None:
+        for index, entry in enumerate(entries):
+            place: Place = (index,)
+            model = self._model(source, place, entry)
             if model is not None:
-                self.instances.append(Instance(source, index, self.type_name, model))
-                self._devices(source, index, model)
+                self.instances.append(Instance(source, place, self.type_name, model))
+                self._devices(source, place, model)
 
-    def _model(self, source: Located, index: int, entry: Any) -> EquipmentModel | None:
+    def _model(self, source: Located, place: Place, entry: Any) -> EquipmentModel | None:
         given = entry.get("parameters") if isinstance(entry, dict) else None
         if isinstance(given, dict) or (given is None and isinstance(entry, dict)):
-            self._judge_parameters(source, index, given or {})
+            self._judge_parameters(source, place, given or {})
             entry = {**entry, "parameters": {**self._defaults, **(given or {})}}
-        model = validate(EquipmentModel, entry, source, (index,), self.problems)
+        model = validate(EquipmentModel, entry, source, place, self.problems)
         if model is None or not model.was:
             return model
         return model.model_copy(update={"was": [w if "/" in w else f"{model.area}/{w}" for w in model.was]})
 
-    def _judge_parameters(self, source: Located, index: int, given: dict[str, Any]) -> None:
+    def _judge_parameters(self, source: Located, place: Place, given: dict[str, Any]) -> None:
         if self.type is None:
             return
         for name, value in given.items():
-            place = (index, "parameters", name)
+            at = (*place, "parameters", name)
             parameter = self._parameters.get(name)
             if parameter is None:
                 if name not in self.dropped:
                     text = unknown(f"a parameter of {self.type_name}", name, self._parameters)
-                    self.problems.append(source.problem(place, text, key=True))
+                    self.problems.append(source.problem(at, text, key=True))
             elif (text_ := misfit(parameter.kind, value, parameter.range)) is not None:
-                self.problems.append(source.problem(place, text_))
+                self.problems.append(source.problem(at, text_))
         for name in self._required:
             if name not in given:
                 text = f"missing required parameter '{name}' of {self.type_name}"
-                self.problems.append(source.problem((index,), text))
+                self.problems.append(source.problem(place, text))
 
-    def _devices(self, source: Located, index: int, model: EquipmentModel) -> None:
+    def _devices(self, source: Located, place: Place, model: EquipmentModel) -> None:
         if self.type is None:
             return
         for role in model.devices:
             if role not in self.type.devices and role not in self.dropped:
                 text = unknown(f"a device role of {self.type_name}", role, self.type.devices)
-                self.problems.append(source.problem((index, "devices", role), text, key=True))
+                self.problems.append(source.problem((*place, "devices", role), text, key=True))
         path = f"{model.area}/{model.name}"
         for role, device_model in self.device_models.items():
             if role not in self._roles_whole:
@@ -236,14 +231,14 @@ class Reader:
             try:
                 self.devices[path, role] = device_model.model_validate({**common, **own} if common else own)
             except ValidationError as refusal:
-                self._explain_device(refusal, device_model, source, index, role, own)
+                self._explain_device(refusal, device_model, source, place, role, own)
 
     def _explain_device(
         self,
         refusal: ValidationError,
         device_model: type[BaseModel],
         source: Located,
-        index: int,
+        place: Place,
         role: str,
         own: dict[str, Any],
     ) -> None:
@@ -255,7 +250,7 @@ class Reader:
                 at = ("devices", role, "settings", *inner)
                 self.problems.append(self.type_source.problem(at, text, key=key))
             else:
-                self.problems.append(source.problem((index, "devices", role, *inner), text, key=key))
+                self.problems.append(source.problem((*place, "devices", role, *inner), text, key=key))
 
 
 def settings_problems(type_: TypeModel, source: Located, device_models: Mapping[str, type[BaseModel]]) -> list[Problem]:

@@ -5,8 +5,8 @@
 Law of this file: reads files through `config.source` only, knows no protocol (their schemas are handed in), starts
 nothing. What cannot be read does not keep the rest from being judged: one run names every problem of every file.
 
-A site is a folder: `site.yaml` (`SiteModel`), inventories it names, its users (a list of `UserModel`), and types of its
-own in `types/<TYPE>.yaml`, which stand before the shipped types of the same name.
+A site is a folder: `site.yaml` (`SiteModel`), the inventories it names, its users (a list of `UserModel`), and
+types of its own in `types/<TYPE>.yaml`, which stand before the shipped types of the same name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from config.explain import validate
 from config.inventory import Instance, Reader, settings_problems
 from config.model import EquipmentModel, Site, SiteModel, UserModel
 from config.problems import Problem, SiteProblems, did_you_mean, one_of, shown, unknown
-from config.source import Document, read_yaml
+from config.source import Document, list_of, read_yaml
 from config.typefile import ProtocolSchemas, TypeFile, read_type
 
 __all__ = ["ProtocolSchemas", "SiteProblems", "find_site", "load_site", "shipped_sites"]
@@ -193,12 +193,8 @@ class _Loading:
         self.problems += problems
         if source is None:
             return None, []
-        if not isinstance(source.data, list):
-            text = f"expected a list of users ('- name: ...'), got {shown(source.data)}"
-            self.problems.append(source.problem((), text))
-            return None, []
         people: list[tuple[int, UserModel]] = []
-        for index, entry in enumerate(source.data):
+        for index, entry in enumerate(list_of("users", source, self.problems)):
             user = validate(UserModel, entry, source, (index,), self.problems)
             if user is not None:
                 people.append((index, user))

@@ -173,6 +173,19 @@ class AlarmRule(Model):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
 
+SYSTEM_SOURCES: Final[dict[str, Kind]] = {
+    "comm": Kind.Boolean,
+    "post.up": Kind.Boolean,
+    "post.role": Kind.Enumeration,
+    "host.cpu": Kind.Float,
+    "host.mem": Kind.Float,
+    "host.disk": Kind.Float,
+    "clock.offset": Kind.Float,
+    "pki.days": Kind.Int32,
+}
+"""What the server itself can say (`system:`) and the kind it says it in."""
+
+
 class Confirm(Model):
     """Where the effect of a command is seen, and how soon."""
 
@@ -263,6 +276,7 @@ class EquipmentModel(Model):
     """One instance: a row of a CSV inventory or an entry of a YAML one.
 
     In CSV the columns are `name, area, life, was, title`, `<role>.<setting>` of each device role, and parameters.
+    `was` are former names, 'CAB-0007' or with the former area '21452/CAB-0007'; loading makes whole paths of them.
     """
 
     name: EquipmentName

@@ -19,6 +19,7 @@ A row is a line: a quoted line end is refused, since one forgotten quote would o
 from __future__ import annotations
 
 import csv
+import dataclasses
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -92,12 +93,14 @@ class Document:
         data: mappings, lists, str, int, float, bool, None.
         marks: place -> where the value begins.
         keys: place -> where the key of a mapping's entry begins.
+        text: the file itself, for places inside a text.
     """
 
     file: str
     data: Any = None
     marks: dict[Place, Mark] = field(default_factory=dict)
     keys: dict[Place, Mark] = field(default_factory=dict)
+    text: str = ""
 
     def has(self, place: Place) -> bool:
         return place in self.marks
@@ -109,6 +112,15 @@ class Document:
             near = near[:-1]
         mark = (self.keys.get(near) if key else None) or self.marks.get(near) or Mark(1, 1)
         return Problem(self.file, mark.line, mark.column, dotted(self.data, place), text)
+
+    def problem_inside(self, place: Place, inner: str, column: int, text: str) -> Problem:
+        """A problem at a character (from 1) of the text at `place`; at its beginning if it is folded or escaped."""
+        at = self.problem(place, text)
+        line = self.text.split("\n")[at.line - 1] if at.line else ""
+        begin = at.column - 1 + (line[at.column - 1 : at.column] in ("'", '"'))
+        if not line.startswith(inner, begin):
+            return at
+        return dataclasses.replace(at, column=begin + column)
 
 
 def dotted(data: Any, place: Sequence[str | int]) -> str:
@@ -221,7 +233,7 @@ def parse_yaml(raw: bytes, file: str) -> tuple[Document | None, list[Problem]]:
     if found := _TAB_INDENT.search(text):
         mark = _mark_at(text, found.end() - 1)
         return None, [Problem(file, mark.line, mark.column, "", "expected spaces for indentation, got a tab")]
-    builder = _Builder(Document(file), yaml.CSafeLoader(text))
+    builder = _Builder(Document(file, text=text), yaml.CSafeLoader(text))
     try:
         builder.build()
     except _Refused as refused:
@@ -233,6 +245,15 @@ def parse_yaml(raw: bytes, file: str) -> tuple[Document | None, list[Problem]]:
     finally:
         builder.loader.dispose()
     return builder.document, builder.problems
+
+
+def list_of(what: str, document: Document, problems: list[Problem]) -> list[Any]:
+    """The list that a file is; empty, and a problem, if it is anything else."""
+    if isinstance(document.data, list):
+        return document.data
+    text = f"expected a list of {what} ('- name: ...'), got {shown(document.data)}"
+    problems.append(document.problem((), text))
+    return []
 
 
 def _unreadable(error: yaml.MarkedYAMLError, file: str) -> Problem:
