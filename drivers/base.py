@@ -211,6 +211,20 @@ class Driver(Protocol):
         """Write in order, one outcome per item; never raises for a device's answer, never repeats a write."""
         ...
 
+    async def read_points(self, points: Sequence[int], timeout_s: float) -> list[tuple[int, int, str | None]]:
+        """Read single points now, outside their poll class: the read-back of a command.
+
+        Args:
+            points: positions in the device's point list.
+            timeout_s: longest wait for each answer [s].
+
+        Returns: for each, in order: raw cell, StatusCode, and the text of a String point. A point that cannot be read
+            (access w) has BadNotReadable.
+        Raises:
+            LinkDown, DeviceSilent, Busy.
+        """
+        ...
+
     async def close(self) -> None:
         """Idempotent."""
         ...

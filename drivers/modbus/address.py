@@ -257,14 +257,10 @@ def _check_write(access: Access, address: ModbusPoint) -> list[str]:
         found.append(f"expected a table that can be written (coil, holding), got {table}")
     elif (table == "coil") != (address.table in BIT_TABLES):
         found.append(f"expected write_table to hold the same sort of value as {address.table}, got {table}")
-    if address.put_address + address.width - 1 > 65535:
-        found.append(
-            f"expected the last written register to be <= 65535, got {address.put_address + address.width - 1}"
-        )
+    if (last := address.put_address + address.width - 1) > 65535:
+        found.append(f"expected the last written register to be <= 65535, got {last}")
     if address.width > WRITE_REGISTERS_MAX:
-        found.append(
-            f"expected at most {WRITE_REGISTERS_MAX} registers in a value that is written, got {address.width}"
-        )
+        found.append(f"expected at most {WRITE_REGISTERS_MAX} registers in one write, got {address.width}")
     if address.owns_register and (address.type != "bit" or table != "holding"):
         found.append("expected owns_register only for a bit in a holding register")
     return found

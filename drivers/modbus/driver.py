@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_modbus_driver.py, tests/kit/test_modbus.py, tests/system/test_libmodbus.py
+"""One Modbus device: blocks in, batches out; writes once, with an outcome.
+
+Law of this file: the contract of `drivers.base` and the meaning of exception codes; frames are `wire`'s, layout is
+`plan`'s, numbers are `decode`'s. Nothing here sleeps or retries.
+
+What an exception means (source: Modbus Application Protocol V1.1b3, 7):
+
+    1, 2, 3     this function, address or quantity is not there: find out which point, the others stay Good (`split`)
+    4, 7, 8     the device failed inside: BadDeviceFailure
+    5, 6        it is busy: Busy
+    10, 11      the gateway cannot reach it: DeviceSilent; the link and its other devices are fine
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from config.words import Batch, Cells, Clock, Permit, StatusCode, Statuses
+from drivers.base import Busy, DeviceSilent, LinkDown, Point, Request, WriteItem, WriteOutcome
+from drivers.modbus import split
+from drivers.modbus.address import ModbusDevice
+from drivers.modbus.link import ModbusLink
+from drivers.modbus.plan import Body, bodies, make_body
+from drivers.modbus.split import Learned, Part
+from drivers.modbus.writing import Writer
+
+EXCEPTIONS: Final = {
+    1: "illegal function",
+    2: "illegal data address",
+    3: "illegal data value",
+    4: "server device failure",
+    5: "acknowledge: it needs a long time",
+    6: "server device busy",
+    7: "negative acknowledge",
+    8: "memory parity error",
+    10: "gateway path unavailable",
+    11: "gateway target device failed to respond",
+}
+FUNCTION_REFUSED: Final = 1
+REFUSES_ADDRESS: Final = (1, 2, 3)
+BUSY: Final = (5, 6)
+GATEWAY: Final = (10, 11)
+
+CONFIGURATION_ERROR: Final = int(StatusCode.BadConfigurationError)
+DEVICE_FAILURE: Final = int(StatusCode.BadDeviceFailure)
+
+
+class ModbusDriver:
+    """A `drivers.base.Driver` for one unit on a link."""
+
+    def __init__(
+        self, name: str, device: ModbusDevice, points: Sequence[Point], link: ModbusLink, clock: Clock
+    ) -> None:
+        self._name, self._device, self._points, self._link, self._clock = name, device, points, link, clock
+        self._unit = device.unit_id
+        self._writer = Writer(name, device, points, link, clock)
+
+    async def open(self) -> None:
+        """Nothing to agree on: Modbus has no session."""
+
+    async def close(self) -> None:
+        """Nothing is held beside the link."""
+
+    # --- reading
+
+    async def read(self, request: Request, timeout_s: float) -> Batch:
+        """Ask a block once (after a refusal, in as many parts as the device needs).
+
+        Raises:
+            LinkDown: the link broke.
+            DeviceSilent: no proper answer, or the gateway cannot reach the device.
+            Busy: the device says so, or the search for a refused address goes on at the next poll.
+        """
+        body: Body = request.exchange.body
+        if request.state is not None:
+            return await self._read_parts(request, request.state, timeout_s)
+        answer = await self._ask(body, timeout_s)
+        if answer[:2] == body.head and len(answer) == body.answer_len:
+            cells, statuses, texts = body.decoder.cells(answer, 2)
+        else:
+            code = self._exception(body, answer)
+            if code in REFUSES_ADDRESS:
+                return await self._read_parts(request, _refuse_whole(request, code, self._now_s()), timeout_s)
+            cells, statuses, texts = _failed(len(request.rows), DEVICE_FAILURE)
+        return self._batch(request, cells, statuses, texts)
+
+    def _batch(self, request: Request, cells: Cells, statuses: Statuses, texts: dict[int, str] | None) -> Batch:
+        source_ns = np.empty(len(cells), np.int64)
+        source_ns.fill(self._clock.wall_ns())
+        return Batch(request.id, request.rows, cells, statuses, source_ns, texts)
+
+    async def _read_parts(self, request: Request, state: Learned, timeout_s: float) -> Batch:
+        """Read a block that was refused as a whole, within one `timeout_s` altogether."""
+        body: Body = request.exchange.body
+        order = _by_address(body)
+        cells, statuses, _ = _failed(len(order), CONFIGURATION_ERROR)
+        texts: dict[int, str] = {}
+        until_s = self._now_s() + timeout_s
+        split.release(state, self._now_s())
+        to_ask = list(state.parts)
+        while to_ask:
+            part = to_ask.pop(0)
+            left_s = until_s - self._now_s()
+            if left_s <= 0:
+                raise Busy(
+                    f"{self._name}: {body.label}: still looking for the refused address, goes on at the next poll"
+                )
+            to_ask[:0] = await self._read_part(body, state, part, order, left_s, cells, statuses, texts)
+        split.answered(state)
+        if split.is_whole(state):
+            request.state = None
+        return self._batch(request, cells, statuses, texts or None)
+
+    async def _read_part(
+        self,
+        body: Body,
+        state: Learned,
+        part: Part,
+        order: Sequence[int],
+        timeout_s: float,
+        cells: Cells,
+        statuses: Statuses,
+        texts: dict[int, str],
+    ) -> list[Part]:
+        """Ask one part and put its cells in place; or cut it, and say what to ask instead."""
+        chosen = [order[i] for i in range(*part)]
+        if part not in state.prepared:
+            state.prepared[part] = self._prepare(body, chosen)
+        small, places = state.prepared[part]
+        answer = await self._ask(small, timeout_s)
+        if answer[:2] == small.head and len(answer) == small.answer_len:
+            found, qualities, some_texts = small.decoder.cells(answer, 2)
+            cells[places], statuses[places] = found, qualities
+            texts.update({places[i]: text for i, text in (some_texts or {}).items()})
+            return []
+        code = self._exception(small, answer)
+        if code == FUNCTION_REFUSED:
+            split.function_refused(state, code, self._now_s())
+            return []
+        if code in REFUSES_ADDRESS:
+            return split.refused(state, part, code, self._now_s())
+        statuses[chosen] = DEVICE_FAILURE
+        return []
+
+    def _prepare(self, body: Body, chosen: Sequence[int]) -> tuple[Body, list[int]]:
+        """A question for some cells of a block, and where its cells belong."""
+        small = make_body(self._points, [body.members[i].position for i in chosen])
+        where = {body.members[i].position: i for i in chosen}
+        return small, [where[m.position] for m in small.members]
+
+    async def _ask(self, body: Body, timeout_s: float) -> bytes:
+        try:
+            return await self._link.ask(self._unit, body.question, timeout_s)
+        except DeviceSilent as error:
+            raise DeviceSilent(f"{self._name}: {body.label}: no answer within {timeout_s:g} s ({error})") from error
+        except Busy as error:
+            raise Busy(f"{self._name}: {body.label}: {error}") from error
+        except LinkDown as error:
+            raise LinkDown(f"{self._name}: {body.label}: {error}") from error
+
+    def _exception(self, body: Body, answer: bytes) -> int:
+        """The exception code of an answer that is not the expected data.
+
+        Raises:
+            DeviceSilent: it is no exception either, or the gateway's; Busy: exception 5 or 6.
+        """
+        if len(answer) != 2 or answer[0] != body.question[0] | 0x80:
+            raise DeviceSilent(
+                f"{self._name}: {body.label}: expected {body.answer_len} bytes of function {body.question[0]}, "
+                f"got {len(answer)} bytes {answer[:4].hex(' ')}"
+            )
+        code = answer[1]
+        text = f"{self._name}: {body.label}: exception {code} ({EXCEPTIONS.get(code, 'unknown')})"
+        if code in BUSY:
+            raise Busy(text)
+        if code in GATEWAY:
+            raise DeviceSilent(text)
+        return code
+
+    # --- reading back
+
+    async def read_points(self, points: Sequence[int], timeout_s: float) -> list[tuple[int, int, str | None]]:
+        """Read single points now, outside their poll class: the read-back of a command.
+
+        Args:
+            points: positions in the device's point list.
+            timeout_s: longest wait for each answer [s].
+
+        Returns: for each, in order: cell, StatusCode and (String only) text. A point that cannot be read has
+            BadNotReadable, one that the device refuses BadConfigurationError.
+
+        Raises:
+            LinkDown, DeviceSilent, Busy: as `read`.
+        """
+        found: dict[int, tuple[int, int, str | None]] = {}
+        readable = [i for i in dict.fromkeys(points) if self._points[i].access.readable]
+        for body in bodies(self._device.model_copy(update={"gap_max": 0}), self._points, readable):
+            found |= await self._read_now(body, timeout_s)
+        not_readable = (0, int(StatusCode.BadNotReadable), None)
+        return [found.get(i, not_readable) for i in points]
+
+    async def _read_now(self, body: Body, timeout_s: float) -> dict[int, tuple[int, int, str | None]]:
+        answer = await self._ask(body, timeout_s)
+        positions = [m.position for m in body.members]
+        if answer[:2] == body.head and len(answer) == body.answer_len:
+            cells, statuses, texts = body.decoder.cells(answer, 2)
+            text_at = texts or {}
+            return {p: (int(cells[i]), int(statuses[i]), text_at.get(i)) for i, p in enumerate(positions)}
+        code = self._exception(body, answer)
+        if code in REFUSES_ADDRESS and len(positions) > 1:
+            found: dict[int, tuple[int, int, str | None]] = {}
+            for position in positions:
+                found |= await self._read_now(make_body(self._points, [position]), timeout_s)
+            return found
+        status = CONFIGURATION_ERROR if code in REFUSES_ADDRESS else DEVICE_FAILURE
+        return dict.fromkeys(positions, (0, status, None))
+
+    # --- writing
+
+    async def write(self, items: Sequence[WriteItem], permit: Permit, timeout_s: float) -> list[WriteOutcome]:
+        """Write in order; see `writing`. Never raises for what the device or the link says."""
+        return [await self._writer.write(item, permit, timeout_s) for item in items]
+
+    # --- for people
+
+    def notes(self, request: Request) -> list[str]:
+        """What the device refuses in this block, one sentence for each point; empty if nothing."""
+        if request.state is None:
+            return []
+        body: Body = request.exchange.body
+        order = _by_address(body)
+        state: Learned = request.state
+        sentences = []
+        for i, (_, code) in sorted(state.quarantined.items()):
+            member = body.members[order[i]]
+            sentences.append(
+                f"{self._name}: {self._points[member.position].name} at {member.address}: expected a value, the device "
+                f"says exception {code} ({EXCEPTIONS[code]}); correct the address, or it is asked again in 10 min"
+            )
+        return sentences
+
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _by_address(body: Body) -> list[int]:
+    """Cells of a block in the order of their addresses."""
+    return sorted(range(len(body.members)), key=lambda i: (body.members[i].offset, body.members[i].position))
+
+
+def _refuse_whole(request: Request, code: int, now_s: float) -> Learned:
+    """Begin to learn: the block as planned was refused."""
+    body: Body = request.exchange.body
+    members = [body.members[i] for i in _by_address(body)]
+    state = split.begin([m.address.address for m in members], [m.address.last for m in members])
+    if code == FUNCTION_REFUSED:
+        split.function_refused(state, code, now_s)
+    else:
+        split.refused(state, state.parts[0], code, now_s)
+    request.state = state
+    return state
+
+
+def _failed(n: int, status: int) -> tuple[Cells, Statuses, dict[int, str] | None]:
+    return np.zeros(n, np.int64), np.full(n, status, np.uint32), None

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_modbus_wire.py, tests/kit/test_modbus.py
+"""The way to one host and port: connect, close, abort; the units behind it share it.
+
+Law of this file: the life of the connection only. Reconnecting is the host's; frames are `wire`'s.
+
+Every socket has TCP_USER_TIMEOUT (bytes that nobody acknowledges end the connection) and SO_LINGER (1, 0) from the
+start: when this process dies, the system drops what has not left instead of delivering it seconds later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from drivers.base import LinkDown
+from drivers.modbus.address import ModbusDevice
+from drivers.modbus.wire import Connection, NotSent
+
+RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+ORDERLY_CLOSE: Final = struct.pack("ii", 0, 0)
+
+
+class ModbusLink:
+    """A `drivers.base.Link` over Modbus/TCP."""
+
+    def __init__(self, device: ModbusDevice) -> None:
+        self._device = device
+        self.where = f"{device.host}:{device.port}"
+        self._connection: Connection | None = None
+        self._opening: asyncio.Task[Connection] | None = None
+        self._attempt = 0
+        self._down = "not connected yet"
+        self._on_lost: Callable[[str], None] | None = None
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            LinkDown: refused, unreachable, timed out or closed meanwhile, with address and reason.
+        """
+        if self.is_up:
+            return
+        if self._opening is not None:
+            raise LinkDown(f"{self.where}: a connection is being made already")
+        self._attempt += 1
+        attempt = self._attempt
+        opening = self._opening = asyncio.get_running_loop().create_task(self._connect())
+        try:
+            await asyncio.wait([opening], timeout=self._device.connect_timeout)
+        except asyncio.CancelledError:
+            await _give_up(opening)
+            raise
+        finally:
+            self._opening = None
+        if not opening.done():
+            await _give_up(opening)
+            raise self._cannot(f"no connection within {self._device.connect_timeout:g} s")
+        if attempt != self._attempt:
+            await _give_up(opening)
+            raise self._cannot("closed while connecting")
+        try:
+            connection = opening.result()
+        except OSError as error:
+            raise self._cannot(error.strerror or str(error)) from error
+        except UnicodeError as error:
+            raise self._cannot(f"expected a host name or address: {error}") from error
+        if connection.down:
+            raise self._cannot(connection.down)
+        self._connection = connection
+
+    async def _connect(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        device = self._device
+        _, connection = await loop.create_connection(
+            lambda: Connection(loop, device.window, self._prepare, self._lost), device.host, device.port
+        )
+        return connection
+
+    def _cannot(self, reason: str) -> LinkDown:
+        self._down = reason
+        return LinkDown(f"{self.where}: {reason}")
+
+    def _prepare(self, transport: asyncio.Transport) -> str:
+        sock = transport.get_extra_info("socket")
+        if sock.getsockname() == sock.getpeername():  # a local port without a listener can connect to itself
+            return "Connection refused"
+        keepalive_s = round(self._device.keepalive)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(self._device.user_timeout * 1000))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, keepalive_s))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, keepalive_s // 3))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        return ""
+
+    async def close(self) -> None:
+        """Close in order; pending questions fail with LinkDown. Idempotent, also during `open`."""
+        self._attempt += 1
+        if self._opening is not None:
+            self._opening.cancel()
+        if (transport := self._end("closed by us")) is not None:
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ORDERLY_CLOSE)
+            transport.close()
+
+    def abort(self) -> None:
+        """Drop the connection at once with a reset; nothing unsent may still leave. Idempotent."""
+        self._attempt += 1
+        if self._opening is not None:
+            self._opening.cancel()
+        if (transport := self._end("aborted by us")) is not None:
+            transport.abort()
+
+    def _end(self, reason: str) -> asyncio.Transport | None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return None
+        self._down = reason
+        return connection.end(f"{self.where}: {reason}")
+
+    def _lost(self, connection: Connection) -> None:
+        if connection is not self._connection:
+            return
+        self._connection = None
+        self._down = connection.down
+        if self._on_lost is not None:
+            self._on_lost(f"{self.where}: {connection.down}")
+
+    @property
+    def is_up(self) -> bool:
+        """True while questions may be put."""
+        return self._connection is not None
+
+    @property
+    def connection(self) -> Connection | None:
+        """The connection that stands now; for counters and tests."""
+        return self._connection
+
+    def on_lost(self, callback: Callable[[str], None]) -> None:
+        """Call with the reason each time an open connection breaks (not when we close it). The last one set counts."""
+        self._on_lost = callback
+
+    def ask(self, unit: int, pdu: bytes, timeout_s: float) -> Awaitable[bytes]:
+        """As `Connection.ask`."""
+        if self._connection is None:
+            raise LinkDown(f"{self.where}: {self._down}")
+        return self._connection.ask(unit, pdu, timeout_s)
+
+    def command(self, unit: int, pdu: bytes, timeout_s: float, may_leave: Callable[[], bool]) -> Awaitable[bytes]:
+        """As `Connection.command`."""
+        if self._connection is None:
+            raise NotSent(f"{self.where}: {self._down}")
+        return self._connection.command(unit, pdu, timeout_s, may_leave)
+
+
+async def _give_up(opening: asyncio.Task[Connection]) -> None:
+    """Leave no connecting task and no connection behind."""
+    opening.cancel()
+    await asyncio.wait([opening])
+    if not opening.cancelled() and opening.exception() is None:
+        if (transport := opening.result().end("given up")) is not None:
+            transport.abort()

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/kit/test_modbus.py
+"""What the registry holds for Modbus."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Final
+
+from config.words import Clock
+from drivers.base import Driver, Link, Point, ProtocolSpec
+from drivers.modbus.address import ModbusDevice, ModbusPoint, check
+from drivers.modbus.driver import ModbusDriver
+from drivers.modbus.link import ModbusLink
+from drivers.modbus.plan import plan
+
+
+def _link_key(device: ModbusDevice) -> Hashable:
+    return (device.host, device.port)
+
+
+def _make_link(device: ModbusDevice, clock: Clock) -> Link:
+    return ModbusLink(device)
+
+
+def _make_driver(name: str, device: ModbusDevice, points: Sequence[Point], link: Link, clock: Clock) -> Driver:
+    if not isinstance(link, ModbusLink):
+        raise TypeError(f"{name}: expected a Modbus link, got {type(link).__name__}")
+    return ModbusDriver(name, device, points, link, clock)
+
+
+PROTOCOL: Final = ProtocolSpec(
+    name="modbus",
+    device_model=ModbusDevice,
+    point_model=ModbusPoint,
+    plan=plan,
+    check=check,
+    link_key=_link_key,
+    make_link=_make_link,
+    make_driver=_make_driver,
+)
