@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real sites for tests: the shipped ones, and copies of them with an edit."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+from config.load import find_site, load_site
+from config.model import Site
+from drivers.modbus.protocol import PROTOCOL
+from historian.catalogue import Catalogue
+from supervisor.plant.compile import compile_plant
+from supervisor.plant.plant import Plant
+
+PROTOCOLS = {"modbus": PROTOCOL}
+
+
+def sennecey() -> Site:
+    """The shipped demo site."""
+    return load_site("sennecey", PROTOCOLS)
+
+
+def edited(tmp_path: Path, edits: dict[str, tuple[str, str]]) -> Site:
+    """A copy of Sennecey in which file -> (old text, new text) was replaced once each."""
+    folder = tmp_path / "site"
+    shutil.copytree(find_site("sennecey"), folder, dirs_exist_ok=True)
+    for name, (old, new) in edits.items():
+        text = (folder / name).read_text()
+        assert old in text, f"{name} holds no {old!r}"
+        (folder / name).write_text(text.replace(old, new, 1))
+    return load_site(folder, PROTOCOLS)
+
+
+def compiled(site: Site, catalogue: Catalogue | None = None) -> Plant:
+    """The plant of a site; pass one catalogue to several generations."""
+    catalogue = catalogue or Catalogue(":memory:", site.model.site)
+    return compile_plant(site, lambda names, kinds, was: catalogue.assign(names, kinds, was, now_ns=0))
+
+
+def renamed(tmp_path: Path, old: str, new: str) -> Site:
+    """A copy of Sennecey in which one cabinet has a new name and says what it was."""
+    folder = tmp_path / "renamed"
+    shutil.copytree(find_site("sennecey"), folder)
+    path = folder / "inventory" / "CAB.csv"
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["was", *rows[0]])
+        writer.writeheader()
+        for row in rows:
+            change = {"was": old, "name": new} if row["name"] == old else {"was": ""}
+            writer.writerow({**row, **change})
+    return load_site(folder, PROTOCOLS)
