@@ -5,7 +5,7 @@
 Law of this file: blocking I/O, no asyncio, no clock. What `append` returned is on the disk; what it raised for is not.
 
 Theory of operation. Files `journal-<first sequence>.log` of at most 8 MiB; the newest is open for appending. On open
-the newest file is read: a tail that is not a whole record (the machine stopped in the middle of a write) is cut, and the
+the newest file is read: a tail that is not a whole record (the machine stopped in mid-write) is cut, and the
 bytes cut are kept in `journal-torn.bin` and reported. Damage with whole records behind it is left where it is and
 reported: evidence is never rewritten.
 

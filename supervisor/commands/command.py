@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_commands.py
+"""One command carried out: journal, write, read back, watch the effect, journal again.
+
+Law of this file: the step it is at is `life`'s; each method here does what one step asks and moves it on or ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from config.words import BAD, UNCERTAIN, Batch, Clock, Outcome, Permit
+from drivers.base import DriverError, WriteItem, WriteOutcome
+from historian.base import Journal, JournalError, Plain, Position, Record, RecordKind
+from supervisor.commands import values
+from supervisor.commands.gates import Order
+from supervisor.commands.life import Cause, Event, Life, Step, step
+from supervisor.commands.permit import PermitSource
+from supervisor.people import User
+from supervisor.plant.plant import Plant
+from supervisor.tags.table import TagTable
+
+log = logging.getLogger(__name__)
+
+WRITE_TIMEOUT_S: Final = 2.0
+# A remote terminal unit shows a new setpoint after its own cycle; three looks within about a second.
+READ_BACK_PAUSES_S: Final = (0.0, 0.3, 0.7)
+EFFECT_LOOK_S: Final = 0.1
+_AWAITED: Final = {
+    Step.RECORDED: "the device answered",
+    Step.ANSWERED: "it was read back",
+    Step.HELD: "its effect was seen",
+}
+
+
+class FieldHost(Protocol):
+    """What commands need of the driver host."""
+
+    async def write(
+        self, device: int, items: Sequence[WriteItem], permit: Permit, timeout_s: float
+    ) -> Sequence[WriteOutcome]:
+        """One outcome per item; refused without a byte if the link is down or the permit is over; never repeated."""
+        ...
+
+    async def read_back(self, device: int, points: Sequence[int], timeout_s: float) -> Batch:
+        """Raw values of the points as the device says them now, in their order.
+
+        Raises:
+            DriverError: no answer.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What every command works with.
+
+    Attributes:
+        turns: one lock per device that was ever commanded; at most as many as devices.
+    """
+
+    plant: Plant
+    table: TagTable
+    host: FieldHost
+    journal: Journal
+    permits: PermitSource
+    clock: Clock
+    turns: dict[int, asyncio.Lock] = field(default_factory=dict)
+
+
+class Command:
+    """One command that passed the gates.
+
+    Attributes:
+        life: how far it has come.
+        reason: one sentence with the evidence, once it has ended.
+        verdict_journalled: False if the disk refused the second record.
+    """
+
+    def __init__(self, shop: Shop, user: User, order: Order, origin: str, note: str, expires_s: float) -> None:
+        self._shop = shop
+        self._user = user
+        self._order = order
+        self._origin = origin
+        self._note = note
+        self._began_s = asyncio.get_running_loop().time()
+        self.life = Life(self._began_s + expires_s, order.within_s)
+        self.reason = ""
+        self.verdict_journalled = True
+        self._position: Position | None = None
+        self._sent_ns = 0
+        self._held = ""
+
+    async def run(self) -> None:
+        """Carry it out. Returns whatever happens; being cancelled ends it as not begun or as unknown."""
+        try:
+            await self._act()
+        except asyncio.CancelledError:  # the server stops and does not wait for this one any longer
+            if self.life.step in (Step.ASKED, Step.CHECKED):
+                self._end(Cause.STOPPING, "the server is stopping; no byte left")
+            elif self.life.step is not Step.ENDED:
+                self._end(Cause.ABANDONED, f"the server stopped before {_AWAITED[self.life.step]}")
+        except Exception as e:  # a bug must not leave a command without a verdict
+            log.exception("command %s", self._order.name)
+            if self.life.step is not Step.ENDED:
+                self._end(Cause.BUG, f"internal error: {type(e).__name__}: {e}")
+        await self._record_verdict()
+
+    async def _act(self) -> None:
+        self._move(Event.PASSED)
+        turn = self._shop.turns.setdefault(self._order.device, asyncio.Lock())
+        if not await self._take(turn):
+            return
+        try:
+            await self._with_the_device()
+        finally:
+            turn.release()
+        if self.life.step is Step.HELD:
+            await self._await_effect()
+
+    async def _take(self, turn: asyncio.Lock) -> bool:
+        try:
+            async with asyncio.timeout_at(self.life.expires_s):
+                await turn.acquire()
+        except TimeoutError:
+            self._expired()
+            return False
+        return True
+
+    async def _with_the_device(self) -> None:
+        if self._expired() or self._link_is_down():
+            return
+        await self._write_down()
+        if self.life.step is Step.RECORDED and not self._expired():
+            await self._write()
+        if self.life.step is Step.ANSWERED:
+            await self._read_back()
+
+    def _link_is_down(self) -> bool:
+        """By `Comm`, which is Good and false once the device no longer answers; the host knows the last instant."""
+        rows = self._shop.plant.devices[self._order.device].comm_rows
+        if not len(rows) or self._shop.table.value(int(rows[0])) is not False:
+            return False
+        device = self._shop.plant.devices[self._order.device].name
+        self._end(Cause.LINK_DOWN, f"{device} does not answer; no byte left")
+        return True
+
+    async def _write_down(self) -> None:
+        order = self._order
+        data: dict[str, Plain] = {
+            "origin": self._origin[:200],
+            "value": order.value[:200] if isinstance(order.value, str) else order.value,
+            "epoch": self._shop.permits.current().epoch,
+        }
+        if self._note:
+            data["note"] = self._note
+        text = f"put {values.shown(order.info, order.value)}"
+        record = Record(self._shop.clock.wall_ns(), RecordKind.COMMAND, self._user.name, order.name, text, data)
+        try:
+            self._position = (await self._shop.journal.append([record]))[0]
+        except JournalError as e:
+            self._end(Cause.NOT_RECORDED, f"cannot be journalled, so it is not done: {e}")
+        else:
+            self._move(Event.RECORDED)
+
+    async def _write(self) -> None:
+        permit = self._shop.permits.current()
+        if not permit.valid(self._shop.clock.boot_s()):
+            self._end(Cause.NO_PERMIT, "this post lost its permit to command the field; no byte left")
+            return
+        item = WriteItem(self._order.point, self._order.cell, self._order.text)
+        self._sent_ns = self._shop.clock.wall_ns()
+        try:
+            async with asyncio.timeout(2 * WRITE_TIMEOUT_S + 1):  # the host keeps its time; this guards against a bug
+                outcome = (await self._shop.host.write(self._order.device, [item], permit, WRITE_TIMEOUT_S))[0]
+        except (DriverError, TimeoutError) as e:
+            self._end(Cause.ANSWER_LOST, f"no answer to the write ({e or 'timeout'}); look before asking again")
+            return
+        if outcome.outcome is Outcome.ACCEPTED:
+            self._move(Event.ACCEPTED)
+        elif outcome.outcome is Outcome.REFUSED:
+            self._end(Cause.DEVICE_REFUSED, outcome.reason or "the device refused")
+        else:
+            self._end(Cause.ANSWER_LOST, f"{outcome.reason or 'no answer to the write'}; look before asking again")
+
+    async def _read_back(self) -> None:
+        if not self._order.readable:
+            self._held = "accepted by the device, which cannot be read back"
+            self._move(Event.UNREADABLE)
+            return
+        asked = values.shown(self._order.info, self._order.value)
+        cause, told = Cause.READ_BACK_LOST, "no answer"
+        for pause_s in READ_BACK_PAUSES_S:
+            await asyncio.sleep(pause_s)
+            try:
+                read = await self._look()
+            except (DriverError, TimeoutError) as e:
+                cause, told = Cause.READ_BACK_LOST, f"read-back: {e or 'timeout'}"
+                continue
+            if read is None:
+                cause, told = Cause.READ_BACK_LOST, "its answer to the read-back is Bad"
+                continue
+            shown = values.shown(self._order.info, read)
+            if values.holds(self._order.info, self._order.value, read):
+                self._held = f"accepted, reads back {shown}"
+                self._move(Event.EQUAL)
+                return
+            cause, told = Cause.DIFFERS, f"reads back {shown}"
+        self._end(cause, f"the device accepted {asked}; {told}")
+
+    async def _look(self) -> values.Value | None:
+        """What the device holds; None if it says that it does not know."""
+        order = self._order
+        async with asyncio.timeout(2 * WRITE_TIMEOUT_S + 1):
+            batch = await self._shop.host.read_back(order.device, [order.point], WRITE_TIMEOUT_S)
+        if int(batch.statuses[0]) >= BAD:
+            return None
+        return values.from_wire(order.info, int(batch.cells[0]), (batch.texts or {}).get(0))
+
+    async def _await_effect(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._order.feedback is None:
+            self._end(Cause.CONFIRMED, self._held)
+            return
+        began_s = loop.time()
+        while True:
+            tag, seen, follows = self._effect(self._order.feedback)
+            if follows:
+                self._end(Cause.CONFIRMED, f"{self._held}, {tag} {seen} after {loop.time() - began_s:.1f} s")
+                return
+            self.life = step(self.life, Event.TICK, loop.time())
+            if self.life.step is Step.ENDED:
+                self.reason = f"{self._held}, but within {self._order.within_s:g} s no effect: {tag} {seen}"
+                return
+            await asyncio.sleep(EFFECT_LOOK_S)
+
+    def _effect(self, row: int) -> tuple[str, str, bool]:
+        """The feedback tag, what it shows, and whether that is the effect, seen since the write."""
+        table, block = self._shop.table, self._shop.plant.block(row)
+        status = int(table.status[row])
+        value = table.value(row)
+        if status >= UNCERTAIN or value is None:
+            return block.tag, values.status_name(status), False
+        fresh = int(table.source_ns[row]) >= self._sent_ns
+        follows = fresh and values.follows(self._order.info, self._order.value, block.info, value)
+        return block.tag, values.shown(block.info, value), follows
+
+    async def _record_verdict(self) -> None:
+        if self._position is None and self.life.cause is Cause.NOT_RECORDED:
+            return  # there is no record it could answer, and no disk to put it on
+        ending = self.life.ending
+        data: dict[str, Plain] = {
+            "verdict": ending.verdict.value,
+            "cause": self.life.cause.value if self.life.cause else "",
+            "command": self._position.sequence if self._position else None,
+            "took_s": round(asyncio.get_running_loop().time() - self._began_s, 3),
+        }
+        text = f"{ending.verdict}: {self.reason}"[:2000]
+        record = Record(self._shop.clock.wall_ns(), RecordKind.VERDICT, self._user.name, self._order.name, text, data)
+        try:
+            await self._shop.journal.append([record])
+        except JournalError as e:
+            # The field has already moved: the person must hear the verdict even though the disk does not keep it.
+            self.verdict_journalled = False
+            self.reason += f" (this verdict could not be journalled: {e})"
+            log.error("verdict of %s not journalled: %s", self._order.name, e)
+
+    def _expired(self) -> bool:
+        self.life = step(self.life, Event.TICK, asyncio.get_running_loop().time())
+        if self.life.step is not Step.ENDED:
+            return False
+        self.reason = "it waited too long for its turn; no byte left"
+        return True
+
+    def _move(self, event: Event) -> None:
+        self.life = step(self.life, event, asyncio.get_running_loop().time())
+
+    def _end(self, cause: Cause, sentence: str) -> None:
+        self.life = step(self.life, cause, asyncio.get_running_loop().time())
+        self.reason = sentence

@@ -1,0 +1,660 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands: gates, life, verdicts, evidence, and that no byte leaves before its record is on the disk."""
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.model import Role
+from config.words import Access, Batch, Kind, Outcome, Permit, StatusCode, Verdict
+from drivers.base import DeviceSilent, DeviceSpec, LinkDown, WriteItem, WriteOutcome
+from historian.base import Entry, JournalFull
+from historian.journal.journal import FileJournal
+from supervisor.commands import values
+from supervisor.commands.commands import REFUSALS_PER_MINUTE_MAX, Commands
+from supervisor.commands.life import ENDINGS, Cause, Event, Life, Step, check_invariants, step
+from supervisor.offload import Offload
+from supervisor.people import User
+from supervisor.plant.plant import Plant
+from supervisor.tags.pool import StringPool
+from supervisor.tags.table import TagTable
+from tests.plants import TypeSpec, make_plant, tag
+from tests.sim import loop as sim
+
+ANNE = User("anne", Role.OPERATOR)
+EVE = User("eve", Role.VIEWER)
+LEA = User("lea", Role.ENGINEER)
+NAMES = ["21605/CAB-0001", "21605/CAB-0002"]
+
+
+def plant(**changes: Any) -> Plant:
+    rw = Access.RW
+    tags = {
+        "Cmd": dataclasses.replace(tag("Boolean", access=rw), confirm=("Fb", 5.0), command="order"),
+        "Fb": tag("Boolean"),
+        "Level": dataclasses.replace(tag("Float", access=rw, span=(0.0, 100.0), unit="%"), scale=0.1, command="order"),
+        "Mode": tag("Enumeration", access=rw, values=("none", "on", "off")),
+        "Until": tag("DateTime", access=rw),
+        "Text": tag("String", access=rw),
+        "Reset": dataclasses.replace(tag("Boolean", access=Access.W), command="act"),
+        "Comm": tag("Boolean"),
+        "Lux": tag("Float", access=rw, supported=False),
+        "Calc": tag("Float", access=rw),
+    }
+    made = make_plant({"CAB": TypeSpec(tags)}, {"CAB": NAMES})
+    blocks = made.types["CAB"].blocks
+    wired = [b for b in blocks.values() if b.tag not in ("Comm", "Calc")]
+    devices = tuple(
+        DeviceSpec(
+            name=f"{name}.controller",
+            protocol="hand",
+            device=None,
+            points=(),
+            rows=np.array([b.start + i for b in wired], np.int64),
+            polls={},
+            comm_rows=np.array([blocks["Comm"].start + i], np.int64),
+        )
+        for i, name in enumerate(NAMES)
+    )
+    return dataclasses.replace(made, devices=devices, **changes)
+
+
+class Field:
+    """Two devices and their wire, as the driver host offers them: they hold raw cells and can misbehave."""
+
+    def __init__(self, plant: Plant, table: TagTable) -> None:
+        self.plant, self.table = plant, table
+        self.raw: dict[tuple[int, int], tuple[int, str | None]] = {}
+        self.left: list[tuple[int, int]] = []  # bytes that left: (device, point)
+        self.answer: Callable[[WriteItem], WriteOutcome | Exception] = lambda _i: WriteOutcome(Outcome.ACCEPTED)
+        self.keeps: Callable[[int], int] = lambda cell: cell
+        self.read_error: Exception | None = None
+        self.effect_s: float | None = 0.5
+        self.write_s = 0.05
+        self.effects: set[asyncio.Task[None]] = set()
+        self.journalled: Callable[[], Awaitable[int]] | None = None
+        self.records_at_write: list[int] = []
+
+    async def write(
+        self, device: int, items: Sequence[WriteItem], permit: Permit, timeout_s: float
+    ) -> Sequence[WriteOutcome]:
+        if self.journalled is not None:
+            self.records_at_write.append(await self.journalled())
+        self.left.append((device, items[0].point))
+        await asyncio.sleep(self.write_s)
+        answer = self.answer(items[0])
+        if isinstance(answer, Exception):
+            raise answer
+        if answer.outcome is Outcome.ACCEPTED:
+            self.raw[device, items[0].point] = self.keeps(items[0].cell), items[0].text
+            if self.effect_s is not None:
+                task = asyncio.create_task(self._effect(device, items[0].cell))
+                self.effects.add(task)
+                task.add_done_callback(self.effects.discard)
+        return [answer]
+
+    async def _effect(self, device: int, cell: int) -> None:
+        assert self.effect_s is not None
+        await asyncio.sleep(self.effect_s)
+        row = self.plant.types["CAB"].blocks["Fb"].start + device
+        set_value(self.table, row, cell)
+
+    async def read_back(self, device: int, points: Sequence[int], timeout_s: float) -> Batch:
+        if self.read_error is not None:
+            raise self.read_error
+        cell, text = self.raw[device, points[0]]
+        rows = self.plant.devices[device].rows[list(points)]
+        texts = None if text is None else {0: text}
+        return Batch(-1, rows, np.array([cell]), np.zeros(1, np.uint32), np.zeros(1, np.int64), texts)
+
+
+def set_value(table: TagTable, row: int, cell: int, status: StatusCode = StatusCode.Good) -> None:
+    rows = np.array([row])
+    table.put(rows, np.array([cell], np.int64), np.array([status], np.uint32), sim.clock().wall_ns())
+
+
+class Permits:
+    def __init__(self) -> None:
+        self.deadline_s = float("inf")
+
+    def current(self) -> Permit:
+        return Permit(4, self.deadline_s)
+
+
+@dataclasses.dataclass
+class Post:
+    plant: Plant
+    table: TagTable
+    field: Field
+    journal: FileJournal
+    permits: Permits
+    commands: Commands
+
+    def row(self, name: str) -> int:
+        row = self.plant.row(f"21605/CAB-000{name}")
+        assert row is not None
+        return row
+
+    async def put(self, name: str, value: values.Asked, user: User = ANNE, note: str = "") -> tuple[Verdict, str, str]:
+        result = await self.commands.put(user, self.row(name), value, "test", note)
+        return result.verdict, result.status.name, result.reason
+
+    async def records(self) -> list[Entry]:
+        return await self.journal.tail(100)
+
+
+def with_post(
+    tmp_path: Path, scenario: Callable[[Post], Awaitable[None]], made: Plant | None = None, **kw: Any
+) -> None:
+    """Run a scenario in virtual time over a real journal."""
+
+    async def main() -> None:
+        p = made or plant()
+        clock = sim.clock()
+        table = TagTable(p, StringPool(), clock.wall_ns())
+        offload = Offload(1)
+        journal = await FileJournal.open(tmp_path / "journal", 4, offload.run)
+        field, permits = Field(p, table), Permits()
+        commands = Commands(p, table, field, journal, permits, clock, **kw)
+        try:
+            await scenario(Post(p, table, field, journal, permits, commands))
+        finally:
+            await commands.close()
+            await asyncio.gather(*field.effects)
+            await journal.close()
+            offload.close()
+
+    sim.run(main())
+
+
+# --- the pure machine -------------------------------------------------------------------------------------------------
+
+
+def test_a_command_reaches_confirmed_only_through_every_step() -> None:
+    life = Life(10.0, 5.0)
+    for event in (Event.PASSED, Event.RECORDED, Event.ACCEPTED, Event.EQUAL):
+        with pytest.raises(ValueError, match="cannot end by 'confirmed'"):
+            step(life, Cause.CONFIRMED, 1.0)
+        life = step(life, event, 1.0)
+    life = step(life, Cause.CONFIRMED, 2.0)
+    assert life.ending.verdict is Verdict.CONFIRMED
+    with pytest.raises(ValueError, match="'ended' cannot meet"):
+        step(life, Event.EQUAL, 3.0)
+
+
+def test_time_ends_a_command_before_it_left_as_expired_and_after_it_is_held_as_unknown() -> None:
+    life = step(Life(10.0, 5.0), Event.PASSED, 0.0)
+    assert step(life, Event.TICK, 9.9) == life
+    assert step(life, Event.TICK, 10.0).ending.verdict is Verdict.EXPIRED
+    for event in (Event.RECORDED, Event.ACCEPTED):
+        life = step(life, event, 1.0)
+    assert step(life, Event.TICK, 99.0) == life, "a command that has left cannot expire"
+    life = step(life, Event.EQUAL, 20.0)
+    assert step(life, Event.TICK, 24.9) == life
+    assert step(life, Event.TICK, 25.0).cause is Cause.EFFECT_MISSING
+
+
+@given(st.lists(st.tuples(st.sampled_from([*Event, *Cause]), st.floats(0, 30)), max_size=12))
+def test_no_sequence_of_events_breaks_the_invariants(events: list[tuple[Event | Cause, float]]) -> None:
+    life = Life(10.0, 5.0)
+    seen = [life.step]
+    for event, now in events:
+        try:
+            life = step(life, event, now)
+        except ValueError:
+            continue
+        seen.append(life.step)
+        check_invariants(life)
+    if life.step is Step.ENDED and life.ending.verdict is Verdict.CONFIRMED:
+        assert [s for s in Step if s in seen] == list(Step)
+    if life.step is Step.ENDED and life.ending.verdict is Verdict.EXPIRED:
+        assert Step.ANSWERED not in seen
+
+
+def test_every_cause_has_one_ending_and_only_confirmed_is_good() -> None:
+    assert set(ENDINGS) == set(Cause)
+    for cause, ending in ENDINGS.items():
+        assert (ending.verdict is Verdict.CONFIRMED) == (cause is Cause.CONFIRMED)
+        assert (ending.status is StatusCode.Good) == (cause is Cause.CONFIRMED)
+        assert ending.status is StatusCode.Good or ending.status >= 0x80000000
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+ENUM = tag("Enumeration", values=("none", "on", "off"))
+
+
+@pytest.mark.parametrize(
+    ("info", "asked", "value"),
+    [
+        (tag("Boolean"), True, True),
+        (tag("Boolean"), " False ", False),
+        (tag("Int16"), "-12", -12),
+        (tag("UInt16"), "0xFF", 255),
+        (tag("UInt64"), 2**64 - 1, 2**64 - 1),
+        (tag("Float", span=(0, 100)), "12.5", 12.5),
+        (tag("Double"), 3, 3.0),
+        (ENUM, "off", 2),
+        (ENUM, "1", 1),
+        (ENUM, 0, 0),
+        (tag("String"), "n° 7", "n° 7"),
+        (tag("DateTime"), "2026-03-01T18:30:00Z", 1772389800_000_000_000),
+        (tag("DateTime"), "2026-03-01T19:30:00+01:00", 1772389800_000_000_000),
+        (tag("DateTime"), datetime(2026, 3, 1, 18, 30, tzinfo=UTC), 1772389800_000_000_000),
+        (tag("DateTime"), datetime(2026, 3, 1, 18, 30, 0, 1), 1772389800_000_001_000),  # noqa: DTZ001
+    ],
+)
+def test_a_value_is_understood(info: Any, asked: values.Asked, value: values.Value) -> None:
+    got = values.engineering(info, asked)
+    assert got == value
+    assert type(got) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("info", "asked", "error", "sentence"),
+    [
+        (tag("Boolean"), 1, values.WrongType, "expected true or false, got 1"),
+        (tag("Boolean"), "on", values.WrongType, "expected true or false"),
+        (tag("Int16"), True, values.WrongType, "expected a whole number, got True"),
+        (tag("Int16"), 1.0, values.WrongType, "expected a whole number"),
+        (tag("Int16"), "1.5", values.WrongType, "expected a whole number"),
+        (tag("Int16"), 40000, values.OutOfRange, "expected Int16 -32768..32767, got 40000"),
+        (tag("Int64"), 2**70, values.OutOfRange, "expected Int64"),
+        (tag("Float", span=(0, 100), unit="%"), 100.5, values.OutOfRange, r"expected 0..100 %, got 100.5 %"),
+        (tag("Float"), "nan", values.OutOfRange, "expected a finite Float"),
+        (tag("Float"), 1e39, values.OutOfRange, "expected a finite Float"),
+        (tag("Double"), 10**400, values.OutOfRange, "expected a finite Double"),
+        (tag("Float"), "fast", values.WrongType, "expected a number, got 'fast'"),
+        (tag("Float"), True, values.WrongType, "expected a number"),
+        (ENUM, "dim", values.WrongType, "expected one of 0 none, 1 on, 2 off; got 'dim'"),
+        (ENUM, 3, values.OutOfRange, "expected one of 0 none, 1 on, 2 off; got 3"),
+        (tag("String"), 5, values.WrongType, "expected a text"),
+        (tag("String"), "x" * 251, values.OutOfRange, "expected at most 250 characters"),
+        (tag("DateTime"), "tomorrow", values.WrongType, "expected a time such as"),
+        (tag("DateTime"), "2026-03-01T18:30:00", values.WrongType, "expected a time with its zone"),
+        (tag("DateTime"), "1960-01-01T00:00:00Z", values.OutOfRange, "between 1970 and 2262"),
+        (tag("DateTime"), 5, values.WrongType, "expected a time"),
+    ],
+)
+def test_a_value_that_does_not_fit_says_what_was_expected(
+    info: Any, asked: values.Asked, error: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(error, match=sentence):
+        values.engineering(info, asked)
+
+
+def test_a_device_holds_what_a_wire_can_carry_and_no_more() -> None:
+    scaled = dataclasses.replace(tag("Float"), scale=0.1)
+    assert values.holds(scaled, 50.04, 50.0)
+    assert not values.holds(scaled, 50.06, 50.0)
+    assert not values.holds(scaled, 50.04, 50.012), "not a whole count: a float wire, which could have carried it"
+    plain = tag("Float")
+    assert values.holds(plain, 21.6, float(np.float32(21.6)))
+    assert not values.holds(plain, 21.6, 22.0)
+    assert values.holds(tag("DateTime"), 5_900_000_000, 5_000_000_000)
+    assert not values.holds(tag("DateTime"), 7_000_000_000, 5_000_000_000)
+    assert not values.holds(tag("Int16"), 5, 6)
+
+
+def test_an_effect_is_seen_by_name_by_number_or_within_one_per_cent() -> None:
+    other = tag("Enumeration", values=("off", "on"))
+    assert values.follows(ENUM, 1, other, 1)
+    assert not values.follows(ENUM, 0, other, 0), "none is not off"
+    assert values.follows(ENUM, 2, other, 0)
+    measured = tag("Float", span=(0.0, 100.0))
+    assert values.follows(measured, 70.0, measured, 70.9)
+    assert not values.follows(measured, 70.0, measured, 71.1)
+
+
+@given(st.sampled_from([k for k in Kind if k is not Kind.String]), st.data())
+def test_what_goes_down_the_wire_comes_back(kind: Kind, data: st.DataObject) -> None:
+    if kind.is_float:
+        value: values.Value = data.draw(st.floats(-1e9, 1e9))
+        info = dataclasses.replace(tag(kind.name), scale=0.01, offset=-40.0)
+    else:
+        low, high = kind.bounds or (0, 2**63 - 1)
+        value = data.draw(st.integers(low, high))
+        info = tag(kind.name)
+    cell, text = values.wire(info, bool(value) if kind is Kind.Boolean else value)
+    assert text is None
+    assert values.holds(info, value, values.from_wire(info, cell, None))
+
+
+# --- carried out ------------------------------------------------------------------------------------------------------
+
+
+def test_a_command_is_confirmed_by_its_effect_and_stands_twice_in_the_journal(tmp_path: Path) -> None:
+    async def scenario(post: Post) -> None:
+        async def count() -> int:
+            return len(await post.records())
+
+        post.field.journalled = count
+        assert await post.put("1/Cmd", True, note="test of the line") == (
+            Verdict.CONFIRMED,
+            "Good",
+            "21605/CAB-0001/Cmd: confirmed: accepted, reads back true, Fb true after 0.6 s",
+        )
+        assert post.field.records_at_write == [1], "the record was durable before the byte left"
+        before, after = await post.records()
+        assert before.record.kind == "command"
+        assert before.record.user == "anne"
+        assert before.record.subject == "21605/CAB-0001/Cmd"
+        assert before.record.text == "put true"
+        assert before.record.data == {"origin": "test", "value": True, "epoch": 4, "note": "test of the line"}
+        assert after.record.kind == "verdict"
+        assert after.record.data["command"] == before.position.sequence
+        assert after.record.data["verdict"] == "confirmed"
+
+    with_post(tmp_path, scenario)
+
+
+def test_values_reach_the_device_unscaled_and_typed(tmp_path: Path) -> None:
+    async def scenario(post: Post) -> None:
+        assert (await post.put("1/Level", "70.0"))[0] is Verdict.CONFIRMED
+        assert (await post.put("1/Mode", "off"))[2].endswith("accepted, reads back off")
+        assert (await post.put("1/Text", "été"))[0] is Verdict.CONFIRMED
+        assert (await post.put("1/Until", "2026-03-01T18:30:00Z"))[2].endswith("reads back 2026-03-01T18:30:00.000Z")
+        raws = list(post.field.raw.values())
+        assert np.int64(raws[0][0]).view(np.float64) == pytest.approx(700)
+        assert raws[1] == (2, None)
+        assert raws[2][1] == "été"
+
+    with_post(tmp_path, scenario)
+
+
+def test_an_act_is_confirmed_by_the_device_alone_and_never_read_back(tmp_path: Path) -> None:
+    async def scenario(post: Post) -> None:
+        post.field.read_error = DeviceSilent("must not be asked")
+        verdict, _, reason = await post.put("1/Reset", True)
+        assert verdict is Verdict.CONFIRMED
+        assert "cannot be read back" in reason
+
+    with_post(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "user", "status", "sentence"),
+    [
+        ("1/Cmd", True, EVE, "BadUserAccessDenied", "eve (viewer) may not command equipment of area 21605"),
+        ("1/Cmd", True, User("bob", Role.OPERATOR, frozenset({"21231"})), "BadUserAccessDenied", "of area 21605"),
+        ("1/Fb", True, ANNE, "BadNotWritable", "read-only"),
+        ("1/Calc", 1.0, ANNE, "BadNotWritable", "read-only"),
+        ("1/Lux", 1.0, ANNE, "BadNotSupported", "this equipment does not have it"),
+        ("1/Cmd", 1, ANNE, "BadTypeMismatch", "expected true or false, got 1"),
+        ("1/Level", 101, ANNE, "BadOutOfRange", "expected 0..100 %, got 101 %"),
+    ],
+)
+def test_a_gate_refuses_with_its_reason_and_no_byte_leaves(
+    tmp_path: Path, name: str, value: values.Asked, user: User, status: str, sentence: str
+) -> None:
+    async def scenario(post: Post) -> None:
+        verdict, got, reason = await post.put(name, value, user)
+        assert (verdict, got) == (Verdict.REFUSED, status)
+        assert sentence in reason
+        assert post.field.left == []
+        (entry,) = await post.records()
+        assert entry.record.text == reason.partition(": ")[2]
+        assert entry.record.data["asked"] == str(value)
+
+    with_post(tmp_path, scenario)
+
+
+def test_an_unknown_row_is_no_tag(tmp_path: Path) -> None:
+    async def scenario(post: Post) -> None:
+        for row in (-1, post.plant.rows):
+            result = await post.commands.put(ANNE, row, True, "test")
+            assert result.status is StatusCode.BadNodeIdUnknown
+
+    with_post(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    ("life", "user", "status"),
+    [
+        ("planned", LEA, "BadOutOfService"),
+        ("retired", LEA, "BadOutOfService"),
+        ("commissioning", ANNE, "BadUserAccessDenied"),
+        ("commissioning", LEA, "Good"),
+        ("maintenance", ANNE, "Good"),
+    ],
+)
+def test_the_life_of_equipment_is_a_gate(tmp_path: Path, life: str, user: User, status: str) -> None:
+    made = plant()
+    kind = dataclasses.replace(made.types["CAB"], life=(life, "in service"))
+    made = dataclasses.replace(made, types={"CAB": kind}, _where={n: (kind, i) for i, n in enumerate(NAMES)})
+
+    async def scenario(post: Post) -> None:
+        assert (await post.put("1/Cmd", True, user))[1] == status
+
+    with_post(tmp_path, scenario, made)
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "status", "sentence"),
+    [
+        (
+            WriteOutcome(Outcome.REFUSED, "coil 0: exception 2"),
+            Verdict.REFUSED,
+            "BadDeviceFailure",
+            "coil 0: exception 2",
+        ),
+        (WriteOutcome(Outcome.UNKNOWN, "no answer in 2 s"), Verdict.UNKNOWN, "BadTimeout", "look before asking again"),
+        (LinkDown("reset by peer"), Verdict.UNKNOWN, "BadTimeout", "reset by peer"),
+        (RuntimeError("oops"), Verdict.UNKNOWN, "BadInternalError", "internal error: RuntimeError: oops"),
+    ],
+)
+def test_what_the_device_said_is_the_verdict(
+    tmp_path: Path, answer: WriteOutcome | Exception, verdict: Verdict, status: str, sentence: str
+) -> None:
+    async def scenario(post: Post) -> None:
+        post.field.answer = lambda _item: answer
+        got = await post.put("1/Cmd", True)
+        assert got[:2] == (verdict, status)
+        assert sentence in got[2]
+        assert len(post.field.left) == 1, "never a second attempt"
+        assert (await post.records())[-1].record.data["verdict"] == verdict.value
+
+    with_post(tmp_path, scenario)
+
+
+def test_a_device_that_accepts_and_holds_something_else_has_refused(tmp_path: Path) -> None:
+    async def scenario(post: Post) -> None:
+        post.field.keeps = lambda _cell: int(np.float64(800).view(np.int64))
+        verdict, status, reason = await post.put("1/Level", 100)
+        assert (verdict, status) == (Verdict.REFUSED, "BadDeviceFailure")
+        assert reason.endswith("the device accepted 100 %; reads back 80 %")
+
+    with_post(tmp_path, scenario)
+
+
+def test_a_read_back_that_comes_late_is_waited_for_and_one_that_never_comes_is_unknown(tmp_path: Path) -> None:
+    async def scenario(post: Post) -> None:
+        post.field.read_error = DeviceSilent("no answer")
+        asyncio.get_running_loop().call_later(0.5, setattr, post.field, "read_error", None)
+        assert (await post.put("1/Level", 100))[0] is Verdict.CONFIRMED
+        post.field.read_error = DeviceSilent("no answer")
+        verdict, _, reason = await post.put("1/Level", 50)
+        assert verdict is Verdict.UNKNOWN
+        assert reason.endswith("the device accepted 50 %; read-back: no answer")
+
+    with_post(tmp_path, scenario)
+
+
+def test_an_effect_that_does_not_come_is_unknown_with_what_the_feedback_shows(tmp_path: Path) -> None:
+    async def scenario(post: Post) -> None:
+        post.field.effect_s = None
+        set_value(post.table, post.row("1/Fb"), 0)
+        began = asyncio.get_running_loop().time()
+        assert await post.put("1/Cmd", True) == (
+            Verdict.UNKNOWN,
+            "BadTimeout",
+            "21605/CAB-0001/Cmd: unknown: accepted, reads back true, but within 5 s no effect: Fb false",
+        )
+        assert 5 <= asyncio.get_running_loop().time() - began < 6
+        set_value(post.table, post.row("1/Fb"), 1, StatusCode.BadNoCommunication)
+        assert "no effect: Fb BadNoCommunication" in (await post.put("1/Cmd", True))[2]
+
+    with_post(tmp_path, scenario)
+
+
+def test_a_feedback_from_before_the_command_is_no_evidence(tmp_path: Path) -> None:
+    async def scenario(post: Post) -> None:
+        set_value(post.table, post.row("1/Fb"), 1)
+        await asyncio.sleep(1)
+        post.field.effect_s = None
+        assert (await post.put("1/Cmd", True))[0] is Verdict.UNKNOWN
+
+    with_post(tmp_path, scenario)
+
+
+def test_a_device_known_to_be_silent_is_not_written_to(tmp_path: Path) -> None:
+    async def scenario(post: Post) -> None:
+        set_value(post.table, post.row("1/Comm"), 0)
+        verdict, status, reason = await post.put("1/Cmd", True)
+        assert (verdict, status) == (Verdict.REFUSED, "BadNotConnected")
+        assert reason.endswith("21605/CAB-0001.controller does not answer; no byte left")
+        assert post.field.left == []
+        assert (await post.put("2/Cmd", True))[0] is Verdict.CONFIRMED
+
+    with_post(tmp_path, scenario)
+
+
+def test_without_a_permit_nothing_leaves_also_when_it_is_lost_while_waiting(tmp_path: Path) -> None:
+    async def scenario(post: Post) -> None:
+        post.permits.deadline_s = 0.0
+        assert (await post.put("1/Cmd", True))[1] == "BadInvalidState"
+        post.permits.deadline_s = float("inf")
+        first = asyncio.create_task(post.put("1/Level", 10))
+        second = asyncio.create_task(post.put("1/Level", 20))
+        await asyncio.sleep(0.01)
+        post.permits.deadline_s = 0.0
+        assert (await first)[0] is Verdict.CONFIRMED, "it had left before"
+        verdict, status, reason = await second
+        assert (verdict, status) == (Verdict.REFUSED, "BadInvalidState")
+        assert "lost its permit" in reason
+        assert len(post.field.left) == 1
+
+    with_post(tmp_path, scenario)
+
+
+def test_what_cannot_be_journalled_is_not_done(tmp_path: Path) -> None:
+    async def scenario(post: Post) -> None:
+        append = post.journal.append
+
+        async def full(_records: object) -> Any:
+            raise JournalFull("journal /x: no space is left")
+
+        post.journal.append = full  # type: ignore[method-assign]
+        verdict, status, reason = await post.put("1/Cmd", True)
+        assert (verdict, status) == (Verdict.REFUSED, "BadResourceUnavailable")
+        assert "cannot be journalled, so it is not done: journal /x: no space is left" in reason
+        assert post.field.left == []
+        assert (await post.put("1/Fb", True))[1] == "BadNotWritable", "a refusal is a refusal without a record too"
+        post.journal.append = append  # type: ignore[method-assign]
+
+        def disk_fills_up(_item: WriteItem) -> WriteOutcome:
+            post.journal.append = full  # type: ignore[method-assign]
+            return WriteOutcome(Outcome.ACCEPTED)
+
+        post.field.answer = disk_fills_up
+        verdict, _, reason = await post.put("1/Cmd", True)
+        assert verdict is Verdict.CONFIRMED
+        assert "this verdict could not be journalled" in reason
+        assert post.commands.status().verdicts_not_journalled == 1
+        post.journal.append = append  # type: ignore[method-assign]
+
+    with_post(tmp_path, scenario)
+
+
+def test_commands_for_one_device_run_in_order_and_those_for_others_beside(tmp_path: Path) -> None:
+    async def scenario(post: Post) -> None:
+        post.field.write_s = 1.0
+        began = asyncio.get_running_loop().time()
+        puts = [post.put("1/Level", i) for i in range(4)] + [post.put("2/Level", i) for i in range(4)]
+        results = await asyncio.gather(*puts)
+        assert all(r[0] is Verdict.CONFIRMED for r in results)
+        assert asyncio.get_running_loop().time() - began == pytest.approx(4.0)
+        ones = [e.record.data["value"] for e in await post.records() if e.record.kind == "command"]
+        assert sorted(ones[::2]) == ones[::2]
+        assert [device for device, _ in post.field.left] == [0, 1] * 4
+
+    with_post(tmp_path, scenario)
+
+
+def test_a_command_that_waits_too_long_for_its_turn_expires(tmp_path: Path) -> None:
+    async def scenario(post: Post) -> None:
+        post.field.write_s = 3.0
+        results = await asyncio.gather(*(post.put("1/Level", i) for i in range(3)))
+        assert [r[0] for r in results] == [Verdict.CONFIRMED, Verdict.EXPIRED, Verdict.EXPIRED]
+        assert results[1][1] == "BadRequestTimeout"
+        assert len(post.field.left) == 1
+        records = [e.record for e in await post.records() if e.record.kind == "verdict"]
+        assert sorted(str(r.data["verdict"]) for r in records) == ["confirmed", "expired", "expired"]
+
+    with_post(tmp_path, scenario, expires_s=2.0)
+
+
+def test_too_many_commands_are_refused_and_counted(tmp_path: Path) -> None:
+    async def scenario(post: Post) -> None:
+        results = await asyncio.gather(*(post.put("1/Level", i) for i in range(6)))
+        assert [r[1] for r in results].count("BadResourceUnavailable") == 2
+        status = post.commands.status()
+        assert status.causes["too many commands"] == 2
+        assert status.verdicts == {"confirmed": 4, "refused": 2, "unknown": 0, "expired": 0}
+        assert status.in_flight == 0
+
+    with_post(tmp_path, scenario, in_flight_max=4)
+
+
+def test_a_caller_who_goes_away_does_not_stop_the_command(tmp_path: Path) -> None:
+    async def scenario(post: Post) -> None:
+        task = asyncio.create_task(post.put("1/Cmd", True))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.sleep(10)
+        assert [e.record.kind for e in await post.records()] == ["command", "verdict"]
+        assert post.commands.status().verdicts["confirmed"] == 1
+
+    with_post(tmp_path, scenario)
+
+
+def test_stopping_ends_what_is_under_way_as_unknown_and_takes_no_more(tmp_path: Path) -> None:
+    async def scenario(post: Post) -> None:
+        post.field.effect_s = None
+        held = asyncio.create_task(post.put("1/Cmd", True))
+        await asyncio.sleep(0.2)
+        post.field.write_s = 4.0
+        writing = asyncio.create_task(post.put("2/Cmd", True))
+        waiting = asyncio.create_task(post.put("2/Level", 1))
+        await asyncio.sleep(0.2)
+        await post.commands.close(grace_s=1.0)
+        assert "stopped before its effect was seen" in (await held)[2]
+        assert (await writing)[0] is Verdict.UNKNOWN
+        assert (await waiting)[1] == "BadInvalidState"
+        assert (await post.put("1/Cmd", True))[2].endswith("the server is stopping; no byte left")
+        verdicts = [e.record.data["verdict"] for e in await post.records() if e.record.kind == "verdict"]
+        assert sorted(map(str, verdicts)) == ["refused", "unknown", "unknown"]
+
+    with_post(tmp_path, scenario)
+
+
+def test_hammering_on_a_closed_gate_does_not_fill_the_journal(tmp_path: Path) -> None:
+    async def scenario(post: Post) -> None:
+        for _ in range(REFUSALS_PER_MINUTE_MAX + 5):
+            await post.put("1/Cmd", True, EVE)
+        assert len(await post.records()) == REFUSALS_PER_MINUTE_MAX
+        assert post.commands.status().refusals_not_journalled == 5
+        await asyncio.sleep(61)
+        await post.put("1/Cmd", True, EVE)
+        assert len(await post.records()) == REFUSALS_PER_MINUTE_MAX + 1
+
+    with_post(tmp_path, scenario)
