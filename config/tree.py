@@ -144,3 +144,36 @@ def walk(node: Node) -> Iterator[Node]:
     for child in children(node):
         yield from walk(child)
     yield node
+
+
+def render(node: Node) -> str:
+    """The node as text, always the same for the same meaning: every operation in brackets, no layout.
+
+    The memory of a function block is found again under this text after a restart.
+    """
+    match node:
+        case Number(value=value):
+            return repr(value)
+        case Truth(value=truth):
+            return "true" if truth else "false"
+        case Text(text=text):
+            return repr(text)
+        case Name(name=name):
+            return name
+        case Quality(name=name):
+            return f"good({name})"
+        case Unary(operator=operator, operand=operand):
+            return f"({operator} {render(operand)})"
+        case Binary(operator=operator, left=left, right=right):
+            return f"({render(left)} {operator} {render(right)})"
+        case Compare(operators=operators, operands=operands):
+            rest = (f" {op} {render(n)}" for op, n in zip(operators, operands[1:], strict=True))
+            return f"({render(operands[0])}{''.join(rest)})"
+        case Logic(operator=operator, operands=operands):
+            return f"({f' {operator} '.join(map(render, operands))})"
+        case Choice(condition=condition, then=then, otherwise=otherwise):
+            return f"({render(then)} if {render(condition)} else {render(otherwise)})"
+        case Call(function=function, arguments=arguments, digits=digits):
+            return f"{function}({', '.join([*map(render, arguments), *([str(digits)] if digits else [])])})"
+        case BlockCall(block=block, argument=argument, literals=literals):
+            return f"{block}({', '.join([render(argument)] if argument else [])}; {', '.join(map(repr, literals))})"
