@@ -21,7 +21,8 @@ from pydantic import BaseModel, ValidationError
 from config.explain import keys_of, sentences, unknown_key, validate
 from config.model import EquipmentModel, TypeModel
 from config.problems import Problem, guess, unknown
-from config.source import YAML_ROWS_MAX, Document, Located, Place, Table, list_of, read_csv, read_yaml, scalar
+from config.source import YAML_ROWS_MAX, Document, Located, Place, list_of, read_yaml, scalar
+from config.table import Table, read_csv
 from config.values import cell_value, misfit, wants_text
 from config.words import Kind
 
