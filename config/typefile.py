@@ -24,7 +24,12 @@ SECTIONS: Final = ("devices", "poll_classes", "parameters", "tags", "alarms")
 
 
 class ProtocolSchemas(Protocol):
-    """What a protocol tells about its addresses. `drivers.base.ProtocolSpec` is one."""
+    """What a protocol tells about its addresses. `drivers.base.ProtocolSpec` is one.
+
+    Two properties of its models are asked for if they are there: `identity` of a device (equal: the same partner) and
+    `extent` of a point, (space, first, last) (overlapping in one space: the same place). Without them, only devices and
+    points that are written alike are found to be duplicates.
+    """
 
     @property
     def device_model(self) -> type[BaseModel]: ...

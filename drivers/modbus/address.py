@@ -128,6 +128,11 @@ class ModbusDevice(Model):
     user_timeout: Duration = Field(default=5.0, ge=0.5, le=60)
     keepalive: Duration = Field(default=30.0, ge=1, le=7200)
 
+    @property
+    def identity(self) -> tuple[str, int, int]:
+        """What makes two devices the same one, whatever else is set."""
+        return self.host, self.port, self.unit_id
+
 
 class ModbusPoint(Model):
     """Where a value lies in a device, and how.
@@ -169,6 +174,17 @@ class ModbusPoint(Model):
     def last(self) -> int:
         """Last address it takes."""
         return self.address + self.width - 1
+
+    @property
+    def extent(self) -> tuple[str, int, int]:
+        """(space, first, last) of what it takes; two points that overlap in one space are the same place twice.
+
+        Bits of a register are a space of their own: a status word may be read whole and by its bits.
+        """
+        if self.bit is None:
+            return self.table, self.address, self.last
+        number = self.address * 16 + self.bit
+        return f"{self.table} bits", number, number
 
     @property
     def put_table(self) -> Table:
