@@ -136,6 +136,11 @@ class ModbusLink:
         return self._connection is not None
 
     @property
+    def window(self) -> int:
+        """Questions that may be under way at once."""
+        return self._device.window
+
+    @property
     def connection(self) -> Connection | None:
         """The connection that stands now; for counters and tests."""
         return self._connection

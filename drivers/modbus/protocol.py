@@ -19,6 +19,11 @@ def _link_key(device: ModbusDevice) -> Hashable:
     return (device.host, device.port)
 
 
+def _plan_key(device: ModbusDevice) -> Hashable:
+    forbidden = tuple((r.table, r.first, r.last) for r in device.forbidden)
+    return (device.registers_max, device.bits_max, device.gap_max, forbidden)
+
+
 def _make_link(device: ModbusDevice, clock: Clock) -> Link:
     return ModbusLink(device)
 
@@ -38,4 +43,5 @@ PROTOCOL: Final = ProtocolSpec(
     link_key=_link_key,
     make_link=_make_link,
     make_driver=_make_driver,
+    plan_key=_plan_key,
 )
