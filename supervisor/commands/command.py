@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
+
+import numpy as np
 
 from config.words import BAD, UNCERTAIN, Batch, Clock, Outcome, Permit
 from drivers.base import DriverError, WriteItem, WriteOutcome
@@ -46,8 +48,10 @@ class FieldHost(Protocol):
         """One outcome per item; refused without a byte if the link is down or the permit is over; never repeated."""
         ...
 
-    async def read_back(self, device: int, points: Sequence[int], timeout_s: float) -> Batch:
-        """Raw values of the points as the device says them now, in their order.
+    async def read_back(
+        self, device: int, points: Sequence[int], timeout_s: float
+    ) -> Sequence[tuple[int, int, str | None]]:
+        """What the device holds now, for each point: raw cell, StatusCode, text of a String.
 
         Raises:
             DriverError: no answer.
@@ -60,6 +64,7 @@ class Shop:
     """What every command works with.
 
     Attributes:
+        seen: where what was read back goes, so that the table knows it before the next poll (`Inbox.batch`).
         turns: one lock per device that was ever commanded; at most as many as devices.
     """
 
@@ -69,6 +74,7 @@ class Shop:
     journal: Journal
     permits: PermitSource
     clock: Clock
+    seen: Callable[[Batch], None]
     turns: dict[int, asyncio.Lock] = field(default_factory=dict)
 
 
@@ -216,10 +222,20 @@ class Command:
         """What the device holds; None if it says that it does not know."""
         order = self._order
         async with asyncio.timeout(2 * WRITE_TIMEOUT_S + 1):
-            batch = await self._shop.host.read_back(order.device, [order.point], WRITE_TIMEOUT_S)
-        if int(batch.statuses[0]) >= BAD:
-            return None
-        return values.from_wire(order.info, int(batch.cells[0]), (batch.texts or {}).get(0))
+            ((cell, status, text),) = await self._shop.host.read_back(order.device, [order.point], WRITE_TIMEOUT_S)
+        self._shop.seen(self._batch(cell, status, text))
+        return None if status >= BAD else values.from_wire(order.info, cell, text)
+
+    def _batch(self, cell: int, status: int, text: str | None) -> Batch:
+        """A reading beside the plan: request -1."""
+        return Batch(
+            request=-1,
+            rows=np.array([self._order.row], np.int64),
+            cells=np.array([cell], np.int64),
+            statuses=np.array([status], np.uint32),
+            source_ns=np.array([self._shop.clock.wall_ns()], np.int64),
+            texts=None if text is None else {0: text},
+        )
 
     async def _await_effect(self) -> None:
         loop = asyncio.get_running_loop()

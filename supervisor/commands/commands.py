@@ -16,10 +16,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from config.words import Clock, StatusCode, Verdict
+from config.words import Batch, Clock, StatusCode, Verdict
 from historian.base import Journal, JournalError, Plain, Record, RecordKind
 from supervisor.commands import values
 from supervisor.commands.command import Command, FieldHost, Shop
@@ -71,6 +72,7 @@ class Commands:
     Args:
         journal: where each command is written before a byte leaves and after its end.
         permits: asked right before each write; the driver checks the deadline again, last before the socket.
+        seen: takes what was read back, so that readers see it before the next poll (`Inbox.batch`).
         expires_s: how long a command may wait for its device [s].
     """
 
@@ -82,10 +84,11 @@ class Commands:
         journal: Journal,
         permits: PermitSource,
         clock: Clock,
+        seen: Callable[[Batch], None] = lambda _batch: None,
         in_flight_max: int = IN_FLIGHT_MAX,
         expires_s: float = EXPIRES_S,
     ) -> None:
-        self._shop = Shop(plant, table, host, journal, permits, clock)
+        self._shop = Shop(plant, table, host, journal, permits, clock, seen)
         self._wiring = Wiring(plant)
         self._in_flight_max = in_flight_max
         self._expires_s = expires_s

@@ -3,7 +3,6 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,166 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.model import Role
-from config.words import Access, Batch, Kind, Outcome, Permit, StatusCode, Verdict
-from drivers.base import DeviceSilent, DeviceSpec, LinkDown, WriteItem, WriteOutcome
-from historian.base import Entry, JournalFull
-from historian.journal.journal import FileJournal
+from config.words import Kind, Outcome, StatusCode, Verdict
+from drivers.base import DeviceSilent, LinkDown, WriteItem, WriteOutcome
+from historian.base import JournalFull
 from supervisor.commands import values
-from supervisor.commands.commands import REFUSALS_PER_MINUTE_MAX, Commands
+from supervisor.commands.commands import REFUSALS_PER_MINUTE_MAX
 from supervisor.commands.life import ENDINGS, Cause, Event, Life, Step, check_invariants, step
-from supervisor.offload import Offload
 from supervisor.people import User
-from supervisor.plant.plant import Plant
-from supervisor.tags.pool import StringPool
-from supervisor.tags.table import TagTable
-from tests.plants import TypeSpec, make_plant, tag
-from tests.sim import loop as sim
-
-ANNE = User("anne", Role.OPERATOR)
-EVE = User("eve", Role.VIEWER)
-LEA = User("lea", Role.ENGINEER)
-NAMES = ["21605/CAB-0001", "21605/CAB-0002"]
-
-
-def plant(**changes: Any) -> Plant:
-    rw = Access.RW
-    tags = {
-        "Cmd": dataclasses.replace(tag("Boolean", access=rw), confirm=("Fb", 5.0), command="order"),
-        "Fb": tag("Boolean"),
-        "Level": dataclasses.replace(tag("Float", access=rw, span=(0.0, 100.0), unit="%"), scale=0.1, command="order"),
-        "Mode": tag("Enumeration", access=rw, values=("none", "on", "off")),
-        "Until": tag("DateTime", access=rw),
-        "Text": tag("String", access=rw),
-        "Reset": dataclasses.replace(tag("Boolean", access=Access.W), command="act"),
-        "Comm": tag("Boolean"),
-        "Lux": tag("Float", access=rw, supported=False),
-        "Calc": tag("Float", access=rw),
-    }
-    made = make_plant({"CAB": TypeSpec(tags)}, {"CAB": NAMES})
-    blocks = made.types["CAB"].blocks
-    wired = [b for b in blocks.values() if b.tag not in ("Comm", "Calc")]
-    devices = tuple(
-        DeviceSpec(
-            name=f"{name}.controller",
-            protocol="hand",
-            device=None,
-            points=(),
-            rows=np.array([b.start + i for b in wired], np.int64),
-            polls={},
-            comm_rows=np.array([blocks["Comm"].start + i], np.int64),
-        )
-        for i, name in enumerate(NAMES)
-    )
-    return dataclasses.replace(made, devices=devices, **changes)
-
-
-class Field:
-    """Two devices and their wire, as the driver host offers them: they hold raw cells and can misbehave."""
-
-    def __init__(self, plant: Plant, table: TagTable) -> None:
-        self.plant, self.table = plant, table
-        self.raw: dict[tuple[int, int], tuple[int, str | None]] = {}
-        self.left: list[tuple[int, int]] = []  # bytes that left: (device, point)
-        self.answer: Callable[[WriteItem], WriteOutcome | Exception] = lambda _i: WriteOutcome(Outcome.ACCEPTED)
-        self.keeps: Callable[[int], int] = lambda cell: cell
-        self.read_error: Exception | None = None
-        self.effect_s: float | None = 0.5
-        self.write_s = 0.05
-        self.effects: set[asyncio.Task[None]] = set()
-        self.journalled: Callable[[], Awaitable[int]] | None = None
-        self.records_at_write: list[int] = []
-
-    async def write(
-        self, device: int, items: Sequence[WriteItem], permit: Permit, timeout_s: float
-    ) -> Sequence[WriteOutcome]:
-        if self.journalled is not None:
-            self.records_at_write.append(await self.journalled())
-        self.left.append((device, items[0].point))
-        await asyncio.sleep(self.write_s)
-        answer = self.answer(items[0])
-        if isinstance(answer, Exception):
-            raise answer
-        if answer.outcome is Outcome.ACCEPTED:
-            self.raw[device, items[0].point] = self.keeps(items[0].cell), items[0].text
-            if self.effect_s is not None:
-                task = asyncio.create_task(self._effect(device, items[0].cell))
-                self.effects.add(task)
-                task.add_done_callback(self.effects.discard)
-        return [answer]
-
-    async def _effect(self, device: int, cell: int) -> None:
-        assert self.effect_s is not None
-        await asyncio.sleep(self.effect_s)
-        row = self.plant.types["CAB"].blocks["Fb"].start + device
-        set_value(self.table, row, cell)
-
-    async def read_back(self, device: int, points: Sequence[int], timeout_s: float) -> Batch:
-        if self.read_error is not None:
-            raise self.read_error
-        cell, text = self.raw[device, points[0]]
-        rows = self.plant.devices[device].rows[list(points)]
-        texts = None if text is None else {0: text}
-        return Batch(-1, rows, np.array([cell]), np.zeros(1, np.uint32), np.zeros(1, np.int64), texts)
-
-
-def set_value(table: TagTable, row: int, cell: int, status: StatusCode = StatusCode.Good) -> None:
-    rows = np.array([row])
-    table.put(rows, np.array([cell], np.int64), np.array([status], np.uint32), sim.clock().wall_ns())
-
-
-class Permits:
-    def __init__(self) -> None:
-        self.deadline_s = float("inf")
-
-    def current(self) -> Permit:
-        return Permit(4, self.deadline_s)
-
-
-@dataclasses.dataclass
-class Post:
-    plant: Plant
-    table: TagTable
-    field: Field
-    journal: FileJournal
-    permits: Permits
-    commands: Commands
-
-    def row(self, name: str) -> int:
-        row = self.plant.row(f"21605/CAB-000{name}")
-        assert row is not None
-        return row
-
-    async def put(self, name: str, value: values.Asked, user: User = ANNE, note: str = "") -> tuple[Verdict, str, str]:
-        result = await self.commands.put(user, self.row(name), value, "test", note)
-        return result.verdict, result.status.name, result.reason
-
-    async def records(self) -> list[Entry]:
-        return await self.journal.tail(100)
-
-
-def with_post(
-    tmp_path: Path, scenario: Callable[[Post], Awaitable[None]], made: Plant | None = None, **kw: Any
-) -> None:
-    """Run a scenario in virtual time over a real journal."""
-
-    async def main() -> None:
-        p = made or plant()
-        clock = sim.clock()
-        table = TagTable(p, StringPool(), clock.wall_ns())
-        offload = Offload(1)
-        journal = await FileJournal.open(tmp_path / "journal", 4, offload.run)
-        field, permits = Field(p, table), Permits()
-        commands = Commands(p, table, field, journal, permits, clock, **kw)
-        try:
-            await scenario(Post(p, table, field, journal, permits, commands))
-        finally:
-            await commands.close()
-            await asyncio.gather(*field.effects)
-            await journal.close()
-            offload.close()
-
-    sim.run(main())
-
+from tests.plants import tag
+from tests.post import ANNE, EVE, LEA, NAMES, Post, plant, set_value, with_post
 
 # --- the pure machine -------------------------------------------------------------------------------------------------
 
@@ -365,6 +213,10 @@ def test_values_reach_the_device_unscaled_and_typed(tmp_path: Path) -> None:
         raws = list(post.field.raw.values())
         assert np.int64(raws[0][0]).view(np.float64) == pytest.approx(700)
         assert raws[1] == (2, None)
+        assert [b.rows.tolist() for b in post.seen] == [
+            [post.row(f"1/{n}")] for n in ("Level", "Mode", "Text", "Until")
+        ]
+        assert post.seen[2].texts == {0: "été"}
         assert raws[2][1] == "été"
 
     with_post(tmp_path, scenario)

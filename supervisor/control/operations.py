@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_control.py
+"""What can be asked through the control socket: one coroutine per operation, a table of them, their rights.
+
+Law of this file: arguments come from outside and are checked here before anything is looked at; answers are bounded. It
+knows neither sockets nor terminals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import numpy as np
+
+from config.model import Role
+from config.words import BAD, UNCERTAIN, Clock, Rows
+from drivers.status import DeviceStatus
+from historian.base import Entry, Journal
+from supervisor.commands.commands import Commands
+from supervisor.commands.values import iso
+from supervisor.control.readings import reading
+from supervisor.control.search import find_rows, no_such_tag
+from supervisor.people import User
+from supervisor.status import device_document
+from supervisor.tags.table import TagTable
+
+TAGS_MAX: Final = 1000
+JOURNAL_MAX: Final = 1000
+_TEXT_LENGTH_MAX: Final = 1000
+
+
+class Refused(Exception):
+    """The request is not carried out; the sentence says why."""
+
+
+@dataclass(slots=True)
+class Server:
+    """The running server as this door sees it. `table` is replaced when a new generation of the plant begins.
+
+    Attributes:
+        status: makes the document of `supervisor.status`.
+        devices: states of all devices, in the order of the plant.
+        stop: asks the server to stop in order; returns at once.
+    """
+
+    table: TagTable
+    commands: Commands
+    journal: Journal
+    clock: Clock
+    status: Callable[[], dict[str, Any]]
+    devices: Callable[[], Sequence[DeviceStatus]]
+    stop: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: who asks, through which door, with which arguments."""
+
+    server: Server
+    user: User
+    origin: str
+    arguments: dict[str, Any]
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """A text argument.
+
+        Raises:
+            Refused: absent without default, no text, or too long.
+        """
+        value = self.arguments.get(name, default)
+        if not isinstance(value, str) or len(value) > _TEXT_LENGTH_MAX:
+            raise Refused(f"{name}: expected a text of at most {_TEXT_LENGTH_MAX} characters")
+        return value
+
+    def number(self, name: str, default: int, most: int) -> int:
+        """A whole number 0..most.
+
+        Raises:
+            Refused.
+        """
+        value = self.arguments.get(name, default)
+        if type(value) is not int or not 0 <= value <= most:
+            raise Refused(f"{name}: expected a whole number 0..{most}")
+        return value
+
+
+async def _status(call: Call) -> Any:
+    return call.server.status()
+
+
+async def _tags(call: Call) -> Any:
+    """Tags whose names match `pattern`, of quality `quality`, from row `after` on; `next` leads to the next page."""
+    table = call.server.table
+    rows = find_rows(table.plant, call.text("pattern", ""))
+    rows = rows[_of_quality(call.text("quality", "any"), table.status[rows])]
+    after = call.number("after", 0, 2**53)
+    limit = call.number("limit", 200, TAGS_MAX)
+    page = rows[rows >= after][: limit + 1]
+    now_ns = call.server.clock.wall_ns()
+    return {
+        "total": len(rows),
+        "next": int(page[limit]) if len(page) > limit else None,
+        "tags": [reading(table, int(row), call.user, now_ns) for row in page[:limit]],
+    }
+
+
+def _of_quality(quality: str, status: np.ndarray[Any, np.dtype[np.uint32]]) -> Any:
+    masks = {
+        "any": np.ones(len(status), np.bool_),
+        "good": status < UNCERTAIN,
+        "uncertain": (status >= UNCERTAIN) & (status < BAD),
+        "bad": status >= BAD,
+        "not-good": status >= UNCERTAIN,
+    }
+    if quality not in masks:
+        raise Refused(f"quality: expected one of {', '.join(masks)}")
+    return masks[quality]
+
+
+async def _read(call: Call) -> Any:
+    names = call.arguments.get("names")
+    if not isinstance(names, list) or not 1 <= len(names) <= TAGS_MAX:
+        raise Refused(f"names: expected a list of 1..{TAGS_MAX} tags")
+    table, now_ns = call.server.table, call.server.clock.wall_ns()
+    rows: Rows = np.array([_row(table, name) for name in names], np.int64)
+    return {"tags": [reading(table, int(row), call.user, now_ns) for row in rows]}
+
+
+def _row(table: TagTable, name: object) -> int:
+    if not isinstance(name, str) or len(name) > _TEXT_LENGTH_MAX:
+        raise Refused(f"names: expected texts of at most {_TEXT_LENGTH_MAX} characters")
+    if (row := table.plant.row(name)) is None:
+        raise Refused(no_such_tag(table.plant, name))
+    return row
+
+
+async def _put(call: Call) -> Any:
+    value = call.arguments.get("value")
+    if not isinstance(value, bool | int | float | str):
+        raise Refused("value: expected a text, a number, true or false")
+    row = _row(call.server.table, call.text("tag"))
+    result = await call.server.commands.put(call.user, row, value, call.origin, call.text("note", ""))
+    return {"verdict": result.verdict.value, "status": result.status.name, "reason": result.reason}
+
+
+async def _devices(call: Call) -> Any:
+    """Devices whose names contain `name`, at most 1,000."""
+    name, now_ns = call.text("name", ""), call.server.clock.wall_ns()
+    found = [d for d in call.server.devices() if name in d.name]
+    return {"total": len(found), "devices": [device_document(d, now_ns) for d in found[:TAGS_MAX]]}
+
+
+async def _journal(call: Call) -> Any:
+    entries = await call.server.journal.tail(call.number("n", 20, JOURNAL_MAX))
+    return {"entries": [entry_document(e) for e in entries]}
+
+
+def entry_document(entry: Entry) -> dict[str, Any]:
+    record = entry.record
+    return {
+        "epoch": entry.position.epoch,
+        "sequence": entry.position.sequence,
+        "time": iso(record.time_ns),
+        "kind": record.kind.value,
+        "user": record.user,
+        "subject": record.subject,
+        "text": record.text,
+        "data": dict(record.data),
+    }
+
+
+async def _stop(call: Call) -> Any:
+    call.server.stop(f"asked by {call.user.name} through the control socket")
+    return {"stopping": True}
+
+
+_ANYONE: Final = frozenset(Role)
+_OPERATION = Callable[[Call], Awaitable[Any]]
+
+OPERATIONS: Final[dict[str, tuple[_OPERATION, frozenset[Role]]]] = {
+    "status": (_status, _ANYONE),
+    "tags": (_tags, _ANYONE),
+    "read": (_read, _ANYONE),
+    "put": (_put, _ANYONE),  # who may command what is decided by the gates of `commands`, and journalled there
+    "devices": (_devices, _ANYONE),
+    "journal": (_journal, _ANYONE - {Role.VIEWER}),
+    "stop": (_stop, frozenset({Role.ENGINEER})),
+}
+
+
+async def carry_out(server: Server, user: User, origin: str, request: object) -> Any:
+    """One request {"op": ..., arguments ...} -> the answer's data.
+
+    Raises:
+        Refused: no such operation, no right to it, or wrong arguments.
+    """
+    if not isinstance(request, dict) or not isinstance(request.get("op"), str):
+        raise Refused('expected {"op": "status"}, or another operation with its arguments')
+    arguments = cast(dict[str, Any], request)
+    name = arguments["op"]
+    if name not in OPERATIONS:
+        raise Refused(f"op: expected one of {', '.join(OPERATIONS)}, got '{name[:50]}'")
+    operation, roles = OPERATIONS[name]
+    if user.role not in roles:
+        raise Refused(f"{user.name} ({user.role}) may not {name}")
+    return await operation(Call(server, user, origin, arguments))

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_status_document.py
+"""How the server is, in one document: `/status`, `vigie status`, the demo's screen and the metrics all show this one.
+
+Law of this file: pure; what it tells is handed in; counting is columnar. What is not built is null or says so: a number
+that nobody measured is not 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from config.words import StatusCode, Statuses
+from drivers.status import DeviceStatus
+from historian.base import JournalStatus
+from supervisor.commands.commands import CommandsStatus
+from supervisor.commands.values import iso
+from supervisor.plant.plant import Plant
+
+_NOT_BUILT: Final = {"state": "not built", "text": "this release keeps no history"}
+
+
+@dataclass(frozen=True, slots=True)
+class ScanNumbers:
+    """How the scan does: period and 99th percentile of its duration [ms], passes and missed since start."""
+
+    period_ms: float
+    duration_ms_p99: float
+    passes: int
+    missed: int
+    values_applied: int
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """The server itself.
+
+    Attributes:
+        role: 'active' for a site without a peer.
+        epoch: number of this start.
+        generation: of the plant, 1 at start.
+        late: parts whose proof of life is too old; empty while the post may command.
+        started_ns, now_ns: UTC [ns].
+        errors: sentences of other parts that something is wrong with.
+    """
+
+    site: str
+    version: str
+    role: str
+    epoch: int
+    generation: int
+    late: Sequence[str]
+    started_ns: int
+    now_ns: int
+    errors: Sequence[str] = ()
+
+
+def count_tags(status: Statuses) -> dict[str, int]:
+    """Tags by quality; `not_supported` are those among the bad that no source is fitted or built for."""
+    good, uncertain, bad, invalid = np.bincount(status >> 30, minlength=4).tolist()
+    return {
+        "total": len(status),
+        "good": good,
+        "bad": bad + invalid,
+        "uncertain": uncertain,
+        "not_supported": int(np.count_nonzero(status == StatusCode.BadNotSupported)),
+    }
+
+
+def status_document(
+    post: Post,
+    plant: Plant,
+    statuses: Statuses,
+    devices: Sequence[DeviceStatus],
+    scan: ScanNumbers,
+    journal: JournalStatus,
+    commands: CommandsStatus,
+) -> dict[str, Any]:
+    """The document, ready for JSON.
+
+    Args:
+        statuses: the table's status column, (plant.rows,).
+    """
+    return {
+        "site": post.site,
+        "version": post.version,
+        "role": post.role,
+        "epoch": post.epoch,
+        "generation": post.generation,
+        "plant": plant.digest.hex(),
+        "started": iso(post.started_ns),
+        "uptime_s": round((post.now_ns - post.started_ns) / 1e9, 3),
+        "late": list(post.late),
+        "errors": _errors(post, journal),
+        "tags": count_tags(statuses),
+        "equipment": sum(len(t.equipment) for t in plant.types.values()),
+        "devices": [device_document(d, post.now_ns) for d in devices],
+        "alarms": dict.fromkeys(("active", "unacked", "shelved", "suppressed", "unevaluable")),
+        "scan": {
+            "period_ms": scan.period_ms,
+            "duration_ms_p99": round(scan.duration_ms_p99, 3),
+            "passes": scan.passes,
+            "missed": scan.missed,
+            "values_applied": scan.values_applied,
+        },
+        "history": dict(_NOT_BUILT),
+        "journal": {
+            "error": journal.error,
+            "repair": journal.repair or None,
+            "records": journal.records,
+            "refused": journal.refused,
+            "waiting": journal.waiting,
+            "waiting_max": journal.waiting_max,
+            "size": journal.size,
+            "size_max": journal.size_max,
+        },
+        "commands": {
+            "in_flight": commands.in_flight,
+            "in_flight_max": commands.in_flight_max,
+            "verdicts": commands.verdicts,
+            "causes": commands.causes,
+            "refusals_not_journalled": commands.refusals_not_journalled,
+            "verdicts_not_journalled": commands.verdicts_not_journalled,
+        },
+    }
+
+
+def _errors(post: Post, journal: JournalStatus) -> list[str]:
+    errors = [f"no proof of life from: {', '.join(post.late)}; commands are refused"] if post.late else []
+    if journal.error is not None:
+        errors.append(journal.error)
+    return [*errors, *post.errors]
+
+
+def device_document(device: DeviceStatus, now_ns: int) -> dict[str, Any]:
+    """One device. Times in seconds; null where nothing was measured yet."""
+    return {
+        "name": device.name,
+        "protocol": device.protocol,
+        "link": device.link.value,
+        "since": iso(device.since_ns),
+        "for_s": round((now_ns - device.since_ns) / 1e9, 3),
+        "reason": device.reason,
+        "requests": device.requests,
+        "answers": device.answers,
+        "misses": device.misses,
+        "missed_slots": device.missed_slots,
+        "demoted": device.demoted,
+        "round_trip_last_s": _measured(device.round_trip_last_s),
+        "round_trip_mean_s": _measured(device.round_trip_mean_s),
+        "requested_s": _measured(device.requested_s),
+        "achieved_s": _measured(device.achieved_s),
+        "notes": list(device.notes),
+    }
+
+
+def _measured(value: float) -> float | None:
+    return round(value, 6) if math.isfinite(value) else None
