@@ -72,10 +72,12 @@ class FunctionBlock:
 
     Attributes:
         kept: names of the columns that survive a restart.
+        running: further columns that survive a change of plant, in which no time passes unwatched.
         counts_time: True if time itself is an input, so that the result is as new as the scan.
     """
 
     kept: ClassVar[tuple[str, ...]] = ()
+    running: ClassVar[tuple[str, ...]] = ()
     counts_time: ClassVar[bool] = True
 
     def step(self, x: Input, now: Tick) -> tuple[npt.NDArray[Any], Statuses | None]:
@@ -91,6 +93,11 @@ class FunctionBlock:
         for name in self.kept:
             getattr(self, name)[at] = columns[name][took]
 
+    def adopt(self, former: FunctionBlock, took: Rows, at: Rows) -> None:
+        """Continue from the same block of the plant before, as if nothing had happened; indices as in `restore`."""
+        for name in self.kept + self.running:
+            getattr(self, name)[at] = getattr(former, name)[took]
+
 
 class HeldFor(FunctionBlock):
     """True when a condition has been true for a time; false as soon as it is false.
@@ -100,6 +107,7 @@ class HeldFor(FunctionBlock):
     """
 
     kept = ("held_ns",)
+    running = ("_open",)
 
     def __init__(self, n: int, duration_s: float) -> None:
         self._needed_ns = round(duration_s * NS_PER_S)
@@ -123,6 +131,7 @@ class UnchangedFor(FunctionBlock):
     """
 
     kept = ("held_ns", "last", "seen")
+    running = ("_open",)
 
     def __init__(self, n: int, duration_s: float) -> None:
         self._needed_ns = round(duration_s * NS_PER_S)
@@ -150,6 +159,7 @@ class Integrate(FunctionBlock):
     """
 
     kept = ("total",)
+    running = ("shown", "_last", "_open")
 
     def __init__(self, n: int, unit_s: float) -> None:
         self._unit_ns = unit_s * NS_PER_S

@@ -101,7 +101,7 @@ class Program:
                 continue
             was, former = found
             took, at = match_series(old.plant.series[was.rows], self.plant.series[block.rows])
-            memory.restore(former.columns(), took, at)
+            memory.adopt(former, took, at)
             carried += len(at)
         self.last_ns = old.last_ns
         return carried

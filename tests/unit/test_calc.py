@@ -411,8 +411,10 @@ def test_memory_goes_over_to_the_next_generation_by_series() -> None:
     assert new.program.adopt(old.program) == 2
     for name in [f"K{i}_Fb" for i in range(1, 5)]:
         new.set(name, 0)
-    new.run(T0 + 3660 * S)
-    assert [new.value("RunH", i) for i in range(3)] == [0.0, 0.0, pytest.approx(1.0)]
+    new.set("K1_Fb", 0, 0, 1)
+    for minute in range(61, 121):
+        new.run(T0 + minute * 60 * S)
+    assert [new.value("RunH", i) for i in range(3)] == [0.0, 0.0, pytest.approx(2.0)], "not one minute is lost"
 
 
 def test_counter_resets_are_told() -> None:

@@ -162,6 +162,17 @@ def test_a_changed_plant_keeps_what_is_the_same() -> None:
     assert after.value(f"{A}/RunH") == pytest.approx(0.5)
 
 
+def test_what_is_no_longer_fitted_does_not_come_back() -> None:
+    series: dict[str, int] = {}
+    before = lived(series)
+    before.put(f"{A}/Lux", 5.0)
+    saved = capture(before.table, before.program, T0 + 1800 * S)
+    after = post([A, B], series, lux=[False, True])
+    restore(saved, after.table, after.program, T0 + 1900 * S)
+    assert after.status(f"{A}/Lux") == StatusCode.BadNotSupported
+    assert after.status(f"{B}/Lux") == StatusCode.BadWaitingForInitialData, "newly fitted: it has no past"
+
+
 def test_values_from_the_future_are_not() -> None:
     series: dict[str, int] = {}
     before = lived(series)
