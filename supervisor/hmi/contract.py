@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_hmi_server.py
+"""What the HMI's door needs from outside and tells the outside: settings, limits, counters, the way of a command.
+
+Law of this file: words only; no asyncua, so that whoever wires or shows the server need not import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from config.words import StatusCode, Verdict
+from supervisor.people import User
+
+
+class HmiError(Exception):
+    """The server cannot start as configured. The text is one sentence for the engineer: what, where, what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class HmiSettings:
+    """How the door is opened.
+
+    Attributes:
+        host: address to listen on.
+        port: 0: the operating system gives one.
+        site: name of the site; the namespace of tags is 'urn:vigie:<site>'.
+        state_dir: certificates live in its folder 'pki'.
+        insecure_loopback: adds an unencrypted endpoint on 127.0.0.1 for an anonymous viewer (load tests).
+        accept_unknown_certificates: demo only: unknown client certificates are accepted and logged, not rejected.
+    """
+
+    host: str
+    port: int
+    site: str
+    state_dir: Path
+    insecure_loopback: bool = False
+    accept_unknown_certificates: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of the server; each has its OPC UA status code or closes the connection. Counted where they bite.
+
+    Attributes:
+        connections: open TCP connections.
+        sessions: sessions in all; `unactivated`: of these not logged in yet.
+        subscriptions, items: in all; `subscriptions_per_session`: of one session.
+        nodes_per_call: operations in one Read, Write, Browse, CreateMonitoredItems ... request.
+        publishing_ms_min: shortest publishing interval [ms].
+        notifications_per_publish: most notifications in one message, whatever the client allows.
+        unacknowledged: messages kept for Republish, per subscription.
+        chunk_bytes: longest chunk received; `message_bytes`: longest message, `message_bytes_early`: before login.
+        write_buffer_bytes: bytes a client may leave unread before it is cut off.
+        references_per_browse: references in one answer for one node; the rest by BrowseNext.
+        continuation_points: of one session.
+        commands: writes under way in all.
+        write_answer_s: a Write is answered within this time, whatever its command still does [s].
+        logins: passwords being checked at one time.
+    """
+
+    connections: int = 256
+    sessions: int = 200
+    unactivated: int = 50
+    subscriptions: int = 1_000
+    subscriptions_per_session: int = 100
+    items: int = 2_000_000
+    nodes_per_call: int = 10_000
+    publishing_ms_min: float = 50.0
+    notifications_per_publish: int = 20_000
+    unacknowledged: int = 32
+    chunk_bytes: int = 65_535
+    message_bytes: int = 16 * 2**20
+    message_bytes_early: int = 128 * 2**10
+    write_buffer_bytes: int = 32 * 2**20
+    references_per_browse: int = 1_000
+    continuation_points: int = 10
+    commands: int = 1_000
+    write_answer_s: float = 2.0
+    logins: int = 16
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the door did since start; `/metrics` shows it."""
+
+    reads: int = 0
+    writes: int = 0
+    notifications: int = 0
+    logins: int = 0
+    rejected_logins: int = 0
+    rejected_certificates: int = 0
+    rejected_messages: int = 0
+    slow_clients: int = 0
+
+
+class PutResult(Protocol):
+    """How a command stands when `put` returns."""
+
+    @property
+    def status(self) -> StatusCode: ...
+    @property
+    def verdict(self) -> Verdict: ...
+    @property
+    def reason(self) -> str: ...
+
+
+PutFunction = Callable[[User, int, bool | int | float | str, str], Awaitable[PutResult]]

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_hmi_server.py
+"""asyncua's internal server with our services in the places of its own.
+
+Law of this file: wiring of services, no protocol bytes. Namespaces: 0 OPC UA, 1 the server itself, 2 the tags.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from copy import copy
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from asyncua import ua
+from asyncua.common.utils import ServiceError
+from asyncua.server.internal_server import InternalServer
+from asyncua.server.user_managers import UserManager
+
+from config.words import Clock
+from supervisor.hmi.browsing import View
+from supervisor.hmi.contract import Counters, Limits, PutFunction
+from supervisor.hmi.login import Login
+from supervisor.hmi.monitoring import Subscriptions
+from supervisor.hmi.nodes import Nodes
+from supervisor.hmi.pki import TrustList
+from supervisor.hmi.request import ListDecoder
+from supervisor.hmi.session import Session
+from supervisor.hmi.space import Space
+from supervisor.hmi.subscription import Source
+from supervisor.hmi.values import ValueEncoder
+from supervisor.hmi.writing import Writing
+from supervisor.offload import Offload
+from supervisor.plant.plant import Plant
+from supervisor.tags.table import TagTable
+
+NAMESPACE: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the engine is built upon."""
+
+    plant: Plant
+    table: TagTable
+    clock: Clock
+    offload: Offload
+    put: PutFunction
+    limits: Limits
+    counters: Counters
+
+
+class Engine(InternalServer):
+    """One per server.
+
+    Attributes:
+        login, trust: set by the server before it listens.
+        insecure_port: port of the loopback endpoint without security, None if there is none.
+    """
+
+    login: Login
+    trust: TrustList
+
+    def __init__(self, around: Surroundings) -> None:
+        super().__init__(user_manager=UserManager())
+        self.clock = around.clock
+        self.offload = around.offload
+        self.limits = around.limits
+        self.counters = around.counters
+        self.table = around.table
+        self.space = Space(around.plant)
+        self.nodes = Nodes(self.space, around.table, NAMESPACE)
+        self.encoder = ValueEncoder(around.plant, around.table)
+        self.decoder = ListDecoder(self.space, NAMESPACE)
+        self.view = View(self.aspace, self.space, self.nodes, around.limits)
+        self.writing = Writing(self.nodes, around.put, around.limits, around.counters)
+        source = Source(self.space, around.table, self.encoder, around.clock, around.limits, around.counters)
+        self.subscription_service = Subscriptions(self.aspace, self, self.nodes, source)
+        self.isession.subscription_service = self.subscription_service
+        self.insecure_port: int | None = None
+        self.max_connections = around.limits.connections
+        self.max_subscriptions = around.limits.subscriptions
+
+    async def load_standard_address_space(self, shelf_file: Any = None) -> None:
+        """Namespace 0, off the loop: it takes more than a second."""
+        from asyncua.server.standard_address_space import standard_address_space
+
+        await self.offload.run(partial(standard_address_space.fill_address_space, self.node_mgt_service))
+
+    async def stop(self) -> None:
+        """End every session and task; asyncua's own way waits for its clock to tick once more."""
+        for session in list(self._external_sessions.values()):
+            await session.close_session(True)
+        await self.subscription_service.delete_subscriptions(list(self.subscription_service.subscriptions))
+        await self.writing.close()
+        if self.time_task is not None:
+            self.time_task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self.time_task
+        self.method_service.stop()
+        await self.isession.close_session()
+        await self.history_manager.stop()
+
+    def room_for_session(self) -> None:
+        """Raises ServiceError BadTooManySessions at the bound of sessions, or of those not logged in."""
+        sessions = self._external_sessions.values()
+        waiting = sum(not s.is_activated() for s in sessions)
+        if len(sessions) >= self.limits.sessions or waiting >= self.limits.unactivated:
+            raise ServiceError(ua.StatusCodes.BadTooManySessions)
+
+    @property
+    def sessions(self) -> list[Session]:
+        """Sessions from the network."""
+        return [s for s in self._external_sessions.values() if isinstance(s, Session)]
+
+    async def get_endpoints(
+        self, params: Any = None, sockname: tuple[str, int] | None = None
+    ) -> list[ua.EndpointDescription]:
+        """What the port that was asked offers; the loopback port without security is told to nobody else."""
+        insecure = sockname is not None and sockname[1] == self.insecure_port
+        made = []
+        for endpoint in self.endpoints:
+            if (endpoint.SecurityMode == ua.MessageSecurityMode.None_) is insecure:
+                endpoint = copy(endpoint)
+                asked = params.EndpointUrl if params else None
+                endpoint.EndpointUrl = self._mangle_endpoint_url(endpoint.EndpointUrl, asked, sockname)
+                endpoint.Server = copy(endpoint.Server)
+                endpoint.Server.DiscoveryUrls = [endpoint.EndpointUrl]
+                made.append(endpoint)
+        return made

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: SLF001 - hooks of the pinned asyncua, held by tests/unit/test_hmi_hooks.py
+# Tests: tests/unit/test_hmi_server.py, tests/system/test_opcua_client.py
+"""The OPC UA server: the operators' only door.
+
+Law of this file: start and stop. What a request does is `processor.py`'s matter, what the numbers mean `values.py`'s.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from asyncua import Server, ua
+
+from config.words import Clock
+from supervisor.hmi.contract import Counters, HmiError, HmiSettings, Limits, PutFunction
+from supervisor.hmi.engine import NAMESPACE, Engine, Surroundings
+from supervisor.hmi.login import Login
+from supervisor.hmi.pki import Identity, TrustList, own_identity
+from supervisor.hmi.transport import ChannelLimits, Listener
+from supervisor.offload import Offload
+from supervisor.people import People
+from supervisor.plant.plant import Plant
+from supervisor.tags.table import TagTable
+
+_log = logging.getLogger(__name__)
+
+_POLICIES: Final = [
+    ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt,
+    ua.SecurityPolicyType.Basic256Sha256_Sign,
+    ua.SecurityPolicyType.Aes128Sha256RsaOaep_SignAndEncrypt,
+    ua.SecurityPolicyType.Aes128Sha256RsaOaep_Sign,
+    ua.SecurityPolicyType.Aes256Sha256RsaPss_SignAndEncrypt,
+    ua.SecurityPolicyType.Aes256Sha256RsaPss_Sign,
+]
+
+
+class Shell(Server):
+    """asyncua's Server, with listeners on sockets that are already bound."""
+
+    iserver: Engine
+
+    def offer(self, policies: list[ua.SecurityPolicyType], token: type, url: str) -> list[object]:
+        """Add the endpoints of these policies at `url`, for this kind of identity; returns asyncua's factories."""
+        self.set_endpoint(url)
+        self.set_security_policy(policies)
+        self.set_identity_tokens([token])
+        before = len(self._policies)
+        self._add_endpoints()
+        return list(self._policies[before:])
+
+    def _add_endpoints(self) -> None:
+        from asyncua.crypto import security_policies as known
+
+        for type_ in self._security_policy:
+            policy, mode, level = known.SECURITY_POLICY_TYPE_MAP[type_]
+            self._set_endpoints(policy, mode, level)
+            certificate, key = self.iserver.certificate, self.iserver.private_key
+            self._policies.append(known.SecurityPolicyFactory(policy, mode, certificate, key))
+
+
+@dataclass(slots=True)
+class _Running:
+    engine: Engine
+    shell: Shell
+    listeners: list[Listener]
+    identity: Identity
+
+
+class HmiServer:
+    """The server, from start to stop.
+
+    Attributes:
+        endpoint: URL with the real port, '' until started; `insecure_endpoint` likewise, None if not asked for.
+        counters: what was done since start.
+    """
+
+    def __init__(
+        self,
+        plant: Plant,
+        table: TagTable,
+        people: People,
+        clock: Clock,
+        offload: Offload,
+        settings: HmiSettings,
+        put: PutFunction,
+        limits: Limits | None = None,
+    ) -> None:
+        self._settings = settings
+        self._people = people
+        self._offload = offload
+        self._clock = clock
+        self.limits = limits or Limits()
+        self.counters = Counters()
+        self._around = Surroundings(plant, table, clock, offload, put, self.limits, self.counters)
+        self._running: _Running | None = None
+        self.endpoint = ""
+        self.insecure_endpoint: str | None = None
+
+    async def start(self) -> str:
+        """Listen; returns the endpoint's URL.
+
+        Raises:
+            HmiError: the port is taken, or the certificate cannot be used.
+        """
+        settings = self._settings
+        logging.getLogger("asyncua").setLevel(logging.WARNING)  # it tells every request at INFO
+        name = socket.gethostname()
+        uri = f"urn:{name}:vigie:{settings.site}"
+        make = partial(own_identity, settings.state_dir / "pki", uri, settings.host, name, self._clock.wall_ns())
+        identity = await self._offload.run(make)
+        sockets = [_bound(settings.host, settings.port)]
+        try:
+            if settings.insecure_loopback:
+                sockets.append(_bound("127.0.0.1", 0))
+            await self._open(identity, sockets, name)
+        except BaseException:
+            for sock in sockets:
+                sock.close()
+            raise
+        return self.endpoint
+
+    async def _open(self, identity: Identity, sockets: list[socket.socket], name: str) -> None:
+        settings = self._settings
+        engine = Engine(self._around)
+        engine.trust = TrustList(settings.state_dir / "pki", settings.accept_unknown_certificates)
+        engine.login = Login(self._people, self._offload, identity.key, self.limits, self.counters)
+        shell = await self._shell(engine, identity)
+        host = settings.host if settings.host not in ("0.0.0.0", "::", "") else name
+        self.endpoint = f"opc.tcp://{host}:{sockets[0].getsockname()[1]}"
+        policies = shell.offer(_POLICIES, ua.UserNameIdentityToken, self.endpoint)
+        sizes = self.limits.chunk_bytes, self.limits.message_bytes
+        channel = ChannelLimits(sizes[0], sizes[0], -(-sizes[1] // sizes[0]), sizes[1])
+        listeners = [Listener(engine, sockets[0], channel, insecure=False)]
+        listeners[0].set_policies(policies)
+        if len(sockets) > 1:
+            engine.insecure_port = sockets[1].getsockname()[1]
+            self.insecure_endpoint = f"opc.tcp://127.0.0.1:{engine.insecure_port}"
+            policies = shell.offer(
+                [ua.SecurityPolicyType.NoSecurity], ua.AnonymousIdentityToken, self.insecure_endpoint
+            )
+            listeners.append(Listener(engine, sockets[1], channel, insecure=True))
+            listeners[1].set_policies(policies)
+        await engine.start()
+        for listener in listeners:
+            await listener.start()
+        self._running = _Running(engine, shell, listeners, identity)
+        _log.info("OPC UA server listens on %s", self.endpoint)
+
+    async def _shell(self, engine: Engine, identity: Identity) -> Shell:
+        """The server of asyncua with our names, namespace and certificate."""
+        shell = Shell(iserver=engine)
+        shell.name = f"Vigie {self._settings.site}"
+        shell.product_uri = "urn:vigie"
+        shell.manufacturer_name = "Vigie"
+        shell.application_type = ua.ApplicationType.Server
+        shell._application_uri = identity.application_uri
+        await shell.init()
+        if await shell.register_namespace(f"urn:vigie:{self._settings.site}") != NAMESPACE:
+            raise HmiError("the namespace of the tags is not number 2; this is a bug in Vigie")
+        engine.certificate = identity.certificate
+        engine.private_key = identity.key
+        return shell
+
+    async def stop(self) -> None:
+        """Close every connection and end every task. Idempotent."""
+        running, self._running = self._running, None
+        if running is None:
+            return
+        for listener in running.listeners:
+            await listener.stop()
+        await running.engine.stop()
+        self.endpoint, self.insecure_endpoint = "", None
+
+    @property
+    def certificate_path(self) -> str:
+        """The server's certificate (DER), for clients that want to know it beforehand."""
+        return str(self._settings.state_dir / "pki" / "own" / "certificate.der")
+
+    @property
+    def sessions(self) -> int:
+        return 0 if self._running is None else len(self._running.engine.sessions)
+
+    @property
+    def subscriptions(self) -> int:
+        return 0 if self._running is None else len(self._running.engine.subscription_service.subscriptions)
+
+    @property
+    def monitored_items(self) -> int:
+        return 0 if self._running is None else self._running.engine.subscription_service.items
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A bound TCP socket.
+
+    Raises:
+        HmiError: the address is taken, not ours, or not allowed.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise HmiError(
+            f"OPC UA port {port} on {host} cannot be opened: {error.strerror}; choose another with --port, "
+            "or stop the program that holds it"
+        ) from error
+    sock.setblocking(False)
+    return sock

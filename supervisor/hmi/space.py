@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_hmi_space.py
+"""Names of the address space -> what they mean. Tags are never nodes: a name is resolved when someone asks for it.
+
+Law of this file: no asyncua, no I/O; two small dicts (equipment, tags of a type), never one entry per tag.
+
+    s=Plant                          the root of everything, under Objects
+    s=21605                          area
+    s=21605/CAB-0003                 equipment; old names (`was`) keep answering
+    s=21605/CAB-0003/V1              tag
+    s=21605/CAB-0003/V1/EURange      property of a tag
+    i=<series id>                    alias of a tag, given by RegisterNodes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from config.words import Access, Kind, Rows
+from supervisor.people import User
+from supervisor.plant.plant import Area, Block, EquipmentType, Plant
+
+ROOT: Final = "Plant"
+EU_RANGE: Final = "EURange"
+ENGINEERING_UNITS: Final = "EngineeringUnits"
+ENUM_STRINGS: Final = "EnumStrings"
+
+# Above this many series ids per row a dense table would waste memory; then ids are bisected.
+_DENSE_FACTOR: Final = 4
+
+
+class What(Enum):
+    """What a name stands for."""
+
+    ROOT = auto()
+    AREA = auto()
+    EQUIPMENT = auto()
+    TAG = auto()
+    PROPERTY = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One node of the plant, made on demand.
+
+    Attributes:
+        name: the present name, whatever old name or alias was asked for.
+        area: of everything but the root.
+        type, instance: of equipment, tags and properties.
+        block: of tags and properties.
+        detail: name of the property, '' otherwise.
+    """
+
+    what: What
+    name: str
+    area: str = ""
+    type: EquipmentType | None = None
+    instance: int = 0
+    block: Block | None = None
+    detail: str = ""
+
+    @property
+    def row(self) -> int:
+        """Row of a tag or of a property's tag; -1 for all else."""
+        return -1 if self.block is None else self.block.start + self.instance
+
+
+class Space:
+    """The names of one plant."""
+
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
+        self._tags: dict[bytes, tuple[dict[bytes, int], int]] = {}
+        for type_ in plant.types.values():
+            starts = {tag.encode(): block.start for tag, block in type_.blocks.items()}
+            for instance, name in enumerate(type_.equipment):
+                self._tags[name.encode()] = (starts, instance)
+        for old, present in plant.old_names.items():
+            if (known := self._tags.get(present.encode())) is not None:
+                self._tags.setdefault(old.encode(), known)
+        series_max = int(plant.series.max(initial=0))
+        self._dense = series_max <= _DENSE_FACTOR * plant.rows + 65_536
+        if self._dense:
+            self._row_of = np.full(series_max + 1, -1, np.int32)
+            self._row_of[plant.series] = np.arange(plant.rows, dtype=np.int32)
+        else:
+            self._row_of = np.argsort(plant.series).astype(np.int32)
+            self._sorted = plant.series[self._row_of]
+        self._guarded = np.array([b.info.personal or b.info.access is Access.W for b in plant.blocks], np.bool_)
+        self.is_float = np.array([b.info.kind.is_float for b in plant.blocks], np.bool_)
+
+    # -- many at once -------------------------------------------------------------------------------------------
+
+    def rows_of_names(self, names: Sequence[bytes]) -> Rows | None:
+        """Rows of tag names '21605/CAB-0003/V1' (UTF-8), (n,); None if any of them is not a tag."""
+        found = self._tags
+        rows: list[int] = []
+        try:
+            for name in names:
+                equipment, _, tag = name.rpartition(b"/")
+                starts, instance = found[equipment]
+                rows.append(starts[tag] + instance)
+        except KeyError:
+            return None
+        return np.array(rows, np.int64)
+
+    def rows_of_series(self, series: npt.NDArray[np.uint32]) -> Rows | None:
+        """Rows of series ids, (n,); None if any is unknown."""
+        if not self.plant.rows:
+            return None
+        if self._dense:
+            if int(series.max(initial=0)) >= len(self._row_of):
+                return None
+            rows = self._row_of[series].astype(np.int64)
+            return rows if int(rows.min(initial=0)) >= 0 else None
+        at = np.minimum(np.searchsorted(self._sorted, series), len(self._sorted) - 1)
+        return self._row_of[at].astype(np.int64) if (self._sorted[at] == series).all() else None
+
+    def all_open(self, rows: Rows) -> bool:
+        """True when every logged-in user may read these rows: none is personal or write-only."""
+        return not bool(self._guarded[self.plant.block_of_row[rows]].any())
+
+    # -- one at a time ------------------------------------------------------------------------------------------
+
+    def find(self, name: str) -> Place | None:
+        """What a name stands for; None if nothing."""
+        if name == ROOT:
+            return Place(What.ROOT, ROOT)
+        if name in self.plant.areas:
+            return Place(What.AREA, name, area=name)
+        if (equipment := self._equipment(name)) is not None:
+            return equipment
+        head, _, last = name.rpartition("/")
+        if (equipment := self._equipment(head)) is not None:
+            return self._tag(equipment, last)
+        head, _, tag = head.rpartition("/")
+        if (equipment := self._equipment(head)) is None or (place := self._tag(equipment, tag)) is None:
+            return None
+        return self.detail(place, last)
+
+    def of_row(self, row: int) -> Place:
+        """The tag of a row."""
+        block = self.plant.block(row)
+        type_ = self.plant.types[block.type]
+        instance = row - block.start
+        equipment = type_.equipment[instance]
+        return Place(What.TAG, f"{equipment}/{block.tag}", equipment.partition("/")[0], type_, instance, block)
+
+    def _equipment(self, name: str) -> Place | None:
+        found = self.plant.find(name)
+        if found is None:
+            return None
+        type_, instance = found
+        present = type_.equipment[instance]
+        return Place(What.EQUIPMENT, present, present.partition("/")[0], type_, instance)
+
+    @staticmethod
+    def _tag(equipment: Place, tag: str) -> Place | None:
+        type_ = equipment.type
+        if type_ is None or (block := type_.blocks.get(tag)) is None:
+            return None
+        return Place(What.TAG, f"{equipment.name}/{tag}", equipment.area, type_, equipment.instance, block)
+
+    def detail(self, tag: Place, name: str) -> Place | None:
+        """The property of a tag, None if it has no such property."""
+        if name not in self.details(tag):
+            return None
+        return Place(What.PROPERTY, f"{tag.name}/{name}", tag.area, tag.type, tag.instance, tag.block, name)
+
+    @staticmethod
+    def details(tag: Place) -> tuple[str, ...]:
+        """Names of the properties a tag has."""
+        block = tag.block
+        if block is None:
+            return ()
+        info = block.info
+        has = (
+            (EU_RANGE, info.low == info.low and (info.kind.is_float or info.kind.is_integer)),
+            (ENGINEERING_UNITS, info.unit is not None),
+            (ENUM_STRINGS, info.kind is Kind.Enumeration and bool(info.values)),
+        )
+        return tuple(name for name, present in has if present)
+
+    def children(self, place: Place) -> list[Place]:
+        """Nodes one step below: areas, their equipment, its tags, their properties."""
+        if place.what is What.ROOT:
+            return [Place(What.AREA, code, area=code) for code in self.plant.areas]
+        if place.what is What.AREA:
+            return [self._member(code, self.plant.areas[place.area]) for code in self.plant.areas[place.area].equipment]
+        if place.what is What.EQUIPMENT and place.type is not None:
+            return [p for tag in place.type.blocks if (p := self._tag(place, tag)) is not None]
+        if place.what is What.TAG:
+            return [p for name in self.details(place) if (p := self.detail(place, name)) is not None]
+        return []
+
+    def child(self, place: Place, name: str) -> Place | None:
+        """The node of this browse name one step below."""
+        found = self.find(name if place.what is What.ROOT else f"{place.name}/{name}")
+        below = {What.ROOT: What.AREA, What.AREA: What.EQUIPMENT, What.EQUIPMENT: What.TAG, What.TAG: What.PROPERTY}
+        return found if found is not None and found.what is below.get(place.what) else None
+
+    def _member(self, member: tuple[str, int], area: Area) -> Place:
+        type_ = self.plant.types[member[0]]
+        return Place(What.EQUIPMENT, type_.equipment[member[1]], area.code, type_, member[1])
+
+    def parent(self, place: Place) -> Place | None:
+        """The node one step above; None for the root (its parent is Objects)."""
+        if place.what is What.ROOT:
+            return None
+        if place.what is What.AREA:
+            return Place(What.ROOT, ROOT)
+        if place.what is What.EQUIPMENT:
+            return Place(What.AREA, place.area, area=place.area)
+        return self.find(place.name.rpartition("/")[0])
+
+    @staticmethod
+    def visible(place: Place, user: User) -> bool:
+        """False for personal data and those who may not see it."""
+        return place.block is None or not place.block.info.personal or user.may_read_personal()

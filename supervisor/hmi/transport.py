@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_hmi_transport.py, tests/system/test_opcua_hostile.py
+"""Bytes of one connection -> whole chunks, and the bounds of a connection.
+
+Law of this file: no byte is kept that a chunk of allowed size cannot need; a client that sends faster than it is
+served is not read from, and one that does not read is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from typing import TYPE_CHECKING, Any, Final
+
+from asyncua import ua
+from asyncua.common.connection import SecureConnection, TransportLimits
+from asyncua.common.utils import Buffer, ServiceError
+from asyncua.server.binary_server_asyncio import BinaryServer, OPCUAProtocol
+from asyncua.ua.ua_binary import header_from_binary, uatcp_to_binary
+
+if TYPE_CHECKING:
+    from supervisor.hmi.engine import Engine
+
+_log = logging.getLogger(__name__)
+
+_TYPES: Final = frozenset((b"HEL", b"OPN", b"MSG", b"CLO", b"ERR"))
+_HEADER: Final = struct.Struct("<3scI")
+_BUFFER_BYTES_MIN: Final = 8192  # OPC 10000-6, 7.1.2.3
+_WAITING_MAX: Final = 64  # messages read and not served
+_LIFETIME_MS: Final = (60_000, 3_600_000)  # of a channel's security token
+
+
+class ChannelLimits(TransportLimits):
+    """Sizes agreed in HELLO."""
+
+    def create_acknowledge_and_set_limits(self, msg: ua.Hello) -> ua.Acknowledge:
+        """Raises ServiceError BadConnectionRejected: buffers below what the specification demands."""
+        if min(msg.ReceiveBufferSize, msg.SendBufferSize) < _BUFFER_BYTES_MIN:
+            raise ServiceError(ua.StatusCodes.BadConnectionRejected)
+        return super().create_acknowledge_and_set_limits(msg)
+
+
+class Channel(SecureConnection):
+    """A secure channel whose token lives neither too short nor for ever."""
+
+    def open(self, params: Any, server: Any) -> ua.OpenSecureChannelResult:
+        low_ms, high_ms = _LIFETIME_MS
+        params.RequestedLifetime = min(max(params.RequestedLifetime, low_ms), high_ms)
+        return super().open(params, server)
+
+
+class Connection(OPCUAProtocol):
+    """One TCP connection."""
+
+    def __init__(self, *, insecure: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._insecure = insecure
+        self._received = bytearray()
+        self._paused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self.processor is not None:
+            from supervisor.hmi.processor import Processor
+
+            self.processor = Processor(self.iserver, self.transport, self.limits, self._insecure)
+            self.processor.set_policies(self.policies)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        self._cut()
+
+    def _cut(self) -> None:
+        """Hand whole chunks on, and judge a chunk's size by its first 8 bytes."""
+        received = self._received
+        while len(received) >= _HEADER.size and self.messages.qsize() < _WAITING_MAX:
+            type_, final, size = _HEADER.unpack_from(received)
+            if type_ not in _TYPES or final not in b"FCA":
+                return self._abort(ua.StatusCodes.BadTcpMessageTypeInvalid)
+            if not 12 <= size <= self._limits().chunk_bytes:
+                return self._abort(ua.StatusCodes.BadTcpMessageTooLarge)
+            if len(received) < size:
+                return None
+            chunk = Buffer(bytes(received[:size]))
+            del received[:size]
+            self.messages.put_nowait((header_from_binary(chunk), chunk))
+        if len(received) >= _HEADER.size and self.transport is not None and not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+        return None
+
+    def _limits(self) -> Any:
+        return self.iserver.limits
+
+    async def _process_one_msg(self, header: Any, buf: Buffer) -> bool:
+        alive = await super()._process_one_msg(header, buf)
+        if alive and self._paused and self.messages.qsize() < _WAITING_MAX // 2 and self.transport is not None:
+            self._paused = False
+            self.transport.resume_reading()
+            self._cut()
+        return bool(alive)
+
+    def _abort(self, code: int) -> None:
+        self._received.clear()
+        self.iserver.counters.rejected_messages += 1
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(error_message(code, "message rejected"))
+            self.transport.close()
+
+
+def error_message(code: int, reason: str) -> bytes:
+    """The ERR message with which a server ends a connection. Source: OPC 10000-6, 7.1.2.5."""
+    message: bytes = uatcp_to_binary(ua.MessageType.Error, ua.ErrorMessage(ua.StatusCode(ua.UInt32(code)), reason))
+    return message
+
+
+class Listener(BinaryServer):
+    """Accepts connections on a socket that is already bound."""
+
+    def __init__(self, engine: Engine, sock: socket.socket, limits: TransportLimits, *, insecure: bool) -> None:
+        host, port = sock.getsockname()[:2]
+        super().__init__(engine, host, port, limits)
+        self._socket = sock
+        self._insecure = insecure
+
+    def _make_protocol(self) -> OPCUAProtocol:
+        return Connection(
+            insecure=self._insecure,
+            iserver=self.iserver,
+            policies=self._policies,
+            clients=self.clients,
+            closing_tasks=self.closing_tasks,
+            limits=self.limits,
+        )
+
+    async def start(self) -> None:
+        self._server = await asyncio.get_running_loop().create_server(self._make_protocol, sock=self._socket)
+        self.cleanup_task = asyncio.create_task(self._close_task_loop())
