@@ -117,9 +117,12 @@ class Cabinets:
         return {**settings, **self._measure(sky, settings, dt_s)}
 
     def _read_meters(self, now_ns: int) -> None:
-        """Meters begin as if all lamps had burnt since METERS_NS: a simulator started later never shows less."""
+        """Meters begin as if a little more than all lamps had burnt since METERS_NS.
+
+        So a simulator that is started again never shows less than the one before it.
+        """
         hours = max(0, now_ns - METERS_NS) / NS_PER_S / 3600
-        installed_w = self.lamps.sum(axis=1) * self._lamp_w + OWN_KW * 1000
+        installed_w = 1.05 * (self.lamps.sum(axis=1) * self._lamp_w + OWN_KW * 1000)
         self._energy_wh += np.rint(installed_w * hours)
         self._reactive_varh += np.rint(installed_w * hours)
 
