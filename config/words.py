@@ -65,6 +65,16 @@ class StatusCode(IntEnum):
     BadOutOfService = 0x808D0000
     BadNoCommunication = 0x80310000
     BadInvalidState = 0x80AF0000
+    BadInvalidArgument = 0x80AB0000
+    BadConditionAlreadyDisabled = 0x80980000
+    BadConditionDisabled = 0x80990000
+    BadEventIdUnknown = 0x809A0000
+    BadConditionAlreadyEnabled = 0x80CC0000
+    BadConditionBranchAlreadyAcked = 0x80CF0000
+    BadConditionBranchAlreadyConfirmed = 0x80D00000
+    BadConditionAlreadyShelved = 0x80D10000
+    BadConditionNotShelved = 0x80D20000
+    BadShelvingTimeOutOfRange = 0x80D30000
     BadRequestTimeout = 0x80850000
 
 

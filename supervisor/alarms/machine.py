@@ -1,0 +1,411 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_alarm_machine.py, tests/property/test_alarm_machine_property.py
+"""The alarm machine: `step(state, event, now, rule) -> (state, effects)`.
+
+Law of this file: pure. No I/O, no clock, no knowledge of tags, people or other conditions. It is the table of
+transitions of ISA-18.2 as agreed for this plant (`_TABLE`: core state x event -> what to do); rows are named by their
+number there.
+
+What the table rests on:
+
+- The core keeps running under the overlays. An overlay only keeps a condition from being *annunciated*.
+- When the last overlay goes, an active condition is annunciated anew; an inactive one is what its latch and its
+  acknowledgement say (row 19). No overlay clears either.
+- What rises and returns under shelving or out of service leaves the duty to acknowledge. What does so under suppression
+  leaves none (forty children of one lost supply would otherwise all stand there), unless the rule is protected: P1,
+  safety class, latching.
+- Topology (a parent that stands) holds back only what is normal: what was annunciated stays.
+- Disabled is different: nothing is evaluated, nothing is remembered but what was there before, and whether it is in
+  alarm now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final, TypeAlias
+
+from config.words import StatusCode
+from supervisor.alarms.events import (
+    Acknowledge,
+    Alarm,
+    Announce,
+    Confirm,
+    Disable,
+    Effect,
+    Enable,
+    Evaluable,
+    Event,
+    Log,
+    Place,
+    Quiet,
+    Refused,
+    Release,
+    Remove,
+    Reset,
+    Return,
+    Shelve,
+    Silence,
+    Suppress,
+    Tick,
+    Unhold,
+    Unshelve,
+    What,
+)
+from supervisor.alarms.state import Isa, Rule, State
+
+Outcome: TypeAlias = tuple[State, tuple[Effect, ...]]
+# Each handler takes its own kind of event; the table sees to it that it gets no other.
+_Handler: TypeAlias = Callable[[State, Any, int, Rule], Outcome]
+
+
+def step(state: State, event: Event, now_ns: int, rule: Rule) -> Outcome:
+    """One event.
+
+    Args:
+        now_ns: UTC [ns].
+    Returns: the state after it and what follows. A refused action leaves the state as it was and gives one `Refused`.
+    """
+    if not state.enabled:
+        after, effects = _while_disabled(state, event, now_ns, rule)
+    else:
+        handler = _TABLE.get((state.core, type(event))) or _ANY[type(event)]
+        after, effects = handler(state, event, now_ns, rule)
+    if state.sounding and not after.sounding:
+        effects = (Quiet(), *effects)
+    return after, effects
+
+
+def due_ns(state: State, rule: Rule) -> int | None:
+    """When the next `Tick` has something to do [UTC ns]; None: nothing waits."""
+    times = [t for t in (state.shelved_until_ns, state.release_ns, _re_alarm_ns(state, rule)) if t is not None]
+    return min(times, default=None)
+
+
+def _re_alarm_ns(state: State, rule: Rule) -> int | None:
+    # Counted from the acknowledgement, so that acknowledging an old alarm is not answered by its sound.
+    if rule.re_alarm_ns is None or state.flat is not Isa.ACKED:
+        return None
+    return state.acked_ns + rule.re_alarm_ns
+
+
+# --- what several rows share ----------------------------------------------------------------------------------------
+
+
+def _log(what: What, before: State, after: State, detail: str = "") -> Log:
+    return Log(what, before.flat, after.flat, after.retain, detail)
+
+
+def _logged(what: What, before: State, after: State, detail: str = "") -> Outcome:
+    return after, (_log(what, before, after, detail),)
+
+
+def _refused(state: State, code: StatusCode, text: str) -> Outcome:
+    return state, (Refused(code, text),)
+
+
+def _become_unacked(state: State, now_ns: int, rule: Rule) -> State:
+    """A new occurrence with all its duties."""
+    occurrence_ns = max(now_ns, state.occurrence_ns + 1)
+    return replace(state, acked=False, confirmed=not rule.confirm_required, silenced=False, occurrence_ns=occurrence_ns)
+
+
+def _annunciated(what: What, before: State, after: State, rule: Rule, detail: str = "") -> Outcome:
+    after = replace(after, annunciated=True)
+    return after, (Announce(after.occurrence_ns, rule.priority_at(after.level)), _log(what, before, after, detail))
+
+
+def _left(what: What, before: State, after: State, now_ns: int, rule: Rule, detail: str = "") -> Outcome:
+    """Row 19: an overlay went. If it was the last, what is in alarm is annunciated as if it had just risen."""
+    if after.process and not after.overlaid:
+        after = replace(after, latched=after.latched or rule.latching)
+        return _annunciated(what, before, _become_unacked(after, now_ns, rule), rule, detail)
+    return _logged(what, before, after, detail)
+
+
+def _nothing(state: State, _event: Event, _now_ns: int, _rule: Rule) -> Outcome:
+    return state, ()
+
+
+# --- the plant ------------------------------------------------------------------------------------------------------
+
+
+def _rise(state: State, event: Alarm, now_ns: int, rule: Rule) -> Outcome:
+    """Rows 1, 7 and 13; or, from A, the wait for a parent that is about to stand."""
+    risen = replace(
+        state,
+        process=True,
+        level=event.level,
+        last_level=state.level,
+        latched=state.latched or rule.latching,
+        raised_ns=now_ns,
+        annunciated=False,
+        re_alarms=0,
+    )
+    if not state.overlaid and rule.suppressible and state.core is Isa.NORM and event.hold_until_ns > now_ns:
+        return _logged(What.HELD, state, replace(risen, release_ns=event.hold_until_ns))
+    if not state.overlaid:
+        return _annunciated(What.ALARM, state, _become_unacked(risen, now_ns, rule), rule)
+    if rule.protected or not state.suppressed:
+        risen = _become_unacked(risen, now_ns, rule)
+    return _logged(What.ALARM, state, risen)
+
+
+def _change_level(state: State, event: Alarm, now_ns: int, rule: Rule) -> Outcome:
+    """Rows 14 and 15: worse, or on the other side, is annunciated again; better is only written down.
+
+    An unacknowledged one that gets worse is a new occurrence too: an acknowledgement of the milder one, still on its
+    way, must not cover it.
+    """
+    if event.level == state.level:
+        return state, ()
+    after = replace(state, level=event.level, last_level=state.level)
+    worse = abs(event.level) > abs(state.level) or event.level * state.level < 0
+    if not worse or (state.overlaid and state.suppressed and not rule.protected):
+        return _logged(What.LEVEL, state, after)
+    after = _become_unacked(after, now_ns, rule)
+    if state.overlaid:
+        return _logged(What.LEVEL, state, after)
+    return _annunciated(What.LEVEL, state, after, rule)
+
+
+def _return(state: State, _event: Event, now_ns: int, rule: Rule) -> Outcome:
+    """Rows 3, 4, 5, 8 and 9; ends one-shot shelving (19) and a wait for release."""
+    after = replace(state, process=False, returned_ns=now_ns, release_ns=None)
+    if rule.acks_itself:
+        after = replace(after, acked=True)
+    if after.one_shot:
+        after = replace(after, shelved_until_ns=None, one_shot=False)
+    return _logged(What.RETURNED, state, _settled(after))
+
+
+def _settled(state: State) -> State:
+    """A condition with nothing left of its occurrence has no level."""
+    if state.active or not state.acked or not state.confirmed:
+        return state
+    return replace(state, level=0, last_level=0, annunciated=False)
+
+
+def _evaluable(state: State, event: Evaluable, _now_ns: int, _rule: Rule) -> Outcome:
+    """Row 25: the core state is kept, whatever the inputs are worth."""
+    if event.evaluable == state.evaluable:
+        return state, ()
+    what = What.KNOWN if event.evaluable else What.UNKNOWN
+    return _logged(what, state, replace(state, evaluable=event.evaluable))
+
+
+def _tick(state: State, _event: Event, now_ns: int, rule: Rule) -> Outcome:
+    """Rows 16, 19 (expiry) and 21 (release): whatever is due, in this order."""
+    effects: tuple[Effect, ...] = ()
+    if state.shelved_until_ns is not None and now_ns >= state.shelved_until_ns:
+        after = replace(state, shelved_until_ns=None, one_shot=False)
+        state, effects = _left(What.SHELF_EXPIRED, state, after, now_ns, rule)
+    if state.release_ns is not None and now_ns >= state.release_ns:
+        state, more = _left(What.RELEASED, state, replace(state, release_ns=None), now_ns, rule)
+        effects += more
+    re_alarm_ns = _re_alarm_ns(state, rule)
+    if re_alarm_ns is not None and now_ns >= re_alarm_ns:
+        again = _become_unacked(replace(state, re_alarms=state.re_alarms + 1), now_ns, rule)
+        state, more = _annunciated(What.RE_ALARM, state, again, rule)
+        effects += more
+    return state, effects
+
+
+# --- suppression ----------------------------------------------------------------------------------------------------
+
+
+def _suppress(state: State, event: Suppress, _now_ns: int, rule: Rule) -> Outcome:
+    """Row 20."""
+    cause = event.cause
+    if cause in state.causes:
+        return state, ()
+    # From A only: what was annunciated, or awaits an acknowledgement, stays before the operator.
+    if cause.topology and (not rule.suppressible or state.annunciated or not state.acked):
+        return state, ()
+    after = replace(state, causes=state.causes | {cause}, release_ns=None)
+    return _logged(What.SUPPRESSED, state, after, cause.rule)
+
+
+def _unhold(state: State, _event: Event, now_ns: int, rule: Rule) -> Outcome:
+    """The parent that was about to stand did not: no reason to wait any longer."""
+    if state.release_ns is None:
+        return state, ()
+    return _left(What.RELEASED, state, replace(state, release_ns=None), now_ns, rule)
+
+
+def _release(state: State, event: Release, now_ns: int, rule: Rule) -> Outcome:
+    """Row 21: the last cause went. What is in alarm must stand for its on-delay once more, and wait its turn."""
+    if event.cause not in state.causes:
+        return state, ()
+    after = replace(state, causes=state.causes - {event.cause})
+    if after.causes or not after.process:
+        return _logged(What.RELEASED, state, after, event.cause.rule)
+    release_ns = max(now_ns + rule.on_delay_ns, event.not_before_ns)
+    if release_ns > now_ns:
+        return replace(after, release_ns=release_ns), ()
+    return _left(What.RELEASED, state, after, now_ns, rule, event.cause.rule)
+
+
+# --- people ---------------------------------------------------------------------------------------------------------
+
+
+def _acknowledge(state: State, event: Acknowledge, now_ns: int, _rule: Rule) -> Outcome:
+    """Rows 2, 6 and 10."""
+    if event.occurrence_ns != state.occurrence_ns:
+        return _unknown_occurrence(state)
+    if state.acked:
+        return _refused(state, StatusCode.BadConditionBranchAlreadyAcked, "this occurrence is already acknowledged")
+    after = _settled(replace(state, acked=True, acked_ns=now_ns))
+    return _logged(What.ACKED, state, after)
+
+
+def _confirm(state: State, event: Confirm, _now_ns: int, _rule: Rule) -> Outcome:
+    if event.occurrence_ns != state.occurrence_ns:
+        return _unknown_occurrence(state)
+    if state.confirmed:
+        return _refused(state, StatusCode.BadConditionBranchAlreadyConfirmed, "this occurrence needs no confirmation")
+    if not state.acked:
+        return _refused(state, StatusCode.BadInvalidState, "acknowledge it first, then confirm that it was treated")
+    return _logged(What.CONFIRMED, state, _settled(replace(state, confirmed=True)))
+
+
+def _unknown_occurrence(state: State) -> Outcome:
+    return _refused(state, StatusCode.BadEventIdUnknown, "that is not its present occurrence; look at it again")
+
+
+def _reset(state: State, _event: Event, _now_ns: int, _rule: Rule) -> Outcome:
+    """Row 11. What cannot be evaluated is not normal."""
+    if not state.evaluable:
+        return _refused(state, StatusCode.BadInvalidState, "its inputs are not usable, so nobody knows it is normal")
+    return _logged(What.RESET, state, _settled(replace(state, latched=False)))
+
+
+def _refuse_reset(state: State, _event: Event, _now_ns: int, _rule: Rule) -> Outcome:
+    """Row 12, and everything that is not latched or not normal."""
+    if not state.latched:
+        text = "it is not latched"
+    elif state.process:
+        text = "it is still in alarm"
+    else:
+        text = "acknowledge it first"
+    return _refused(state, StatusCode.BadInvalidState, text)
+
+
+def _silence(state: State, _event: Event, _now_ns: int, _rule: Rule) -> Outcome:
+    if not state.sounding:
+        return _refused(state, StatusCode.BadInvalidState, "it makes no sound")
+    after = replace(state, silenced=True)
+    return _logged(What.SILENCED, state, after)
+
+
+def _shelve(state: State, event: Shelve, now_ns: int, rule: Rule) -> Outcome:
+    """Rows 17 and 18: never without a reason, never without an end."""
+    if state.shelved:
+        return _refused(state, StatusCode.BadConditionAlreadyShelved, "it is shelved; unshelve it to choose a new end")
+    if not event.reason.strip():
+        return _refused(state, StatusCode.BadInvalidArgument, "expected a reason for shelving")
+    duration_ns = rule.shelving_max_ns if event.duration_ns is None else event.duration_ns
+    if not 0 < duration_ns <= rule.shelving_max_ns:
+        hours = rule.shelving_max_ns / 3.6e12
+        return _refused(state, StatusCode.BadShelvingTimeOutOfRange, f"expected more than 0 and up to {hours:g} h")
+    after = replace(state, shelved_until_ns=now_ns + duration_ns, one_shot=event.duration_ns is None)
+    return _logged(What.SHELVED, state, after, event.reason)
+
+
+def _unshelve(state: State, _event: Event, now_ns: int, rule: Rule) -> Outcome:
+    if not state.shelved:
+        return _refused(state, StatusCode.BadConditionNotShelved, "it is not shelved")
+    return _left(What.UNSHELVED, state, replace(state, shelved_until_ns=None, one_shot=False), now_ns, rule)
+
+
+def _remove(state: State, event: Remove, now_ns: int, _rule: Rule) -> Outcome:
+    """Row 22."""
+    if state.out_of_service:
+        return _refused(state, StatusCode.BadInvalidState, f"it is out of service under {state.work_order}")
+    if not event.work_order.strip() or event.review_ns <= now_ns:
+        return _refused(state, StatusCode.BadInvalidArgument, "expected a work order and a review date to come")
+    after = replace(state, work_order=event.work_order, review_ns=event.review_ns)
+    return _logged(What.REMOVED, state, after, event.work_order)
+
+
+def _place(state: State, _event: Event, now_ns: int, rule: Rule) -> Outcome:
+    """Row 23."""
+    if not state.out_of_service:
+        return _refused(state, StatusCode.BadInvalidState, "it is in service")
+    after = replace(state, work_order=None, review_ns=None)
+    return _left(What.PLACED, state, after, now_ns, rule, state.work_order or "")
+
+
+def _disable(state: State, event: Disable, _now_ns: int, _rule: Rule) -> Outcome:
+    """Row 24."""
+    if not event.record.strip():
+        return _refused(state, StatusCode.BadInvalidArgument, "expected the number of the change record")
+    after = replace(state, enabled=False)
+    return _logged(What.DISABLED, state, after, event.record)
+
+
+def _refuse_enable(state: State, _event: Event, _now_ns: int, _rule: Rule) -> Outcome:
+    return _refused(state, StatusCode.BadConditionAlreadyEnabled, "it is enabled")
+
+
+def _while_disabled(state: State, event: Event, now_ns: int, rule: Rule) -> Outcome:
+    """Only what is true now is followed, in silence, so that `enable` finds it (row 28)."""
+    match event:
+        case Alarm(level=level):
+            raised_ns = state.raised_ns if state.process else now_ns
+            return replace(state, process=True, level=level, last_level=state.level, raised_ns=raised_ns), ()
+        case Return():
+            return _settled(replace(state, process=False, release_ns=None)), ()
+        case Evaluable(evaluable=evaluable):
+            return replace(state, evaluable=evaluable), ()
+        case Tick():
+            return _tick(state, event, now_ns, rule)
+        case Suppress() | Release() | Unhold():
+            return _ANY[type(event)](state, event, now_ns, rule)
+        case Enable(record=record):
+            if not record.strip():
+                return _refused(state, StatusCode.BadInvalidArgument, "expected the number of the change record")
+            return _left(What.ENABLED, state, replace(state, enabled=True), now_ns, rule, record)
+        case Disable():
+            return _refused(state, StatusCode.BadConditionAlreadyDisabled, "it is disabled")
+        case _:
+            return _refused(state, StatusCode.BadConditionDisabled, "it is disabled; an engineer must enable it first")
+
+
+_A, _B, _C, _D, _E, _F = Isa.NORM, Isa.UNACK, Isa.ACKED, Isa.RTNUN, Isa.LUNACK, Isa.LACKED
+
+_TABLE: Final[dict[tuple[Isa, type], _Handler]] = {
+    (_A, Alarm): _rise,  # 1
+    (_D, Alarm): _rise,  # 7
+    (_E, Alarm): _rise,  # 13
+    (_F, Alarm): _rise,  # 13
+    (_B, Alarm): _change_level,
+    (_C, Alarm): _change_level,  # 14, 15
+    (_B, Return): _return,  # 3, 4, 8
+    (_C, Return): _return,  # 5, 9
+    (_A, Return): _nothing,
+    (_D, Return): _nothing,
+    (_E, Return): _nothing,
+    (_F, Return): _nothing,
+    (_F, Reset): _reset,  # 11
+}
+"""Core state x event, where the core state decides."""
+
+_ANY: Final[dict[type, _Handler]] = {
+    Evaluable: _evaluable,  # 25
+    Tick: _tick,  # 16, 19, 21
+    Suppress: _suppress,  # 20
+    Unhold: _unhold,
+    Release: _release,  # 21
+    Acknowledge: _acknowledge,  # 2, 6, 10
+    Confirm: _confirm,
+    Reset: _refuse_reset,  # 12
+    Silence: _silence,
+    Shelve: _shelve,  # 17, 18
+    Unshelve: _unshelve,  # 19
+    Remove: _remove,  # 22
+    Place: _place,  # 23
+    Disable: _disable,  # 24
+    Enable: _refuse_enable,
+}
+"""Events that every enabled condition answers the same way, whatever its core."""
