@@ -186,8 +186,13 @@ class Link(Protocol):
     @property
     def is_up(self) -> bool: ...
 
+    @property
+    def window(self) -> int:
+        """How many questions may be open at once, >= 1; the host waits for a turn, writes first."""
+        ...
+
     def on_lost(self, callback: Callable[[str], None]) -> None:
-        """Call once with the reason when an open connection breaks."""
+        """Call with the reason each time an open connection breaks (not when we close it). The last one set counts."""
         ...
 
 
@@ -225,6 +230,10 @@ class Driver(Protocol):
         """
         ...
 
+    def notes(self, request: Request) -> Sequence[str]:
+        """What the device refuses of this request, one sentence for each point; empty if nothing."""
+        ...
+
     async def close(self) -> None:
         """Idempotent."""
         ...
@@ -243,6 +252,8 @@ class ProtocolSpec:
         link_key: devices with an equal key share one link.
         make_link: (device, clock) -> Link.
         make_driver: (name, device, points, link, clock) -> Driver.
+        plan_key: device -> what of its settings `plan` depends on; devices with the same point tuple and an equal key
+            share one plan. None: every device is planned by itself.
     """
 
     name: str
@@ -253,6 +264,7 @@ class ProtocolSpec:
     link_key: Callable[[Any], Hashable]
     make_link: Callable[[Any, Clock], Link]
     make_driver: Callable[[str, Any, Sequence[Point], Link, Clock], Driver]
+    plan_key: Callable[[Any], Hashable] | None = None
 
 
 def bind(exchange: Exchange, rows: Rows, id: int) -> Request:

@@ -62,13 +62,22 @@ def slot_at(period_s: float, phase_s: float, now_s: float) -> Slot:
     return Slot(period_s, phase_s, index)
 
 
+def running_slot(slot: Slot, now_s: float) -> Slot:
+    """The slot of the same grid in whose time we are: due at once. For a device that has just come back."""
+    return Slot(slot.period_s, slot.phase_s, _running(slot, now_s))
+
+
+def _running(slot: Slot, now_s: float) -> int:
+    return math.floor((now_s - slot.phase_s) / slot.period_s)
+
+
 def after(slot: Slot, now_s: float) -> tuple[Slot, int]:
     """The slot to serve once `slot` has been served and it is `now_s`, and how many were missed in between.
 
     The next slot may already have begun (it is late, and served at once); one whose successor has begun too is missed.
     """
     index = slot.index + 1
-    running = math.floor((now_s - slot.phase_s) / slot.period_s)  # the slot in whose time we are
+    running = _running(slot, now_s)
     if running > index:
         return Slot(slot.period_s, slot.phase_s, running), running - index
     return Slot(slot.period_s, slot.phase_s, index), 0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.slots import Slot, after, phase_s, slot_at
+from drivers.slots import Slot, after, phase_s, running_slot, slot_at
 
 PERIODS = st.sampled_from([0.1, 0.25, 1.0, 3.0, 10.0, 60.0, 900.0])
 
@@ -80,3 +80,13 @@ def test_a_day_of_slots_does_not_drift() -> None:
 def test_a_period_must_be_positive(period_s: float) -> None:
     with pytest.raises(ValueError, match="expected a period > 0 s"):
         slot_at(period_s, 0.0, 0.0)
+
+
+@given(PERIODS, st.floats(0, 0.999), st.floats(0, 1e6), st.integers(0, 10**6))
+def test_a_device_that_comes_back_is_due_at_once_and_then_on_its_grid(
+    period_s: float, share: float, now_s: float, index: int
+) -> None:
+    slot = running_slot(Slot(period_s, share * period_s, index), now_s)
+    assert now_s - period_s * (1 + 1e-9) - 1e-9 <= slot.due_s <= now_s + 1e-9
+    following, missed = after(slot, now_s)
+    assert (following.index, missed) == (slot.index + 1, 0)

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_host.py, tests/sim/test_many.py, tests/sim/test_day.py
+"""The host: all devices of a site, their links, and what every driver would otherwise have to do by itself.
+
+Law of this file: wiring and the three doors (start/stop, write, status). What a link does is `drivers.connection`'s,
+what a device does is `drivers.device`'s; both decide by tables (`drivers.link`, `drivers.slots`).
+
+Promises. Devices with an equal link key share one link. A read is asked again within its slot, a write never. A lost
+link is told at once for every request on it, and is dialled again forever, with back-off. Dead devices cost nobody
+else a slot: their places at the gates are taken away after `patience_s`, silent ones are asked rarely. A bug in a
+driver takes down its own device and no other. Everything is bounded by `HostLimits`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Hashable, Mapping, Sequence
+from random import Random
+from typing import Any
+
+from config.words import Clock, LinkState, Outcome, Permit
+from drivers.base import DeviceSpec, DriverError, Exchange, ProtocolSpec, Request, WriteItem, WriteOutcome, bind
+from drivers.connection import Connection
+from drivers.device import Device
+from drivers.gate import Gate
+from drivers.sink import HostLimits, Means, Sink
+from drivers.status import DeviceStatus
+
+__all__ = ["DeviceStatus", "Host", "HostLimits", "Sink"]
+
+log = logging.getLogger("vigie.field")
+
+
+class Host:
+    """Devices, asked in their slots. Make it inside a running loop.
+
+    Attributes:
+        requests: all requests of all devices; a request's id is its index here.
+        device_of_request: index of the device each request belongs to, parallel to `requests`.
+    """
+
+    def __init__(
+        self,
+        devices: Sequence[DeviceSpec],
+        protocols: Mapping[str, ProtocolSpec],
+        clock: Clock,
+        sink: Sink,
+        random: Random,
+        limits: HostLimits | None = None,
+    ) -> None:
+        """Plan all devices; nothing is opened.
+
+        Raises:
+            ValueError: a device cannot be planned; names the device and what was expected.
+            KeyError: a device's protocol is not in `protocols`.
+        """
+        limits = limits or HostLimits()
+        self.requests: list[Request] = []
+        self.device_of_request: list[int] = []
+        self._protocols = protocols
+        self._loop = asyncio.get_running_loop()
+        self._means = Means(
+            sink=sink,
+            clock=clock,
+            random=random,
+            limits=limits,
+            polls=Gate(limits.in_flight_max, limits.patience_s),
+            connects=Gate(limits.connects_max, limits.patience_s),
+        )
+        self._plans: dict[Hashable, list[Exchange]] = {}
+        self._connections: dict[tuple[str, Hashable], Connection] = {}
+        self._devices: list[Device] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._state = "new"
+        for spec in devices:
+            self._add(spec)
+
+    def _add(self, spec: DeviceSpec) -> None:
+        protocol = self._protocols[spec.protocol]
+        index = len(self._devices)
+        mine = [bind(e, spec.rows, len(self.requests) + i) for i, e in enumerate(self._plan(protocol, spec))]
+        key = (spec.protocol, protocol.link_key(spec.device))
+        if (connection := self._connections.get(key)) is None:
+            connection = Connection(protocol.make_link(spec.device, self._means.clock), self._means)
+            self._connections[key] = connection
+        driver = protocol.make_driver(spec.name, spec.device, spec.points, connection.wire, self._means.clock)
+        device = Device(index, spec, driver, mine, connection, self._means)
+        connection.devices.append(device)
+        self._devices.append(device)
+        self.requests += mine
+        self.device_of_request += [index] * len(mine)
+
+    def _plan(self, protocol: ProtocolSpec, spec: DeviceSpec) -> list[Exchange]:
+        """One plan for all devices of a type whose settings do not matter to it."""
+        key: Hashable = spec.name
+        if protocol.plan_key is not None:
+            key = (spec.protocol, id(spec.points), protocol.plan_key(spec.device))
+        if (plan := self._plans.get(key)) is None:
+            try:
+                plan = protocol.plan(spec.device, spec.points)
+            except ValueError as error:
+                raise ValueError(f"{spec.name}: {error}") from error
+            self._plans[key] = plan
+        return plan
+
+    # --- start and stop
+
+    async def start(self) -> None:
+        """Begin to connect and to ask. Returns at once; what comes, comes to the sink.
+
+        Raises:
+            RuntimeError: started before; make a new host.
+        """
+        if self._state != "new":
+            raise RuntimeError(f"expected a new host, got one that is {self._state}")
+        self._state = "running"
+        for connection in self._connections.values():
+            self._keep(connection.run(), f"link of {connection.devices[0].name}")
+        for device in self._devices:
+            self._keep(device.run(), device.name)
+
+    def _keep(self, work: Any, name: str) -> None:
+        task: asyncio.Task[None] = self._loop.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A task of the host ends at `stop` only; anything else is a bug of the host and must be seen."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("%s is no longer served: fault in the host: %s", task.get_name(), error, exc_info=error)
+
+    async def stop(self) -> None:
+        """Close everything, in order and within `close_max_s` per link. Idempotent; leaves no task.
+
+        The sink is not told: what was last said stays said.
+        """
+        self._state = "stopped"
+        tasks, self._tasks = self._tasks, []
+        for connection in self._connections.values():
+            connection.quiet = True
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(connection.stop() for connection in self._connections.values()))
+        self._means.polls.close()
+        self._means.connects.close()
+
+    # --- writing
+
+    async def write(
+        self, device: int, items: Sequence[WriteItem], permit: Permit, timeout_s: float
+    ) -> Sequence[WriteOutcome]:
+        """Write in order, before any poll that waits for the same link; never repeated.
+
+        Args:
+            device: index in the devices the host was made with.
+            permit: checked here and again by the driver, last before the socket.
+            timeout_s: longest wait for the link, and then for each answer [s].
+
+        Returns: one outcome per item. Refused: the device said no, or no byte left. Unknown: a byte left and no
+            answer came. Never raises for what device, link or driver do.
+        """
+        target = self._devices[device]
+        if not items:
+            return []
+        if reason := self._refusal(target):
+            return _all(items, Outcome.REFUSED, reason)
+        turns = target.connection.turns
+        try:
+            async with asyncio.timeout(timeout_s):
+                ticket = await turns.enter(first=True)
+        except TimeoutError:
+            reason = f"{target.name}: the link was busy for {timeout_s:g} s; no byte left"
+            return _all(items, Outcome.REFUSED, reason)
+        try:
+            if reason := self._refusal(target):
+                return _all(items, Outcome.REFUSED, reason)
+            if not permit.valid(self._means.clock.boot_s()):
+                return _all(items, Outcome.REFUSED, f"{target.name}: the permit to write has ended; no byte left")
+            return await self._put(target, items, permit, timeout_s)
+        finally:
+            turns.leave(ticket)
+
+    def _refusal(self, target: Device) -> str:
+        reason = target.refusal() if self._state == "running" else f"{target.name}: the host is {self._state}"
+        return f"{reason}; no byte left" if reason else ""
+
+    async def _put(
+        self, target: Device, items: Sequence[WriteItem], permit: Permit, timeout_s: float
+    ) -> Sequence[WriteOutcome]:
+        try:
+            outcomes = await target.driver.write(items, permit, timeout_s)
+        except DriverError as error:
+            return _all(items, Outcome.UNKNOWN, f"{target.name}: {error}; whether it was carried out is unknown")
+        except Exception as error:
+            log.error("%s: fault in the driver while writing", target.name, exc_info=error)
+            said = f"fault in the driver while writing ({type(error).__name__}: {error})"
+            return _all(items, Outcome.UNKNOWN, f"{target.name}: {said}; whether it was carried out is unknown")
+        if len(outcomes) != len(items):
+            said = f"fault in the driver: expected {len(items)} outcomes, got {len(outcomes)}"
+            return _all(items, Outcome.UNKNOWN, f"{target.name}: {said}; whether it was carried out is unknown")
+        return outcomes
+
+    async def read_back(
+        self, device: int, points: Sequence[int], timeout_s: float
+    ) -> Sequence[tuple[int, int, str | None]]:
+        """Read points now, before any poll that waits for the same link: the evidence of a command.
+
+        Args:
+            points: positions in the device's point list.
+            timeout_s: longest wait for the link, and then for each answer [s].
+
+        Returns: for each: cell, StatusCode and (String only) text.
+        Raises:
+            DriverError: the device cannot be asked or did not answer; the text says why.
+        """
+        target = self._devices[device]
+        if reason := self._refusal(target):
+            raise DriverError(reason)
+        turns = target.connection.turns
+        try:
+            async with asyncio.timeout(timeout_s):
+                ticket = await turns.enter(first=True)
+        except TimeoutError:
+            raise DriverError(f"{target.name}: the link was busy for {timeout_s:g} s") from None
+        try:
+            return await target.driver.read_points(points, timeout_s)
+        finally:
+            turns.leave(ticket)
+
+    def abort_all(self, reason: str = "the permit to write was lost") -> None:
+        """Reset every connection to the field at once; nothing unsent may leave. They are made again, with back-off."""
+        for connection in self._connections.values():
+            connection.abort(reason)
+
+    # --- what is known
+
+    def status(self) -> list[DeviceStatus]:
+        """All devices, in the order they were given."""
+        return [device.status() for device in self._devices]
+
+    def link_states(self) -> list[LinkState]:
+        """State of each device, in the order they were given; cheaper than `status`."""
+        return [device.state()[0] for device in self._devices]
+
+
+def _all(items: Sequence[WriteItem], outcome: Outcome, reason: str) -> list[WriteOutcome]:
+    return [WriteOutcome(outcome, reason)] * len(items)
