@@ -17,7 +17,7 @@ from config.check_alarms import check_alarms
 from config.check_type import check_type, identity
 from config.inventory import Instance
 from config.model import Life, UserModel
-from config.problems import Problem, shown, unknown
+from config.problems import Problem, one_of, shown, unknown
 from config.source import Document
 from config.typefile import TypeFile
 
@@ -53,6 +53,7 @@ def check_site(
     for type_ in types.values():
         check.problems += check_type(type_)
         check.problems += check_alarms(type_, check.desks)
+    check.desks_missing()
     check.time_zone()
     check.poll_classes()
     check.ports()
@@ -73,10 +74,19 @@ class _Check:
         raw = site.data if isinstance(site.data, dict) else {}
         self.raw = raw
         # None: the section is not there or no mapping, which its model has said.
-        self.areas = _names(raw.get("areas"))
-        self.desks = _names(raw.get("desks", {}))
+        self.areas = _names(raw.get("areas")) or None
+        self.desks = _names(raw.get("desks"))
 
     # ------------------------------------------------------------------------------------------------------- site.yaml
+
+    def desks_missing(self) -> None:
+        """No desks at all while rules belong to some: said once, not for each rule."""
+        if "desks" in self.raw or not self.raw:
+            return
+        owners = {r.owner_desk for t in self.types.values() for r in t.model.alarms.values() if r.owner_desk}
+        if owners:
+            text = f"missing required key 'desks': alarm rules belong to {one_of(sorted(owners))}"
+            self.problems.append(self.site.problem((), text))
 
     def time_zone(self) -> None:
         name = self.raw.get("time_zone")
@@ -93,9 +103,10 @@ class _Check:
         overrides = self.raw.get("poll_classes")
         if not isinstance(overrides, dict):
             return
+        unread = {name for name in _names(self.raw.get("inventory")) or () if name not in self.types}
         known = sorted(f"{name}.{poll}" for name, type_ in self.types.items() for poll in type_.names("poll_classes"))
         for name in overrides:
-            if name not in known:
+            if name not in known and name.split(".")[0] not in unread:
                 text = unknown("<TYPE>.<poll class>", name, known)
                 self.problems.append(self.site.problem(("poll_classes", name), text, key=True))
 

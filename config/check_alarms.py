@@ -81,7 +81,7 @@ class _Check:
     def desks_unknown(self) -> None:
         """A desk the site does not have, said once for all rules of the type."""
         for desk, names in self._strange_desks.items():
-            rules = "" if len(names) == 1 else f" (and {len(names) - 1} more rules)"
+            rules = "" if len(names) == 1 else f" (so {len(names)} rules)"
             text = unknown("a desk of the site", desk, sorted(self.desks or ()))
             self._say(("alarms", names[0], "owner_desk"), text + rules)
 
@@ -124,8 +124,6 @@ class _Check:
             if tag is not None and not is_number(tag.kind):
                 text = f"expected a tag that is a number for an alarm on {rule.on}, got '{_get(rule, key)}' of kind "
                 self._say((*place, key), text + tag.kind.name)
-        if rule.deadband < 0:
-            self._say((*place, "deadband"), f"expected a deadband of at least 0, got {rule.deadband}")
         numbers: list[tuple[str, float]] = []
         for key in LIMITS:
             value = _get(rule, key)
@@ -144,7 +142,7 @@ class _Check:
 
     def _inside_range(self, place: Place, rule: AlarmRule, numbers: list[tuple[str, float]]) -> None:
         tag = self._tag(rule.tag)
-        if tag is None or tag.range is None:
+        if tag is None or tag.range is None or not tag.range[0] < tag.range[1]:
             return
         low, high = tag.range
         for key, value in numbers:

@@ -47,8 +47,9 @@ class Scope:
         self.type = type_
         self.parameters = {n: Operand(p.kind, None, False) for n, p in type_.model.parameters.items()}
         tags = {n: Operand(t.kind, tuple(t.values) if t.values else None) for n, t in type_.model.tags.items()}
+        nameless = {n for n, t in tags.items() if t.kind is Kind.Enumeration and not t.values}
         self.all = {**self.parameters, **tags}
-        self.broken = type_.broken["tags"] | type_.broken["parameters"]
+        self.broken = type_.broken["tags"] | type_.broken["parameters"] | nameless
 
     def expression(
         self, text: str, result: Operand, place: Place, *, parameters_only: bool = False
@@ -138,7 +139,7 @@ class _Check:
                 self._say((*place, "poll"), "expected no poll class for a tag that is only written")
         elif tag.poll is None:
             self._say(place, f"missing required key 'poll' ({one_of(sorted(polls))}) of a tag that is read", key=True)
-        elif tag.poll not in polls:
+        elif tag.poll not in polls and (polls or self.type.names("devices")):
             self._say((*place, "poll"), unknown("a poll class of this type", tag.poll, sorted(polls)))
         if not tag.kind.is_float and (tag.scale != 1 or tag.offset != 0):
             key = "scale" if tag.scale != 1 else "offset"

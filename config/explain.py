@@ -57,7 +57,7 @@ _PATTERNS: Final[dict[str, str]] = {
     r"^[A-Z][A-Z0-9]{1,7}$": "a type name such as CAB (2 to 8 capital letters or digits)",
     r"^[a-z][a-z0-9._-]{1,31}$": "a login name (small letters, digits, . _ -; 2 to 32)",
     r"^[a-z][a-z0-9-]{1,31}$": "a site name (small letters, digits, -; 2 to 32)",
-    r"^\d+(\.\d+)?( %)?$": "a deadband such as 0.2 or '2 %'",
+    r"^[0-9]+(\.[0-9]+)?( %)?$": "a deadband such as 0.2 or '2 %'",
 }
 _KEYS_SHOWN_MAX: Final = 8
 
@@ -147,8 +147,10 @@ def _keys(
             if best in lacking:
                 lacking.remove(best)
             yield (*at, name), unknown_key(name, known, best)
-        for name in lacking:
+        for name in lacking if isinstance(present, dict) else ():
             yield at, f"missing required key '{name}'"
+        if isinstance(present, list) and lacking:
+            yield at, f"expected {_entries(len(present) + len(lacking))}, got {len(present)}"
 
 
 def unknown_key(name: str, known: Sequence[str], best: str | None = None) -> str:
@@ -156,7 +158,7 @@ def unknown_key(name: str, known: Sequence[str], best: str | None = None) -> str
     best = best or guess(name, known)
     text = "unknown key" + (f"; did you mean '{best}'?" if best else "")
     if known and (best is None or len(known) <= _KEYS_SHOWN_MAX):
-        text += f"{'' if best else ';'} Known keys: {', '.join(sorted(known))}."
+        text += f"{'' if best else ';'} Known keys: {', '.join(known)}."
     return text
 
 
@@ -202,15 +204,26 @@ def _value_text(errors: Sequence[ErrorDetails], value: Any) -> str:
         return _own_text(own[0], value)
     if any(_is_key(e) for e in errors):
         value = errors[0]["input"]
-    expected = list(dict.fromkeys(_expected(e, value) for e in errors))
+    expected = dict.fromkeys(_expected(e, value) for e in errors)
+    if "a number" in expected:
+        expected.pop("an integer", None)
     hint = next((h for e in errors if (h := _hint(e, value))), "")
-    got = "another" if any(_is_secret(e) for e in errors) else shown(value)
-    return f"expected {' or '.join(expected)}, got {got}{hint}"
+    return f"expected {one_of(expected)}, got {_got(errors, value)}{hint}"
+
+
+def _got(errors: Sequence[ErrorDetails], value: Any) -> str:
+    if any("password" in str(step) for e in errors for step in e["loc"]):
+        return "another (not shown)"
+    if errors[0]["type"] == "too_long":
+        return str(errors[0].get("ctx", {}).get("actual_length", "more"))
+    return shown(value)
 
 
 def _own_text(error: ErrorDetails, value: Any) -> str:
     """The sentence of one of our own validators; it says 'expected ...' and may lack what was got."""
     text = str(error.get("ctx", {}).get("error", error["msg"]))
+    if text.startswith("expected one of ") and isinstance(value, str):
+        return text + did_you_mean(value, text.removeprefix("expected one of ").split(", got ")[0].split(", "))
     if ", got " in text or isinstance(value, dict | list) or not text.startswith("expected"):
         return text
     return f"{text}, got {shown(value)}"
@@ -222,11 +235,12 @@ def _expected(error: ErrorDetails, value: Any) -> str:
         return _WORDS[kind]
     if kind in _BOUNDS:
         words, key = _BOUNDS[kind]
-        unit = " s" if isinstance(value, str) and kind != "string_too_long" else ""
-        return f"{words} {_number(context[key])}{unit}"
+        if isinstance(value, str) and kind != "string_too_long":
+            return f"{words.replace('a number', 'a duration')} {_number(context[key])} s"
+        return f"{words} {_number(context[key])}"
     special: dict[str, Callable[[dict[str, Any]], str]] = {
-        "literal_error": lambda c: "one of " + one_of(_choices(c)),
-        "enum": lambda c: "one of " + one_of(_choices(c)),
+        "literal_error": lambda c: _one(_choices(c)),
+        "enum": lambda c: _one(_choices(c)),
         "string_pattern_mismatch": lambda c: _PATTERNS.get(c["pattern"], f"text of the form {c['pattern']}"),
         "string_too_short": lambda c: "text that is not empty",
         "too_short": lambda c: f"at least {_entries(c['min_length'])}",
@@ -239,16 +253,16 @@ def _entries(number: int) -> str:
     return "one entry" if number == 1 else f"{number} entries"
 
 
+def _one(choices: Sequence[str]) -> str:
+    return f"'{choices[0]}'" if len(choices) == 1 else "one of " + one_of(choices, shown_max=16)
+
+
 def _number(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _choices(context: Mapping[str, Any]) -> list[str]:
     return re.findall(r"'((?:[^'\\]|\\.)*)'", str(context["expected"])) or [str(context["expected"])]
-
-
-def _is_secret(error: ErrorDetails) -> bool:
-    return any("password" in str(step) for step in error["loc"])
 
 
 def _hint(error: ErrorDetails, value: Any) -> str:

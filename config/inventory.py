@@ -23,7 +23,7 @@ from config.model import EquipmentModel, TypeModel
 from config.problems import Problem, guess, unknown
 from config.source import YAML_ROWS_MAX, Document, Located, Place, list_of, read_yaml, scalar
 from config.table import Table, read_csv
-from config.values import cell_value, misfit, wants_text
+from config.values import PARAMETER_KINDS, cell_value, misfit, wants_text
 from config.words import Kind
 
 FIXED_COLUMNS: Final = ("name", "area", "life", "was", "title")
@@ -85,6 +85,8 @@ class Reader:
             if type_ is not None
         }
         self._parameters = type_.parameters if type_ else {}
+        # A range that is wrong was said once, where it stands.
+        self._ranges = {n: p.range for n, p in self._parameters.items() if p.range and p.range[0] < p.range[1]}
         self._defaults = {name: p.default for name, p in self._parameters.items() if p.default is not None}
         self._required = [name for name, p in self._parameters.items() if p.default is None]
 
@@ -128,7 +130,7 @@ class Reader:
         known = self._known_columns()
         lacking = [name for name in self._required_columns() if name not in table.header]
         stores: list[_Store | None] = []
-        for name in table.header:
+        for index, name in enumerate(table.header):
             store = known.get(name)
             stores.append(store)
             if store is None and self._may_judge(name):
@@ -137,7 +139,7 @@ class Reader:
                     lacking.remove(best)
                     self._forgive(best)
                 text = unknown_key(name, list(known), best).replace("unknown key", "unknown column")
-                self.problems.append(table.header_problem(name, text.replace("Known keys", "Known columns")))
+                self.problems.append(table.header_problem(index, text.replace("Known keys", "Known columns")))
         for name in lacking:
             self.problems.append(table.header_problem(None, f"missing required column '{name}'"))
             self._forgive(name)
@@ -193,8 +195,10 @@ class Reader:
     def _model(self, source: Located, place: Place, entry: Any) -> EquipmentModel | None:
         given = entry.get("parameters") if isinstance(entry, dict) else None
         if isinstance(given, dict) or (given is None and isinstance(entry, dict)):
-            self._judge_parameters(source, place, given or {})
-            entry = {**entry, "parameters": {**self._defaults, **(given or {})}}
+            given = given or {}
+            self._judge_parameters(source, place, given)
+            known = {name: value for name, value in given.items() if name in self._parameters}
+            entry = {**entry, "parameters": {**self._defaults, **known}}
         model = validate(EquipmentModel, entry, source, place, self.problems)
         if model is None or not model.was:
             return model
@@ -210,7 +214,9 @@ class Reader:
                 if name not in self.dropped:
                     text = unknown(f"a parameter of {self.type_name}", name, self._parameters)
                     self.problems.append(source.problem(at, text, key=True))
-            elif (text_ := misfit(parameter.kind, value, parameter.range)) is not None:
+            elif parameter.kind not in PARAMETER_KINDS:
+                continue
+            elif (text_ := misfit(parameter.kind, value, self._ranges.get(name))) is not None:
                 self.problems.append(source.problem(at, text_))
         for name in self._required:
             if name not in given:

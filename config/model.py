@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from config.words import Access, Kind
 
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|min|h|d)")
+_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|min|h|d)")
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -71,9 +71,11 @@ class PollClassModel(Model):
     @model_validator(mode="after")
     def _order(self) -> PollClassModel:
         if self.timeout * (self.retries + 1) > self.period:
-            raise ValueError("expected timeout x (retries + 1) to fit into period")
+            took = f"{self.timeout:g} s x {self.retries + 1} in {self.period:g} s"
+            raise ValueError(f"expected timeout x (retries + 1) to fit into period, got {took}")
         if self.bad_after < self.period:
-            raise ValueError("expected bad_after to be at least one period")
+            got = f"{self.bad_after:g} s for a period of {self.period:g} s"
+            raise ValueError(f"expected bad_after to be at least one period, got {got}")
         return self
 
 
@@ -95,7 +97,7 @@ class HistoryRule(Model):
     """History of one tag: class, deadband in units ('0.2') or per cent of range ('2 %'), alignment of counters."""
 
     class_: HistoryClass = Field(alias="class", strict=False)
-    deadband: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?( %)?$")] | float | int | None = None
+    deadband: Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?( %)?$")] | float | int | None = None
     every: Duration | None = None
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
@@ -153,7 +155,7 @@ class AlarmRule(Model):
     priority: Priority = Field(strict=False)
     priority_extreme: Priority | None = Field(default=None, strict=False)
     class_: AlarmClass = Field(default=AlarmClass.PROCESS, alias="class", strict=False)
-    deadband: float | int = 0.0
+    deadband: float | int = Field(default=0.0, ge=0)
     on_delay: Duration = 0.0
     off_delay: Duration = 0.0
     latching: bool = False

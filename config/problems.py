@@ -69,9 +69,9 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
-        return "a mapping"
+        return "a mapping" if value else "an empty mapping"
     if isinstance(value, list | tuple):
-        return "a list"
+        return "a list" if value else "an empty list"
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 3] + "..."
 
@@ -85,7 +85,8 @@ def guess(word: object, known: Iterable[str]) -> str | None:
         folded.setdefault(name.casefold(), name)
         if len(folded) > CANDIDATES_MAX:
             return None
-    near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    cutoff = 0.5 if len(word) <= 3 else 0.6  # half of a short word is all there is
+    near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=cutoff)
     return folded[near[0]] if near else None
 
 
@@ -99,7 +100,7 @@ def one_of(known: Iterable[str], shown_max: int = 12) -> str:
     """'a, b or c'; long lists are cut. For 'expected one of ...'."""
     names = list(known)
     if not names:
-        return "(there are none)"
+        return "none"
     if len(names) > shown_max:
         return ", ".join(names[:shown_max]) + f" ... ({len(names)} in all)"
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " or " + names[-1]
@@ -108,5 +109,5 @@ def one_of(known: Iterable[str], shown_max: int = 12) -> str:
 def unknown(what: str, word: object, known: Iterable[str]) -> str:
     """'expected a tag of this type, got 'V9'; did you mean 'V1'?' or the list of what there is."""
     names = list(known)
-    hint = did_you_mean(word, names) or f"; there is {one_of(names)}"
+    hint = did_you_mean(word, names) or f"; there {'is ' + one_of(names) if names else 'are none'}"
     return f"expected {what}, got {shown(word)}{hint}"

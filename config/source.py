@@ -36,7 +36,7 @@ YAML_ROWS_MAX: Final = 2_000
 DEPTH_MAX: Final = 24
 
 _INTEGER: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,19})|0x[0-9a-fA-F]{1,16}")
-_FLOAT: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,40})?(?:[eE][-+]?[0-9]{1,3})?")
+_FLOAT: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,40}(?:[eE][-+]?[0-9]{1,3})?|[eE][-+]?[0-9]{1,3})")
 _NULLS: Final = frozenset({"", "~", "null"})
 # Control characters, other line ends than LF and CR LF, lone surrogates, a byte order mark inside the text.
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
@@ -55,6 +55,7 @@ _PLAIN_WORDS: Final = {
     "could not find expected ':'": "expected ':' after the key",
     "did not find expected '-' indicator": "expected '- ' in line with those above",
     "did not find expected node content": "expected a value",
+    "did not find expected <document start>": "expected keys in line with each other (is the first one indented?)",
     "found unknown escape character": "expected an escape known to YAML after the backslash (or single quotes)",
 }
 
@@ -150,7 +151,9 @@ def scalar(text: str) -> bool | int | float | str | None:
         return text
     if _INTEGER.fullmatch(text):
         return int(text, 16) if text[:2] == "0x" else int(text)
-    return float(text) if _FLOAT.fullmatch(text) else text
+    if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
+        return number
+    return text
 
 
 # ---------------------------------------------------------------------------------------------------- bytes and text
@@ -289,7 +292,7 @@ class _Builder:
         self.document.marks[place] = _mark_of(event)
         self._no_cleverness(event)
         if isinstance(event, yaml.ScalarEvent):
-            return self._scalar(event, place)
+            return scalar(event.value) if event.implicit[0] else event.value
         if depth >= DEPTH_MAX:
             raise _Refused(event.start_mark, f"expected at most {DEPTH_MAX} levels")
         if isinstance(event, yaml.SequenceStartEvent):
@@ -305,15 +308,6 @@ class _Builder:
             )
         if event.tag is not None:
             raise _Refused(event.start_mark, f"expected no tag, got {shown(event.tag)}; put a text with ! in quotes")
-
-    def _scalar(self, event: Any, place: Place) -> Any:
-        if not event.implicit[0]:
-            return event.value
-        value = scalar(event.value)
-        if isinstance(value, float) and not math.isfinite(value):
-            self.problems.append(self.document.problem(place, f"expected a finite number, got {event.value}"))
-            return 0.0
-        return value
 
     def _list(self, place: Place, depth: int) -> list[Any]:
         values: list[Any] = []

@@ -11,12 +11,13 @@ Columns of cells are counted only when somebody asks, so that 35,000 rows cost a
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from config.problems import Problem, shown
+from config.problems import Problem
 from config.source import Place, decode, dotted, read_bytes
 
 CSV_BYTES_MAX: Final = 64 * 2**20
@@ -28,6 +29,7 @@ class Table:
     """A CSV file: a header and rows of as many cells.
 
     Attributes:
+        lines: the file itself.
         header: column names.
         rows: cells as text, without those of empty lines.
         line_numbers: line of each row.
@@ -35,7 +37,7 @@ class Table:
     """
 
     file: str
-    text: str
+    lines: list[str]
     header: list[str]
     rows: list[list[str]]
     line_numbers: list[int]
@@ -49,27 +51,26 @@ class Table:
     def problem(self, place: Sequence[str | int], text: str, *, key: bool = False) -> Problem:
         """A problem at a cell: (row, column), (row, 'devices', role, setting) or (row, 'parameters', name)."""
         if not place or not isinstance(place[0], int):
-            return self.header_problem(str(place[0]) if place else None, text)
+            return self.header_problem(0, text)
         line = self.line_numbers[place[0]]
-        column = 1
         index = self._column(tuple(place[1:]))
-        if index is not None and not key:
-            column = _cell_column(self.text.split("\n")[line - 1], index)
+        column = 1 if index is None else _cell_column(self.lines[line - 1], index)
         shown_place = [p for p in place if p not in ("devices", "parameters")]
         return Problem(self.file, line, column, dotted(self.data, shown_place), text)
 
-    def header_problem(self, name: str | None, text: str) -> Problem:
-        """A problem of a column as a whole."""
-        index = self.header.index(name) if name in self.header else 0
-        line = self.text.split("\n")[0]
-        return Problem(self.file, 1, _cell_column(line, index), name or "", text)
+    def header_problem(self, column: int | None, text: str) -> Problem:
+        """A problem of a column, or of the header as a whole."""
+        name = "" if column is None else self.header[column]
+        return Problem(self.file, 1, _cell_column(self.lines[0], column or 0), name, text)
 
     def _column(self, inner: Place) -> int | None:
+        """Column of a place within a row; of a role: the first of its settings."""
         steps = [str(p) for p in inner if p not in ("devices", "parameters") and not isinstance(p, int)]
-        for length in (2, 1):
-            if (name := ".".join(steps[:length])) in self.header and steps[:length]:
+        for name in (".".join(steps[:2]), steps[0] if steps else ""):
+            if name in self.header:
                 return self.header.index(name)
-        return None
+        role = f"{steps[0]}." if steps else "."
+        return next((i for i, name in enumerate(self.header) if name.startswith(role)), None)
 
 
 def read_csv(path: Path, file: str) -> tuple[Table | None, list[Problem]]:
@@ -83,63 +84,59 @@ def parse_csv(raw: bytes, file: str) -> tuple[Table | None, list[Problem]]:
     text = decode(raw, file, bom_allowed=True)
     if isinstance(text, Problem):
         return None, [text]
-    lines = text.split("\n")
-    lines = [line.removesuffix("\r") for line in lines]
-    problems: list[Problem] = []
-    table = Table(file, "\n".join(lines), [], [], [])
-    for number, cells in _records(lines, file, problems):
-        if not table.header:
-            table.header = cells
-            problems += _header_problems(table, number)
-        elif len(cells) != len(table.header):
-            problems.append(Problem(file, number, 1, "", f"expected {len(table.header)} cells, got {len(cells)}"))
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    if len(lines) > CSV_ROWS_MAX + 2:
+        return None, [Problem(file, CSV_ROWS_MAX + 2, 1, "", f"expected at most {CSV_ROWS_MAX} rows")]
+    header = _cells(lines[0], file, 1)
+    if isinstance(header, Problem):
+        return None, [header]
+    table = Table(file, lines, header, [], [])
+    problems = _header_problems(table)
+    if problems:
+        return None, problems
+    for number, line in enumerate(lines[1:], start=2):
+        if line:
+            _add_row(table, number, line, problems)
+    return table, problems
+
+
+def _add_row(table: Table, number: int, line: str, problems: list[Problem]) -> None:
+    cells = _cells(line, table.file, number)
+    if isinstance(cells, Problem):
+        problems.append(cells)
+    elif len(cells) != len(table.header):
+        problems.append(Problem(table.file, number, 1, "", f"expected {len(table.header)} cells, got {len(cells)}"))
+    else:
+        table.rows.append(cells)
+        table.line_numbers.append(number)
+
+
+def _cells(line: str, file: str, number: int) -> list[str] | Problem:
+    """The cells of one line, each line for itself."""
+    if '"' not in line:
+        return line.split(",")
+    try:
+        return next(csv.reader([line], strict=True))
+    except csv.Error as error:
+        if "unexpected end" in str(error):
+            text = "expected a closing quote before the end of the line"
+        elif "expected after" in str(error):
+            text = "expected a comma after the closing quote (a quote inside a text is written twice)"
         else:
-            table.rows.append(cells)
-            table.line_numbers.append(number)
-    if not table.header and not problems:
-        problems.append(Problem(file, 1, 1, "", "expected a header line, got an empty file"))
-    return (table if table.header else None), problems
+            text = f"expected a line of CSV: {error}"
+        return Problem(file, number, _bad_quote(line), "", text)
 
 
-def _records(lines: list[str], file: str, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
-    """(line number, cells) of each line that is not empty."""
-    reader = csv.reader(lines, strict=True)
-    before, rows = 0, 0
-    while True:
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            column = _bad_quote(lines[before]) if before < len(lines) else 1
-            problems.append(Problem(file, before + 1, column, "", f"expected closed quotes within the line ({error})"))
-            return
-        if cells is None:
-            return
-        if reader.line_num > before + 1:
-            column = _bad_quote(lines[before])
-            problems.append(
-                Problem(file, before + 1, column, "", "expected a closing quote before the end of the line")
-            )
-            return
-        before = reader.line_num
-        if cells:
-            rows += 1
-            if rows > CSV_ROWS_MAX + 1:
-                problems.append(Problem(file, before, 1, "", f"expected at most {CSV_ROWS_MAX} rows"))
-                return
-            yield before, cells
-
-
-def _header_problems(table: Table, line: int) -> list[Problem]:
-    problems: list[Problem] = []
-    if line != 1:
-        problems.append(Problem(table.file, 1, 1, "", "expected the header in the first line"))
+def _header_problems(table: Table) -> list[Problem]:
+    if table.header == [""]:
+        return [Problem(table.file, 1, 1, "", "expected a header in the first line, got nothing")]
     if len(table.header) == 1 and ";" in table.header[0]:
-        problems.append(Problem(table.file, 1, 1, "", "expected commas between the columns, got semicolons"))
-    for index, name in enumerate(table.header):
-        if name in table.header[:index]:
-            column = _cell_column(table.text.split("\n")[0], index)
-            problems.append(Problem(table.file, 1, column, "", f"column {shown(name)} stands twice"))
-    return problems
+        return [Problem(table.file, 1, 1, "", "expected commas between the columns, got semicolons")]
+    return [
+        table.header_problem(index, "expected each column once, got another of this name")
+        for index, name in enumerate(table.header)
+        if name in table.header[:index]
+    ]
 
 
 def _cell_starts(line: str) -> Iterator[int]:
@@ -154,10 +151,7 @@ def _cell_starts(line: str) -> Iterator[int]:
 
 
 def _cell_column(line: str, cell: int) -> int:
-    for index, column in enumerate(_cell_starts(line)):
-        if index == cell:
-            return column
-    return 1
+    return next(itertools.islice(_cell_starts(line), cell, None), 1)
 
 
 def _bad_quote(line: str) -> int:

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loading: what a good site becomes, where a site is looked for, what is imported for it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config.load import find_site, load_site, shipped_sites
+from config.model import Life
+from config.problems import SiteProblems
+from drivers.modbus.address import ModbusDevice, ModbusPoint
+from tests.config.case import PLANT, PROTOCOLS
+
+
+def test_a_good_site() -> None:
+    site = load_site(PLANT, PROTOCOLS)
+    assert site.model.site == "plant"
+    assert set(site.types) == {"FTN", "NODE"}
+    assert site.points["FTN", "Level"] == ModbusPoint(table="input", address=0, type="uint16")
+    assert ("FTN", "Fill") not in site.points
+    assert site.model.poll_classes["FTN.slow"].period == 30.0
+
+
+def test_instances_have_defaults_settings_and_whole_former_names() -> None:
+    site = load_site(PLANT, PROTOCOLS)
+    first, second, third = site.equipment["FTN"]
+    assert first.parameters == {"depth": 1.5, "has_meter": True}
+    assert second.parameters == {"depth": 0.8, "has_meter": False}
+    assert first.title == "Fontaine, place de la Libération"
+    assert second.life is Life.IN_SERVICE
+    assert third.life is Life.PLANNED
+    assert second.was == ["21231/FTN-0009", "21452/FTN-0002"]
+    assert site.devices["21231/FTN-0002", "controller"] == ModbusDevice(host="127.0.0.2", port=1502, unit_id=7)
+    assert [e.parameters["role"] for e in site.equipment["NODE"]] == ["server", "terminal"]
+
+
+def test_a_setting_of_the_row_stands_before_that_of_the_type(tmp_path: Path) -> None:
+    shutil.copytree(PLANT, tmp_path / "p")
+    inventory = tmp_path / "p" / "inventory" / "FTN.csv"
+    inventory.write_text(
+        "name,area,controller.host,controller.unit_id,depth\nFTN-0001,21231,h,9,1\nFTN-0002,21231,h,,1\n"
+    )
+    site = load_site(tmp_path / "p", PROTOCOLS)
+    assert [d.unit_id for d in site.devices.values()] == [9, 7]
+
+
+def test_a_text_setting_in_csv_stays_text(tmp_path: Path) -> None:
+    shutil.copytree(PLANT, tmp_path / "p")
+    inventory = tmp_path / "p" / "inventory" / "FTN.csv"
+    inventory.write_text("name,area,controller.host,depth,title\nFTN-0001,21231,10,1,true\n")
+    site = load_site(tmp_path / "p", PROTOCOLS)
+    assert site.devices["21231/FTN-0001", "controller"].host == "10"
+    assert site.equipment["FTN"][0].title == "true"
+
+
+def test_own_types_stand_before_shipped_ones(tmp_path: Path) -> None:
+    shutil.copytree(find_site("sennecey"), tmp_path / "s")
+    assert load_site(tmp_path / "s", PROTOCOLS).types["SYS"].title.en != "Mine"
+    (tmp_path / "s" / "types").mkdir()
+    text = (find_site("sennecey").parent.parent / "types" / "SYS.yaml").read_text(encoding="utf-8")
+    title = next(line for line in text.splitlines() if line.startswith("title:"))
+    (tmp_path / "s" / "types" / "SYS.yaml").write_text(text.replace(title, "title: {fr: Mien, en: Mine}"))
+    assert load_site(tmp_path / "s", PROTOCOLS).types["SYS"].title.en == "Mine"
+
+
+@pytest.mark.parametrize("name", shipped_sites())
+def test_shipped_sites_are_good(name: str) -> None:
+    site = load_site(name, PROTOCOLS)
+    assert site.model.site == name
+
+
+def test_a_folder_stands_before_a_shipped_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(PLANT, tmp_path / "sennecey")
+    monkeypatch.chdir(tmp_path)
+    assert find_site("sennecey") == Path("sennecey")
+    assert load_site("sennecey", PROTOCOLS).model.site == "plant"
+
+
+@pytest.mark.parametrize("name", ["senecey", "", ".", "/", "\0", "x" * 5000, "../..", "~"])
+def test_no_site(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SiteProblems) as caught:
+        load_site(name, PROTOCOLS)
+    (problem,) = caught.value.problems
+    assert "expected a folder with a site.yaml or the name of a shipped site" in problem.text
+    if name == "senecey":
+        assert problem.text.endswith("did you mean 'sennecey'?")
+
+
+def test_unreadable_files_are_problems(tmp_path: Path) -> None:
+    shutil.copytree(PLANT, tmp_path / "p")
+    (tmp_path / "p" / "users.yaml").unlink()
+    (tmp_path / "p" / "users.yaml").symlink_to("users.yaml")
+    with pytest.raises(SiteProblems) as caught:
+        load_site(tmp_path / "p", PROTOCOLS)
+    assert len(caught.value.problems) == 1
+
+
+def test_without_a_protocol_its_addresses_are_not_judged(tmp_path: Path) -> None:
+    with pytest.raises(SiteProblems) as caught:
+        load_site(PLANT, {})
+    (problem,) = caught.value.problems
+    assert problem.path == "devices.controller.protocol"
+    assert problem.text == "expected a protocol of this release, got 'modbus'; there are none"
+
+
+def test_a_check_imports_no_server_and_no_library_of_the_field() -> None:
+    code = (
+        "import sys\n"
+        "from config.load import load_site\n"
+        "from config.schema import schema\n"
+        "from drivers.modbus.address import ModbusDevice, ModbusPoint, check\n"
+        "from types import SimpleNamespace as S\n"
+        "load_site('sennecey', {'modbus': S(device_model=ModbusDevice, point_model=ModbusPoint, check=check)})\n"
+        "print(*sorted({'asyncua', 'pyarrow', 'twisted', 'pymodbus', 'asyncio'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == ""
