@@ -11,12 +11,13 @@ session's matter (`session.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from asyncua import ua
 from asyncua.common.utils import ServiceError
 from asyncua.server.subscription_service import SubscriptionService
+from asyncua.ua import uaprotocol_auto as wire  # what its decoder makes; `ua.DataChangeFilter` is a subclass
 
 from supervisor.hmi.items import Ids, Items, Mode, NewItems, Trigger
 from supervisor.hmi.nodes import Asker, Nodes
@@ -25,8 +26,20 @@ from supervisor.hmi.space import Place, What
 from supervisor.hmi.subscription import Source, Subscription
 
 _VALUE: Final = int(ua.AttributeIds.Value)
+_INTERVAL_MS_MAX: Final = 86_400_000.0
 _EVENTS: Final = int(ua.AttributeIds.EventNotifier)
 _HANDLES_OF_OUR_NODES: Final = 1 << 40  # far above any handle asyncua gives
+
+
+class _Accepted(NamedTuple):
+    """An item for the value of a tag; `position` in the request."""
+
+    position: int
+    row: int
+    handle: int
+    mode: int
+    band: float
+    trigger: int
 
 
 class WatchedSpace:
@@ -118,12 +131,9 @@ class Subscriptions(SubscriptionService):
 
     def _revise(self, result: Any, params: Any) -> None:
         """Interval, lifetime and keep-alive within bounds; lifetime >= 3 keep-alives. Source: OPC 10000-4, 5.14.2."""
-        interval_ms = float(params.RequestedPublishingInterval)
-        least = self._source.limits.publishing_ms_min
-        interval_ms = (
-            interval_ms if least <= interval_ms <= 86_400_000.0 else least if interval_ms < 1e3 else 86_400_000.0
-        )
-        result.RevisedPublishingInterval = interval_ms if interval_ms == interval_ms else least
+        least_ms, wanted_ms = self._source.limits.publishing_ms_min, float(params.RequestedPublishingInterval)
+        # Written so that NaN, too, gives the shortest interval.
+        result.RevisedPublishingInterval = min(wanted_ms, _INTERVAL_MS_MAX) if wanted_ms > least_ms else least_ms
         result.RevisedMaxKeepAliveCount = self._clamp_keep_alive_count(params.RequestedMaxKeepAliveCount)
         lifetime = max(params.RequestedLifetimeCount, 3 * result.RevisedMaxKeepAliveCount)
         result.RevisedLifetimeCount = self._clamp_lifetime_count(lifetime)
@@ -167,27 +177,31 @@ class Subscriptions(SubscriptionService):
     async def create_items(
         self, params: ua.CreateMonitoredItemsParameters, asker: Asker
     ) -> list[ua.MonitoredItemCreateResult]:
-        """CreateMonitoredItems, item by item."""
+        """CreateMonitoredItems, item by item; values of tags are added together at the end."""
         subscription = self.one(params.SubscriptionId)
         self._room(len(params.ItemsToCreate))
-        results = []
+        results: list[ua.MonitoredItemCreateResult] = []
+        accepted: list[_Accepted] = []
         for item in params.ItemsToCreate:
             wanted = item.ItemToMonitor
             place = self._nodes.find(wanted.NodeId)
             if wanted.NodeId.NamespaceIndex == self._nodes.namespace and place is None:
                 results.append(_refused(ua.StatusCodes.BadNodeIdUnknown))
             elif place is not None and place.what is What.TAG and wanted.AttributeId == _VALUE:
-                results.append(self._create_item(subscription, place, item, params.TimestampsToReturn, asker))
-            elif wanted.AttributeId == _EVENTS and not isinstance(item.RequestedParameters.Filter, ua.EventFilter):
+                results.append(self._judge(place, item, asker, accepted, len(results)))
+            elif wanted.AttributeId == _EVENTS and not isinstance(item.RequestedParameters.Filter, wire.EventFilter):
                 results.append(_refused(ua.StatusCodes.BadEventFilterInvalid))
             else:
                 one = ua.CreateMonitoredItemsParameters(params.SubscriptionId, params.TimestampsToReturn, [item])
                 results += await subscription.monitored_item_srv.create_monitored_items(one)
+        if accepted:
+            self._add_accepted(subscription, accepted, int(params.TimestampsToReturn), results)
         return results
 
-    def _create_item(
-        self, subscription: Subscription, place: Place, item: Any, stamps: int, asker: Asker
+    def _judge(
+        self, place: Place, item: Any, asker: Asker, accepted: list[_Accepted], position: int
     ) -> ua.MonitoredItemCreateResult:
+        """Why an item is refused, or a Good result to be completed."""
         value = self._nodes.read(place, _VALUE, asker, 0)
         if value.StatusCode.value in (ua.StatusCodes.BadUserAccessDenied, ua.StatusCodes.BadNotReadable):
             return _refused(value.StatusCode.value)
@@ -197,20 +211,29 @@ class Subscriptions(SubscriptionService):
             trigger, band = _filter(item.RequestedParameters.Filter, place)
         except ServiceError as error:
             return _refused(error.code)
+        handle, mode = item.RequestedParameters.ClientHandle, int(item.MonitoringMode)
+        accepted.append(_Accepted(position, place.row, handle, mode, band, trigger))
+        return ua.MonitoredItemCreateResult(RevisedQueueSize=1)
+
+    @staticmethod
+    def _add_accepted(
+        subscription: Subscription,
+        accepted: list[_Accepted],
+        stamps: int,
+        results: list[ua.MonitoredItemCreateResult],
+    ) -> None:
         new = NewItems(
-            np.array([place.row], np.int64),
-            np.array([item.RequestedParameters.ClientHandle], np.uint32),
-            np.array([int(item.MonitoringMode)], np.uint8),
-            np.array([band]),
-            np.array([trigger], np.uint8),
-            int(stamps),
+            np.array([a.row for a in accepted], np.int64),
+            np.array([a.handle for a in accepted], np.uint32),
+            np.array([a.mode for a in accepted], np.uint8),
+            np.array([a.band for a in accepted], np.float64),
+            np.array([a.trigger for a in accepted], np.uint8),
+            stamps,
         )
-        ids = subscription.items.add(subscription.next_item_id(1), new)
-        return ua.MonitoredItemCreateResult(
-            MonitoredItemId=int(ids[0]),
-            RevisedSamplingInterval=subscription.data.RevisedPublishingInterval,
-            RevisedQueueSize=1,
-        )
+        ids = subscription.items.add(subscription.next_item_id(len(accepted)), new)
+        for a, number in zip(accepted, ids.tolist(), strict=True):
+            results[a.position].MonitoredItemId = number
+            results[a.position].RevisedSamplingInterval = subscription.data.RevisedPublishingInterval
 
     def modify_monitored_items(self, params: ua.ModifyMonitoredItemsParameters) -> list[ua.MonitoredItemModifyResult]:
         subscription = self.one(params.SubscriptionId)
@@ -277,7 +300,7 @@ def _filter(wanted: Any, place: Place) -> tuple[Trigger, float]:
     """
     if wanted is None or (isinstance(wanted, ua.ExtensionObject) and wanted.TypeId.is_null()):
         return Trigger.VALUE, 0.0
-    if not isinstance(wanted, ua.DataChangeFilter):
+    if not isinstance(wanted, wire.DataChangeFilter):
         raise ServiceError(ua.StatusCodes.BadMonitoredItemFilterUnsupported)
     trigger, type_ = Trigger(int(wanted.Trigger)), int(wanted.DeadbandType)
     if type_ == ua.DeadbandType.None_:

@@ -15,7 +15,7 @@ from asyncua import ua
 
 from config.words import BAD, Kind, StatusCode
 from supervisor.hmi.space import ENGINEERING_UNITS, ENUM_STRINGS, EU_RANGE, ROOT, Place, Space, What
-from supervisor.hmi.values import EPOCH_TICKS, wire_type
+from supervisor.hmi.values import ticks, wire_type
 from supervisor.people import User
 from supervisor.tags.table import TagTable
 
@@ -72,7 +72,7 @@ def data_value(value: ua.Variant | None, code: StatusCode | int = StatusCode.Goo
 
 def filetime(ns: int) -> Any:
     """UTC ns -> the datetime that asyncua encodes [whole µs]."""
-    return ua.win_epoch_to_datetime(max(ns // 100 + EPOCH_TICKS, 0))
+    return ua.win_epoch_to_datetime(ticks(ns))
 
 
 class Nodes:

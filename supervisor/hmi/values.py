@@ -74,8 +74,8 @@ def wire_type(kind: Kind) -> int:
 
 
 def ticks(ns: int) -> int:
-    """UTC ns since 1970 -> DateTime of the wire [100 ns since 1601], 0 before 1601."""
-    return max(ns // 100 + EPOCH_TICKS, 0)
+    """UTC ns since 1970 -> DateTime of the wire [100 ns since 1601]; 64 bits of ns begin in 1677, so never negative."""
+    return ns // 100 + EPOCH_TICKS
 
 
 def _kept_bytes() -> npt.NDArray[np.bool_]:
@@ -136,7 +136,7 @@ class ValueEncoder:
         out["value"] = _wire_cells(cells, shape, present)
         out["status"] = status
         if stamps.source:
-            out["source"] = np.maximum(self._table.source_ns[rows] // 100 + EPOCH_TICKS, 0)
+            out["source"] = self._table.source_ns[rows] // 100 + EPOCH_TICKS
         if stamps.server:
             out["server"] = ticks(now_ns)
         kept = _KEPT[stamps, int(handles is not None)]
@@ -182,7 +182,7 @@ def _wire_cells(
                 cells[at] = cells[at].view(np.float64).astype(np.float32).view(np.uint32)
         elif type_ == _DATETIME:
             at = shape == _DATETIME
-            cells[at] = np.maximum(cells[at] // 100 + EPOCH_TICKS, 0)
+            cells[at] = cells[at] // 100 + EPOCH_TICKS
     return cells
 
 
