@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_cli.py
+"""How the running server is: tags by quality, devices that do not answer, scan, commands, journal.
+
+Exit code 0 if nothing is wrong with the server itself, 1 if it reports an error. A device that does not answer is no
+error of the server.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from supervisor.cli import ask
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    ask.add_server(parser)
+    parser.add_argument("--all", action="store_true", help="list the devices that answer too")
+
+
+def run(args: argparse.Namespace) -> int:
+    with ask.connect(args) as control:
+        document = control.call("status")
+    if args.json:
+        ask.print_json(document)
+    else:
+        console = ask.console()
+        for line in lines(document):
+            console.print(ask.plain(line))
+        shown = [d for d in document["devices"] if args.all or d["link"] != "up"]
+        if shown:
+            console.print()
+            console.print(devices_table(shown))
+    return 1 if document["errors"] else 0
+
+
+def lines(s: dict[str, Any]) -> list[str]:
+    """The server in a few lines."""
+    tags, scan, commands, journal = s["tags"], s["scan"], s["commands"], s["journal"]
+    up = sum(d["link"] == "up" for d in s["devices"])
+    verdicts = ", ".join(f"{n:,} {verdict}" for verdict, n in commands["verdicts"].items())
+    made = [
+        f"site      {s['site']}, {s['role']}, epoch {s['epoch']}, generation {s['generation']}, "
+        f"up {ask.age(s['uptime_s'])}, vigie {s['version']}",
+        f"tags      {tags['total']:,}: {tags['good']:,} good, {tags['uncertain']:,} uncertain, {tags['bad']:,} bad "
+        f"(of these {tags['not_supported']:,} have no source)",
+        f"devices   {len(s['devices']):,}: {up:,} answer, {len(s['devices']) - up:,} do not",
+        f"scan      every {scan['period_ms']:g} ms, 99 % within {scan['duration_ms_p99']:.1f} ms, "
+        f"{scan['missed']:,} missed, {scan['values_applied']:,} values",
+        f"commands  {verdicts}; {commands['in_flight']:,} under way",
+        f"journal   {journal['records']:,} records, {journal['size'] / 2**20:.1f} of "
+        f"{journal['size_max'] / 2**20:,.0f} MiB",
+        f"history   {s['history']['state']}",
+    ]
+    if journal["repair"]:
+        made.append(f"repaired  {journal['repair']}")
+    return made + [f"ERROR     {sentence}" for sentence in s["errors"]]
+
+
+def devices_table(devices: list[dict[str, Any]]) -> Any:
+    """Devices with the reason of those that do not answer."""
+    made = ask.table(("device", "protocol", "link", "for", "round trip", "reason"), right=("for", "round trip"))
+    for d in devices:
+        trip = ask.milliseconds(d["round_trip_mean_s"])
+        made.add_row(ask.plain(d["name"]), d["protocol"], d["link"], ask.age(d["for_s"]), trip, ask.plain(d["reason"]))
+    return made

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_cli.py
+"""The demo's screen: one page that is always true, made from what any client may ask the server.
+
+Law of this file: it asks through the control socket like everybody else and knows nothing of the server's inside. In a
+terminal it redraws one screen each second; elsewhere it prints where to connect and a line every ten seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from supervisor.cli import ask
+from supervisor.cli.status import devices_table, lines
+from supervisor.control.client import ControlClient
+from supervisor.failure import Failure
+from supervisor.options import CONNECT_FILE
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_REDRAW_S: Final = 1.0
+_LINE_S: Final = 10.0
+_DEVICES_SHOWN: Final = 12
+
+
+class View:
+    """A thread that shows how the server is until it is stopped."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state_dir = state_dir
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._show, name="vigie-view", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leave the screen as a terminal should be. Idempotent."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(5.0)
+
+    def _show(self) -> None:
+        if sys.stdout.isatty():
+            self._screen()
+        else:
+            self._lines()
+
+    def _lines(self) -> None:
+        told = False
+        while not self._stop.wait(0.2 if not told else _LINE_S):
+            connect, status = read_connect(self._state_dir), self._status()
+            if connect is None or status is None:
+                continue
+            if not told:
+                print("\n".join(connect_lines(connect)), flush=True)
+                told = True
+            print(one_line(status), flush=True)
+
+    def _screen(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console()
+        with Live("starting ...", console=console, screen=True, auto_refresh=False) as live:
+            while not self._stop.wait(_REDRAW_S if read_connect(self._state_dir) else 0.1):
+                connect, status = read_connect(self._state_dir), self._status()
+                if connect is not None and status is not None:
+                    live.update(page(connect, status), refresh=True)
+
+    def _status(self) -> dict[str, Any] | None:
+        try:
+            with ControlClient(self._state_dir, timeout_s=5.0) as control:
+                status: dict[str, Any] = control.call("status")
+                return status
+        except Failure:
+            return None  # not up yet, or stopping: there is nothing to show, and the log tells the rest
+
+
+def read_connect(state_dir: Path) -> dict[str, Any] | None:
+    """`connect.json`; None while the server is not ready."""
+    try:
+        document: dict[str, Any] = json.loads((state_dir / CONNECT_FILE).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return document
+
+
+def connect_lines(connect: dict[str, Any]) -> list[str]:
+    """Where to connect, and who may."""
+    made = [f"OPC UA    {connect['endpoint']}  (Basic256Sha256, SignAndEncrypt)"]
+    if connect["insecure_endpoint"]:
+        made.append(f"insecure  {connect['insecure_endpoint']}  (this machine only, anonymous viewer)")
+    made.append(f"HTTP      {connect['http']}/status  /metrics  /healthz")
+    width = max((len(user["name"]) for user in connect["users"]), default=0)
+    for user in connect["users"]:
+        role = "" if user["role"] == user["name"] else f"  ({user['role']})"
+        made.append(f"login     {user['name']:<{width}}  {user['password']}{role}")
+    return made
+
+
+def one_line(s: dict[str, Any]) -> str:
+    """The server in one line."""
+    tags = s["tags"]
+    down = [d["name"] for d in s["devices"] if d["link"] != "up"]
+    silent = f", {len(down):,} silent ({', '.join(down[:3])}{' ...' if len(down) > 3 else ''})" if down else ""
+    return (
+        f"{ask.count(tags['total'], 'tag')}: {tags['good']:,} good, {tags['uncertain']:,} uncertain, {tags['bad']:,} bad; "
+        f"{ask.count(len(s['devices']), 'device')}{silent}; scan {s['scan']['duration_ms_p99']:.1f} ms, "
+        f"{s['scan']['missed']:,} missed"
+    )
+
+
+def page(connect: dict[str, Any], status: dict[str, Any]) -> RenderableType:
+    """The whole screen. Devices that do not answer come first."""
+    from rich.console import Group
+    from rich.panel import Panel
+
+    devices = sorted(status["devices"], key=lambda d: (d["link"] == "up", d["name"]))
+    hidden = len(devices) - _DEVICES_SHOWN
+    more: Iterable[RenderableType] = [ask.plain(f"... and {hidden:,} more: vigie status --all")] if hidden > 0 else []
+    return Group(
+        Panel(ask.plain_lines(connect_lines(connect)), title=f"Vigie {status['site']}", title_align="left"),
+        Panel(ask.plain_lines(lines(status)), title="server", title_align="left"),
+        devices_table(devices[:_DEVICES_SHOWN]),
+        *more,
+        ask.plain(
+            "Ctrl-C stops. Elsewhere: vigie tags 'CAB-*/V1' | vigie put TAG VALUE | vigie simulate SITE --turn ..."
+        ),
+    )

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: what it prints, its exit codes, what it imports, and every error as one sentence."""
+
+import asyncio
+import importlib.metadata
+import io
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from config.words import StatusCode
+from supervisor.cli import main as main_module
+from supervisor.cli.main import COMMANDS, check_package, main
+from supervisor.cli.view import connect_lines, one_line, page
+from supervisor.control.door import ControlDoor
+from supervisor.control.operations import Server
+from supervisor.failure import Failure
+from supervisor.people import People, password_matches
+from tests.post import Post, set_value, with_post
+from tests.unit.test_status_document import DEVICE, document
+
+Output = tuple[int, str, str]
+
+
+def with_server(tmp_path: Path, client: Callable[[Path], None]) -> None:
+    """Run the blocking CLI in a thread against a real door."""
+
+    async def scenario(post: Post) -> None:
+        set_value(post.table, post.row("1/Level"), int(np.float64(42.5).view(np.int64)))
+        set_value(post.table, post.row("1/Cmd"), 1)
+        set_value(post.table, post.row("1/Level"), 0, StatusCode.BadNoCommunication)
+        server = Server(
+            table=post.table,
+            commands=post.commands,
+            journal=post.journal,
+            clock=post.clock,
+            status=document,
+            devices=lambda: [DEVICE],
+            stop=lambda _why: None,
+        )
+        door = ControlDoor(server, People(), post.offload.run)
+        await door.open(tmp_path)
+        try:
+            await asyncio.to_thread(client, tmp_path)
+        finally:
+            await door.close()
+
+    with_post(tmp_path, scenario, real=True)
+
+
+@pytest.fixture
+def vigie(capsys: pytest.CaptureFixture[str]) -> Callable[..., Output]:
+    def run(*arguments: str) -> Output:
+        try:
+            code = main(arguments)
+        except SystemExit as e:  # argparse
+            code = int(str(e.code))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+# --- the frame --------------------------------------------------------------------------------------------------------
+
+
+def test_every_command_has_a_help_that_speaks_to_its_user(vigie: Callable[..., Output]) -> None:
+    code, overview, _ = vigie("--help")
+    assert code == 0
+    for name in COMMANDS:
+        assert re.search(rf"^  {name} ", overview, re.M)
+        code, text, _ = vigie(name, "--help")
+        assert code == 0
+        assert text.startswith(f"usage: vigie {name}")
+        assert len(text.splitlines()) > 6, name
+
+
+def test_wrong_usage_is_exit_code_2(vigie: Callable[..., Output]) -> None:
+    assert vigie()[0] == 2
+    code, _, error = vigie("chek")
+    assert code == 2
+    assert "no command 'chek'; expected one of demo, run, check" in error
+    assert vigie("check")[0] == 2
+    assert vigie("run", "sennecey", "--port", "70000")[0] == 2
+    assert vigie("tags", "--bad", "--good")[0] == 2
+
+
+def test_the_version_is_told(vigie: Callable[..., Output]) -> None:
+    assert vigie("--version")[1].startswith("vigie ")
+
+
+@pytest.mark.parametrize("arguments", [("check", "sennecey"), ("plan", "sennecey", "sennecey"), ("schema", "site")])
+def test_what_needs_no_server_loads_none_of_its_libraries(arguments: tuple[str, ...]) -> None:
+    script = (
+        "import sys; from supervisor.cli.main import main; code = main(sys.argv[1:]);"
+        "print(sorted({m.partition('.')[0] for m in sys.modules} & "
+        "{'asyncua', 'pyarrow', 'twisted', 'uvloop', 'rich', 'prometheus_client'}), code)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[] 0"
+
+
+def test_supervisord_in_the_same_environment_is_one_sentence(
+    vigie: Callable[..., Output], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    check_package()
+    info = tmp_path / "supervisor-4.3.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: supervisor\nVersion: 4.3.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert importlib.metadata.version("supervisor") == "4.3.0"
+    code, _, error = vigie("check", "sennecey")
+    assert code == 1
+    assert "supervisord 4.3.0 is installed in this Python environment" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_foreign_package_of_our_name_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(main_module.supervisor, "__file__", str(tmp_path / "supervisor" / "__init__.py"))
+    with pytest.raises(Failure, match="the Python package 'supervisor' comes from"):
+        check_package()
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m supervisor.cli.main schema type | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert "Traceback" not in done.stderr
+    assert done.stdout.splitlines()[0] == "{"
+
+
+# --- sites ------------------------------------------------------------------------------------------------------------
+
+
+def test_check_says_what_was_found_or_everything_that_is_wrong(vigie: Callable[..., Output], tmp_path: Path) -> None:
+    code, out, _ = vigie("check", "sennecey")
+    assert code == 0
+    assert re.fullmatch(r"sennecey: 22 equipment, 1,030 tags, 18 devices, .*; no problems\n", out)
+    (tmp_path / "site.yaml").write_text("site: [\n")
+    code, out, _ = vigie("check", str(tmp_path))
+    assert code == 1
+    assert out.splitlines()[-1] == "1 problem; nothing was started."
+    assert out.startswith(f"{tmp_path}/site.yaml:")
+
+
+def test_run_starts_nothing_on_a_broken_site(vigie: Callable[..., Output], tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text("site: x\n")
+    code, out, error = vigie("run", str(tmp_path), "--state", str(tmp_path / "state"))
+    assert code == 1
+    assert out == ""
+    assert error.rstrip().endswith("nothing was started.")
+    assert not (tmp_path / "state").exists()
+
+
+def test_plan_of_a_site_against_itself_changes_nothing(vigie: Callable[..., Output]) -> None:
+    assert vigie("plan", "sennecey", "sennecey") == (
+        0,
+        "1,030 tags keep their history, 0 are new, 0 end; 18 devices are not touched\n",
+        "",
+    )
+    assert json.loads(vigie("plan", "sennecey", "sennecey", "--json")[1])["rows_kept"] == 1030
+
+
+@pytest.mark.parametrize("kind", ["site", "type", "inventory", "users"])
+def test_schema_prints_json(vigie: Callable[..., Output], kind: str) -> None:
+    code, out, _ = vigie("schema", kind)
+    assert code == 0
+    assert json.loads(out)["title"] == f"Vigie: {kind}"
+
+
+def test_passwd_makes_a_hash_of_what_is_long_enough(
+    vigie: Callable[..., Output], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery\n"))
+    code, out, _ = vigie("passwd", "anne", "--stdin")
+    assert code == 0
+    found = re.fullmatch(r'password_hash: "(.*)"  # anne\n', out)
+    assert found
+    assert password_matches("correct horse battery", found[1])
+    monkeypatch.setattr(sys, "stdin", io.StringIO("short\n"))
+    assert vigie("passwd", "anne", "--stdin") == (
+        1,
+        "",
+        "vigie passwd: expected a password of at least 12 characters, got 5\n",
+    )
+
+
+def test_simulate_turn_without_a_simulator_is_one_sentence(vigie: Callable[..., Output], tmp_path: Path) -> None:
+    code, _, error = vigie("simulate", "sennecey", "--state", str(tmp_path), "--turn", "CAB-0003", "ok")
+    assert code == 1
+    assert "no field simulator answers" in error
+
+
+# --- a running server -------------------------------------------------------------------------------------------------
+
+
+def test_read_shows_the_last_usable_value_beside_a_bad_one(tmp_path: Path, vigie: Callable[..., Output]) -> None:
+    def client(folder: Path) -> None:
+        code, out, _ = vigie("read", "21605/CAB-0001/Level", "21605/CAB-0001/Cmd", "--state", str(folder))
+        assert code == 0
+        level, cmd = (line for line in out.splitlines() if "CAB-0001" in line)
+        assert re.search(r"Level +null +BadNoCommunication .* 42.5 %, \d+\.\d s old", level)
+        assert re.search(r"Cmd +true +Good ", cmd)
+        code, out, _ = vigie("read", "21605/CAB-0001/Level", "--state", str(folder), "--json")
+        assert json.loads(out)["tags"][0]["last_usable"]["value"] == 42.5
+        code, _, error = vigie("read", "21605/CAB-0001/Lvl", "--state", str(folder))
+        assert code == 1
+        assert error == "vigie read: no tag '21605/CAB-0001/Lvl'; did you mean '21605/CAB-0001/Level'?\n"
+
+    with_server(tmp_path, client)
+
+
+def test_put_prints_the_verdict_with_its_evidence(tmp_path: Path, vigie: Callable[..., Output]) -> None:
+    def client(folder: Path) -> None:
+        state = ("--state", str(folder))
+        code, out, _ = vigie("put", "21605/CAB-0002/Level", "70", "--note", "essai", *state)
+        assert (code, out) == (0, "21605/CAB-0002/Level: confirmed: accepted, reads back 70 %\n")
+        code, out, _ = vigie("put", "21605/CAB-0002/Level", *state, "--json", "--", "-5")
+        assert code == 1
+        assert json.loads(out)["status"] == "BadOutOfRange"
+
+    with_server(tmp_path, client)
+
+
+def test_tags_are_listed_by_pattern_and_quality(tmp_path: Path, vigie: Callable[..., Output]) -> None:
+    def client(folder: Path) -> None:
+        state = ("--state", str(folder))
+        code, out, _ = vigie("tags", "CAB-*/Cmd", *state)
+        assert code == 0
+        assert out.splitlines()[-1] == "2 tags"
+        assert vigie("tags", "CAB-*/Cmd", "--good", *state)[1].splitlines()[-1] == "1 tag"
+        assert vigie("tags", "nothing", *state)[1] == "0 tags\n"
+        out = vigie("tags", "--limit", "3", *state)[1]
+        assert out.splitlines()[-1] == "3 of 20 tags; more with --limit"
+        assert len(json.loads(vigie("tags", "--limit", "0", "--json", *state)[1])["tags"]) == 20
+
+    with_server(tmp_path, client)
+
+
+def test_status_and_probe_tell_what_is_wrong(tmp_path: Path, vigie: Callable[..., Output]) -> None:
+    def client(folder: Path) -> None:
+        state = ("--state", str(folder))
+        code, out, _ = vigie("status", *state)
+        assert code == 0
+        assert "tags      20: 20 good, 0 uncertain, 0 bad" in out
+        assert re.search(r"^d +modbus +backing_off .*d down 5 s: no reply", out, re.M)
+        code, out, _ = vigie("probe", "d", *state)
+        assert code == 1
+        assert "state       d down 5 s: no reply" in out
+        assert "2.0 s wanted, - achieved, 2 slots missed" in out
+        assert "refused     x" in out
+        assert vigie("probe", "zz", *state)[2] == (
+            "vigie probe: no device is called 'zz'; 'vigie status --all' lists them\n"
+        )
+
+    with_server(tmp_path, client)
+
+
+@pytest.mark.parametrize("command", [("status",), ("tags",), ("read", "x"), ("put", "x", "1"), ("probe", "x")])
+def test_no_server_is_one_sentence(vigie: Callable[..., Output], tmp_path: Path, command: tuple[str, ...]) -> None:
+    code, out, error = vigie(*command, "--state", str(tmp_path))
+    assert (code, out) == (1, "")
+    assert "no server runs with the state folder" in error
+    assert len(error.splitlines()) == 1
+
+
+# --- the demo's screen ------------------------------------------------------------------------------------------------
+
+CONNECT = {
+    "endpoint": "opc.tcp://127.0.0.1:4840",
+    "insecure_endpoint": "opc.tcp://127.0.0.1:4841",
+    "http": "http://127.0.0.1:9840",
+    "users": [{"name": "operator", "password": "pw", "role": "operator"}],
+    "server_certificate": "x",
+}
+
+
+def test_the_screen_shows_where_to_connect_and_what_is_silent() -> None:
+    from rich.console import Console
+
+    console = Console(width=160, height=50, record=True, file=io.StringIO())
+    console.print(page(CONNECT, document("journal /x: no space is left")))
+    text = console.export_text()
+    for part in ("opc.tcp://127.0.0.1:4840", "operator  pw", "20 good", "ERROR", "d down 5 s: no reply"):
+        assert part in text
+    assert one_line(document()) == (
+        "20 tags: 20 good, 0 uncertain, 0 bad; 1 device, 1 silent (d); scan 1.2 ms, 2 missed"
+    )
+    assert connect_lines(CONNECT)[1].startswith("insecure  opc.tcp://127.0.0.1:4841")
+
+
+def test_text_from_a_device_is_never_markup_nor_terminal_control() -> None:
+    from rich.console import Console
+
+    from supervisor.cli.ask import plain
+
+    console = Console(file=io.StringIO(), record=True)
+    console.print(plain("[red]hot[/red] \x1b[2J"))
+    assert console.export_text() == "[red]hot[/red] �[2J\n"
