@@ -15,6 +15,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -298,7 +299,7 @@ def run_field(site: Site, options: FieldOptions) -> int:
         options.state.mkdir(parents=True, exist_ok=True)
         asyncio.run(_run(site, options))
     except (OSError, ValueError, FieldDoorError) as error:
-        print(f"the field of {site.model.site} cannot be simulated: {error}")
+        print(f"the field of {site.model.site} cannot be simulated: {error}", file=sys.stderr)
         return 1
     return 0
 
