@@ -33,7 +33,7 @@ from drivers.status import DeviceStatus, duration
 log = logging.getLogger("vigie.field")
 
 SILENCES_A_SLOT: Final = 2  # one may be a block the device ignores; two in a row are a device that is not there
-SMOOTHING: Final = 0.1  # weight of the newest interval in the achieved period
+SMOOTHING: Final = 0.25  # weight of the newest interval in the achieved period
 
 
 class _Lost(Exception):
@@ -58,10 +58,9 @@ class _Class:
         self.begun_s = now_s
         if self.out_of_turn:
             self.begun_s, self.out_of_turn = math.nan, False
-        elif math.isnan(self.achieved_s):
-            self.achieved_s = interval_s
         elif not math.isnan(interval_s):
-            self.achieved_s += SMOOTHING * (interval_s - self.achieved_s)
+            before_s = self.poll.period_s if math.isnan(self.achieved_s) else self.achieved_s
+            self.achieved_s = before_s + SMOOTHING * (interval_s - before_s)
 
     def at_once(self, now_s: float) -> None:
         """Due now, out of turn; then again on the same grid."""
@@ -97,6 +96,7 @@ class Device:
         self._missed: set[int] = set()
         self._waker: asyncio.Future[None] | None = None
         self._probe_s = 0.0
+        self._proven = False  # it answered the last question
         self._asked = self._answers = self._misses = self._missed_slots = 0
         self._trip_last_s = math.nan
         self._trip_sum_s = 0.0
@@ -281,7 +281,7 @@ class Device:
     _silence = ""
 
     async def _read(self, request: Request, timeout_s: float) -> Batch:
-        turns, polls = self.connection.turns, self._means.polls
+        turns, polls = self.connection.turns, self._means.polls if self._proven else self._means.probes
         turn = turns.try_enter() or await turns.enter()
         try:
             ticket = polls.try_enter() or await polls.enter()
@@ -289,11 +289,13 @@ class Device:
                 if self._opened != self.connection.generation or not self.connection.is_up:
                     raise _Lost
                 self._asked += 1
+                self._proven = False
                 begun_s = self._loop.time()
                 batch = await self.driver.read(request, timeout_s)
                 self._trip_last_s = self._loop.time() - begun_s
                 self._trip_sum_s += self._trip_last_s
                 self._answers += 1
+                self._proven = True
                 return batch
             finally:
                 polls.leave(ticket)

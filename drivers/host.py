@@ -66,6 +66,7 @@ class Host:
             random=random,
             limits=limits,
             polls=Gate(limits.in_flight_max, limits.patience_s),
+            probes=Gate(limits.in_flight_max, limits.patience_s),
             connects=Gate(limits.connects_max, limits.patience_s),
         )
         self._plans: dict[Hashable, list[Exchange]] = {}
@@ -143,8 +144,8 @@ class Host:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(connection.stop() for connection in self._connections.values()))
-        self._means.polls.close()
-        self._means.connects.close()
+        for gate in (self._means.polls, self._means.probes, self._means.connects):
+            gate.close()
 
     # --- writing
 

@@ -44,7 +44,8 @@ class HostLimits:
     """Every bound of the host, named.
 
     Attributes:
-        in_flight_max: questions begun within `patience_s`, over all links; overstayers do not count.
+        in_flight_max: questions begun within `patience_s`, over all links, to devices that answered last time; as many
+            again to those that did not, or have not yet. Overstayers do not count.
         connects_max: connection attempts begun within `patience_s`.
         patience_s: how long a dead partner may hold one of these places [s].
         open_max_s: longest a link or a driver may take to open before it is given up [s].
@@ -75,11 +76,18 @@ class HostLimits:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What links and devices share: one each per host."""
+    """What links and devices share: one each per host.
+
+    Attributes:
+        polls: gate for questions to devices that answered last time.
+        probes: gate for questions to all others, so that they stand in nobody's way.
+        connects: gate for attempts to connect.
+    """
 
     sink: Sink
     clock: Clock
     random: Random
     limits: HostLimits
     polls: Gate
+    probes: Gate
     connects: Gate
