@@ -188,17 +188,19 @@ class Reader:
         for index, entry in enumerate(entries):
             place: Place = (index,)
             model = self._model(source, place, entry)
+            devices = self._devices(source, place, entry)
             if model is not None:
-                self.instances.append(Instance(source, place, self.type_name, model))
-                self._devices(source, place, model)
+                instance = Instance(source, place, self.type_name, model)
+                self.instances.append(instance)
+                self.devices |= {(instance.path, role): device for role, device in devices.items()}
 
     def _model(self, source: Located, place: Place, entry: Any) -> EquipmentModel | None:
-        given = entry.get("parameters") if isinstance(entry, dict) else None
-        if isinstance(given, dict) or (given is None and isinstance(entry, dict)):
-            given = given or {}
-            self._judge_parameters(source, place, given)
-            known = {name: value for name, value in given.items() if name in self._parameters}
-            entry = {**entry, "parameters": {**self._defaults, **known}}
+        if isinstance(entry, dict):
+            given = entry.get("parameters", {})
+            if isinstance(given, dict):
+                self._judge_parameters(source, place, given)
+                known = {name: value for name, value in given.items() if name in self._parameters}
+                entry = {**entry, "parameters": {**self._defaults, **known}}
         model = validate(EquipmentModel, entry, source, place, self.problems)
         if model is None or not model.was:
             return model
@@ -223,22 +225,25 @@ class Reader:
                 text = f"missing required parameter '{name}' of {self.type_name}"
                 self.problems.append(source.problem(place, text))
 
-    def _devices(self, source: Located, place: Place, model: EquipmentModel) -> None:
-        if self.type is None:
-            return
-        for role in model.devices:
+    def _devices(self, source: Located, place: Place, entry: Any) -> dict[str, BaseModel]:
+        """The sound devices of an entry, by role. Judged even if the entry itself is wrong elsewhere."""
+        given = entry.get("devices", {}) if isinstance(entry, dict) else None
+        if self.type is None or not isinstance(given, dict):
+            return {}
+        for role in given:
             if role not in self.type.devices and role not in self.dropped:
                 text = unknown(f"a device role of {self.type_name}", role, self.type.devices)
                 self.problems.append(source.problem((*place, "devices", role), text, key=True))
-        path = f"{model.area}/{model.name}"
+        found: dict[str, BaseModel] = {}
         for role, device_model in self.device_models.items():
-            if role not in self._roles_whole:
+            common, own = self._common[role], given.get(role, {})
+            if role not in self._roles_whole or not isinstance(own, dict):
                 continue
-            common, own = self._common[role], model.devices.get(role, {})
             try:
-                self.devices[path, role] = device_model.model_validate({**common, **own} if common else own)
+                found[role] = device_model.model_validate({**common, **own} if common else own)
             except ValidationError as refusal:
                 self._explain_device(refusal, device_model, source, place, role, own)
+        return found
 
     def _explain_device(
         self,

@@ -135,7 +135,7 @@ class AlarmRule(Model):
     `on` is the rule's kind and its settings sit beside it: limit needs one or more of low_low, low, high, high_high
     (numbers or parameter expressions); discrete needs `equals` (value name, true, false); discrepancy needs `command`
     and `feedback`; rate needs `per` with low/high; stale needs `after`; deviation needs `from` with high; calculated
-    needs `condition`.
+    needs `condition`. `first_out` names a group within the equipment: the first of it to rise is marked.
     """
 
     on: Literal["limit", "discrete", "discrepancy", "rate", "stale", "deviation", "calculated"]
@@ -165,6 +165,7 @@ class AlarmRule(Model):
     shelving_max: Duration | None = None
     suppress_when: str | None = None
     parent: bool = False
+    first_out: Name | None = None
     text: Text
     cause: Text | None = None
     consequence: Text | None = None
@@ -268,9 +269,12 @@ class Life(StrEnum):
     RETIRED = "retired"
 
 
+_LIVES: Final[dict[object, Life]] = {m.value: m for m in Life}
+
+
 def _life(text: object) -> object:
-    if isinstance(text, str) and text in {m.value for m in Life}:
-        return Life(text)
+    if isinstance(text, str) and (life := _LIVES.get(text)) is not None:
+        return life
     raise ValueError(f"expected one of {', '.join(m.value for m in Life)}, got {text!r}")
 
 

@@ -236,7 +236,7 @@ def parse_yaml(raw: bytes, file: str) -> tuple[Document | None, list[Problem]]:
     except _Refused as refused:
         return None, [*builder.problems, Problem(file, refused.mark.line, refused.mark.column, "", str(refused))]
     except yaml.MarkedYAMLError as error:
-        return None, [*builder.problems, _unreadable(error, file)]
+        return None, [*builder.problems, _unreadable(error, file, text)]
     except yaml.YAMLError as error:
         return None, [*builder.problems, Problem(file, 1, 1, "", f"expected YAML: {error}")]
     finally:
@@ -253,9 +253,12 @@ def list_of(what: str, document: Document, problems: list[Problem]) -> list[Any]
     return []
 
 
-def _unreadable(error: yaml.MarkedYAMLError, file: str) -> Problem:
+def _unreadable(error: yaml.MarkedYAMLError, file: str, text: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+    lines = text.split("\n")
+    if line > len(lines):  # the end of a file that does not end its last line
+        line, column = len(lines), len(lines[-1]) + 1
     said = " ".join(part for part in (error.problem, error.context) if part)
     for theirs, ours in _PLAIN_WORDS.items():
         if said.startswith(theirs):
