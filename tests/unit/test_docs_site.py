@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The site that docs/engineer.md and docs/types.md build by example is a good one, and its field can be simulated."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from config.load import load_site
+from config.model import Site
+from drivers.modbus.knobs import NAMES
+from supervisor.demo.field import FieldSimulator
+from tests.sites import PROTOCOLS, compiled, sennecey
+
+DOCS = Path(__file__).parents[2] / "docs"
+BLOCK = re.compile(r"^```(?:yaml|csv)\n# file: (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+class _Still:
+    def wall_ns(self) -> int:
+        return 1_767_643_200 * 10**9
+
+    def boot_s(self) -> float:
+        return 0.0
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    for page in ("types.md", "engineer.md"):
+        for name, text in BLOCK.findall((DOCS / page).read_text()):
+            path = tmp_path / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+    return load_site(tmp_path, PROTOCOLS)
+
+
+def test_the_example_site_is_good(site: Site) -> None:
+    assert (site.model.site, list(site.types), len(site.users)) == ("fontaines", ["FTN"], 2)
+    plant = compiled(site)
+    assert plant.rows == 3 * len(site.types["FTN"].tags) == 21
+    level = plant.types["FTN"].blocks["Level"]
+    assert plant.supported[level.rows].tolist()[:2] == [True, False]
+
+
+def test_the_example_field_answers(site: Site) -> None:
+    field = FieldSimulator(site, _Still(), ports="os")
+    assert field.devices == ("21231/FTN-0001.plc", "21231/FTN-0002.plc")
+    assert field.engineering("FTN-0001", "Level") == 100.0
+
+
+def test_the_pages_name_every_word_the_simulator_knows() -> None:
+    page = (DOCS / "engineer.md").read_text()
+    field = FieldSimulator(sennecey(), _Still(), ports="os")
+    for device in ("21605/CAB-0001.controller", "21605/RWS-0001.station"):
+        with pytest.raises(ValueError, match="expected a fault") as refusal:
+            field.turn(device, "?")
+        words = set(re.findall(r"[a-z_]+", str(refusal.value).partition("or one of")[2].partition(", got")[0]))
+        assert {w for w in words if f"`{w}" not in page} == set()
+    assert {w for w in NAMES if f"`{w}" not in page} == {"heal"}, "ok is its other name"
