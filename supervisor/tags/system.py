@@ -23,18 +23,6 @@ from supervisor.tags.table import TagTable
 
 COMM: Final = "comm"
 
-# Sources a type may name in `system:`, with what they say. `comm` belongs to a device, the others to this post.
-SOURCES: Final[dict[str, str]] = {
-    COMM: "1 while the device answers, 0 once it does not",
-    "post.up": "1 while this server runs",
-    "post.role": "active, standby, isolated or off",
-    "host.cpu": "processor time used [%]",
-    "host.mem": "memory used [%]",
-    "host.disk": "space used where the state folder lies [%]",
-    "clock.offset": "offset of the system clock as the kernel estimates it [ms]",
-    "pki.days": "days until the server's certificate expires",
-}
-
 # A measurement of this post: its value, or None while it cannot be had.
 Measurements = Callable[[], Mapping[str, float | None]]
 

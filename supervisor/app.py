@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/system/test_demo.py
+"""The server: what is made in which order, and unmade in the reverse one.
+
+Law of this file: wiring, top to bottom, no logic. Whatever is opened is closed by the exit stack, in reverse:
+
+    state folder, offload, journal, catalogue and plant, people, core and its last values,
+    commands, OPC UA, control socket, HTTP, connect.json  ->  ready
+
+An error on the way is one sentence and exit 1. Afterwards a part that ends by itself is a bug and ends the server:
+systemd starts it again, with everything where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import signal
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from random import SystemRandom
+from typing import Any, Final
+
+from config.model import Site
+from config.words import NS_PER_S
+from drivers import registry
+from historian.base import JournalError, Record, RecordKind
+from historian.catalogue import Catalogue, ForeignCatalogue
+from historian.journal.journal import FileJournal
+from supervisor.clock import SystemClock
+from supervisor.commands.commands import Commands
+from supervisor.commands.permit import StandingPermit, next_epoch
+from supervisor.commands.proof import AGE_MAX_S, ProofOfLife
+from supervisor.connect import Connect, Login, add_demo_users, remove_connect, write_connect
+from supervisor.control.door import ControlDoor
+from supervisor.control.operations import Server
+from supervisor.core import Core
+from supervisor.failure import Failure
+from supervisor.hmi.contract import HmiError, HmiSettings
+from supervisor.keeping import Keeper
+from supervisor.machine import Machine, certificate_expiry_ns
+from supervisor.notify import READY, STOPPING, WATCHDOG, Notifier
+from supervisor.offload import Offload
+from supervisor.options import RunOptions
+from supervisor.people import People
+from supervisor.plant.compile import compile_plant
+from supervisor.plant.plant import Plant
+from supervisor.state import StateFolder
+from supervisor.status import Post, ScanNumbers, status_document
+
+log = logging.getLogger(__name__)
+
+VITALS_S: Final = 2.0  # how often the machine is asked how it is
+BEAT_S: Final = 0.25  # how often the loop shows that it lives
+
+
+def run_server(site: Site, options: RunOptions) -> int:
+    """Run the server of a site until it is told to stop. Returns the exit code.
+
+    Raises:
+        Failure: it cannot start; one sentence.
+    """
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(App(site, options).run())
+
+
+class App:
+    """One server, from start to stop."""
+
+    def __init__(self, site: Site, options: RunOptions) -> None:
+        self.site = site
+        self.options = options
+        self.clock = SystemClock()
+        self.offload = Offload()
+        self.notifier = Notifier()
+        self.proof = ProofOfLife(self.clock, ("scan", "loop"), max(AGE_MAX_S, 3 * site.model.scan))
+        self.started_ns = self.clock.wall_ns()
+        self._vitals: dict[str, float | None] = {"post.up": 1, "post.role": 0}
+        self._told: asyncio.Event = asyncio.Event()
+
+    async def run(self) -> int:
+        """Open everything, live, close everything."""
+        async with AsyncExitStack() as stack:
+            stack.callback(self.notifier.close)
+            stack.callback(self.offload.close)
+            self._listen_to_signals(stack)
+            await self._open(stack)
+            gc.collect()
+            gc.freeze()  # what was made at start stays; later collections need not look at it
+            self.notifier.send(READY, f"STATUS={self.plant.rows:,} tags, {len(self.plant.devices)} devices")
+            log.info("ready: %s", self.endpoints)
+            try:
+                return await self._live()
+            finally:
+                self.notifier.send(STOPPING)
+        raise AssertionError("the exit stack swallows nothing")
+
+    def _listen_to_signals(self, stack: AsyncExitStack) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stop, signal.Signals(number).name)
+            stack.callback(loop.remove_signal_handler, number)
+
+    def stop(self, why: str) -> None:
+        """Ask the server to end in order."""
+        if not self._told.is_set():
+            log.info("stopping: %s", why)
+            self._told.set()
+
+    # --- opening
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        state_dir = self.options.state_dir
+        state = await self.offload.run(lambda: StateFolder(state_dir, self.site.model.site))
+        stack.callback(state.close)
+        self.epoch = await self.offload.run(lambda: next_epoch(state_dir))
+        await self._open_journal(stack, state_dir)
+        self.plant = self._at_field_map(await self.offload.run(self._compile))
+        self.people = People.of(self.site.users)
+        logins = await self.offload.run(lambda: add_demo_users(self.people)) if self.options.demo else []
+        await self._open_core(stack)
+        self.commands = Commands(
+            self.plant,
+            self.core.table,
+            self.core.host,
+            self.journal,
+            StandingPermit(self.epoch, self.proof),
+            self.clock,
+        )
+        stack.push_async_callback(self.commands.close)
+        await self._open_doors(stack, logins)
+
+    async def _open_journal(self, stack: AsyncExitStack, state_dir: Path) -> None:
+        try:
+            self.journal = await FileJournal.open(state_dir / "journal", self.epoch, self.offload.run)
+        except JournalError as e:
+            raise Failure(str(e)) from e
+        stack.push_async_callback(self.journal.close)
+
+    def _compile(self) -> Plant:
+        """Blocking: the catalogue is a file."""
+        try:
+            catalogue = Catalogue(self.options.state_dir / "catalogue.sqlite", self.site.model.site)
+        except ForeignCatalogue as e:
+            raise Failure(str(e)) from e
+        try:
+            return compile_plant(self.site, lambda n, k, was: catalogue.assign(n, k, was, self.started_ns))
+        finally:
+            catalogue.close()
+
+    def _at_field_map(self, plant: Plant) -> Plant:
+        """The plant with its devices where the simulator says they are."""
+        if self.options.field_map is None:
+            return plant
+        places = _read_field_map(self.options.field_map)
+        devices = []
+        for spec in plant.devices:
+            if (place := places.get(spec.name)) is None:
+                raise Failure(f"{self.options.field_map}: device {spec.name} is missing; is it another site's?")
+            at = {"host": str(place[0]), "port": int(place[1])}
+            devices.append(replace(spec, device=spec.device.model_copy(update=at)))
+        return replace(plant, devices=tuple(devices))
+
+    async def _open_core(self, stack: AsyncExitStack) -> None:
+        used = {d.protocol for d in self.plant.devices}
+        try:
+            protocols = registry.protocols(used)
+            self.core = Core.build(self.site, self.plant, protocols, self.clock, SystemRandom(), lambda: self._vitals)
+        except (registry.ProtocolUnavailable, ValueError) as e:
+            raise Failure(str(e)) from e
+        self.keeper = Keeper(self.core, self.options.state_dir, self.epoch, self.clock, self.offload)
+        await self.keeper.restore()
+        self.machine = Machine(self.options.state_dir)
+        stack.push_async_callback(self.keeper.save)
+
+    async def _open_doors(self, stack: AsyncExitStack, logins: list[Login]) -> None:
+        from supervisor.hmi.server import HmiServer
+        from supervisor.web.server import WebServer
+
+        model, options = self.site.model, self.options
+        settings = HmiSettings(
+            host=model.opcua.host,
+            port=model.opcua.port if options.port is None else options.port,
+            site=model.site,
+            state_dir=options.state_dir,
+            insecure_loopback=options.insecure_loopback,
+            accept_unknown_certificates=options.accept_unknown_certificates,
+        )
+        self.hmi = HmiServer(
+            self.plant, self.core.table, self.people, self.clock, self.offload, settings, self.commands.put
+        )
+        try:
+            await self.hmi.start()
+        except HmiError as e:
+            raise Failure(str(e)) from e
+        stack.push_async_callback(self.hmi.stop)
+        door = ControlDoor(
+            Server(
+                self.core.table, self.commands, self.journal, self.clock, self.status, self.core.host.status, self.stop
+            ),
+            self.people,
+            self.offload.run,
+        )
+        await door.open(options.state_dir)
+        stack.push_async_callback(door.close)
+        http_port = model.http.port if options.http_port is None else options.http_port
+        self.web = WebServer(model.http.host, http_port, self.status, self.hmi)
+        await self.web.start()
+        stack.push_async_callback(self.web.stop)
+        connect = Connect(
+            self.hmi.endpoint, self.hmi.insecure_endpoint, self.web.url, logins, self.hmi.certificate_path
+        )
+        await self.offload.run(lambda: write_connect(options.state_dir, connect))
+        stack.callback(remove_connect, options.state_dir)
+        self.endpoints = f"{self.hmi.endpoint}, {self.web.url}"
+
+    # --- living
+
+    async def _live(self) -> int:
+        await self._say(f"server started, epoch {self.epoch}; {self.keeper.found}")
+        parts = [self.core.run(lambda: self.proof.beat("scan")), self.keeper.run(), self._beat(), self._watch_vitals()]
+        tasks = [asyncio.create_task(part) for part in parts]
+        told = asyncio.create_task(self._told.wait())
+        try:
+            await asyncio.wait([*tasks, told], timeout=self.options.for_s, return_when=asyncio.FIRST_COMPLETED)
+            failed = [t for t in tasks if t.done()]
+        finally:
+            for task in (*tasks, told):
+                task.cancel()
+            await asyncio.gather(*tasks, told, return_exceptions=True)
+        for task in failed:
+            log.critical("a part of the server has ended; this is a bug in Vigie", exc_info=task.exception())
+        await self._say("server stopped" if not failed else "server stopped by an internal error")
+        return 1 if failed else 0
+
+    async def _say(self, text: str) -> None:
+        try:
+            await self.journal.append([Record(self.clock.wall_ns(), RecordKind.SERVER, "vigie", "", text)])
+        except JournalError as e:
+            log.error("not journalled: %s: %s", text, e)
+
+    async def _beat(self) -> None:
+        """The loop's own proof of life; feeds systemd's watchdog while every part gives its own."""
+        interval_s = min(BEAT_S, (self.notifier.watchdog_s or 1.0) / 4)
+        while True:
+            self.proof.beat("loop")
+            if not self.proof.late():
+                self.notifier.send(WATCHDOG)
+            await asyncio.sleep(interval_s)
+
+    async def _watch_vitals(self) -> None:
+        while True:
+            sample = await self.offload.run(self.machine.sample)
+            kept = not self.keeper.error and self.journal.status().error is None
+            self._vitals.update(sample)
+            self._vitals["storage.ok"] = kept
+            self._vitals["pki.days"] = await self.offload.run(self._certificate_days)
+            await asyncio.sleep(VITALS_S)
+
+    def _certificate_days(self) -> float | None:
+        expiry_ns = certificate_expiry_ns(Path(self.hmi.certificate_path))
+        return None if expiry_ns is None else (expiry_ns - self.clock.wall_ns()) // (86_400 * NS_PER_S)
+
+    # --- telling
+
+    def status(self) -> dict[str, Any]:
+        """The status document of this instant."""
+        statistics, core = self.core.statistics, self.core
+        post = Post(
+            site=self.site.model.site,
+            version=_version(),
+            role="active",
+            epoch=self.epoch,
+            generation=1,
+            late=self.proof.late(),
+            started_ns=self.started_ns,
+            now_ns=self.clock.wall_ns(),
+            errors=self._errors(),
+        )
+        scan = ScanNumbers(
+            period_ms=statistics.period_s * 1000,
+            duration_ms_p99=statistics.duration_ms(99),
+            passes=statistics.passes,
+            missed=statistics.missed,
+            values_applied=core.scan.values_applied,
+        )
+        return status_document(
+            post, self.plant, core.table.status, core.host.status(), scan, self.journal.status(), self.commands.status()
+        )
+
+    def _errors(self) -> list[str]:
+        errors = [self.keeper.error] if self.keeper.error else []
+        if self.core.inbox.refused:
+            errors.append(f"{self.core.inbox.refused} readings found no room before the scan; they are Uncertain")
+        if self.core.table.pool.overflows:
+            errors.append(f"{self.core.table.pool.overflows} texts found no room; raise strings_max in site.yaml")
+        return errors
+
+
+def _read_field_map(path: Path) -> Mapping[str, Any]:
+    try:
+        places = json.loads(path.read_text())
+    except (OSError, ValueError) as e:
+        raise Failure(f"{path}: expected the field.json of 'vigie simulate', got {e}") from e
+    if not isinstance(places, dict):
+        raise Failure(f"{path}: expected the field.json of 'vigie simulate'")
+    return places
+
+
+def _version() -> str:
+    from supervisor.cli.main import own_version
+
+    return own_version()
