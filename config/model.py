@@ -185,8 +185,13 @@ SYSTEM_SOURCES: Final[dict[str, Kind]] = {
     "host.disk": Kind.Float,
     "clock.offset": Kind.Float,
     "pki.days": Kind.Int32,
+    "storage.ok": Kind.Boolean,
 }
-"""What the server itself can say (`system:`) and the kind it says it in."""
+"""What the server itself can say (`system:`) and the kind it says it in.
+
+`comm`: the device answers. The others are of this post: it runs, its role, processor, memory and disk used [%], offset
+of its clock [ms], days until its certificate expires, and whether what it has to remember reaches the disk.
+"""
 
 
 class Confirm(Model):
