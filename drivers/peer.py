@@ -120,9 +120,13 @@ class Peer(Protocol):
         ...
 
     def reject(self, point: int) -> None:
-        """The device refuses reads and writes of this point's address from now on (all other points stay fine)."""
+        """The device refuses reads and writes of this point's address from now on (see `shares`)."""
+        ...
+
+    def shares(self, point: int) -> Sequence[int]:
+        """Other points that lie in the same place (bits of one register) and are therefore refused with it."""
         ...
 
     def heal(self) -> None:
-        """Turn every knob back."""
+        """Turn every knob back. Answers that are held already still come late."""
         ...
