@@ -278,9 +278,10 @@ class Processor(UaProcessor):
 
     def _check_client(self, params: ua.CreateSessionParameters) -> None:
         """The session must be made by whoever owns the channel."""
-        peer = self._connection.security_policy.peer_certificate
-        if peer is None:
+        policy = self._connection.security_policy
+        if policy.Mode == ua.MessageSecurityMode.None_:
             return
+        peer = policy.peer_certificate
         if not (params.ClientCertificate or b"").startswith(peer):
             raise ServiceError(ua.StatusCodes.BadCertificateInvalid)
         if len(params.ClientNonce or b"") < _NONCE_BYTES_MIN:
