@@ -111,7 +111,8 @@ def one_line(s: dict[str, Any]) -> str:
     down = [d["name"] for d in s["devices"] if d["link"] != "up"]
     silent = f", {len(down):,} silent ({', '.join(down[:3])}{' ...' if len(down) > 3 else ''})" if down else ""
     return (
-        f"{ask.count(tags['total'], 'tag')}: {tags['good']:,} good, {tags['uncertain']:,} uncertain, {tags['bad']:,} bad; "
+        f"{ask.count(tags['total'], 'tag')}: {tags['good']:,} good, {tags['uncertain']:,} uncertain, "
+        f"{tags['bad']:,} bad; "
         f"{ask.count(len(s['devices']), 'device')}{silent}; scan {s['scan']['duration_ms_p99']:.1f} ms, "
         f"{s['scan']['missed']:,} missed"
     )

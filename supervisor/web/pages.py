@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_web.py
+"""What the HTTP door answers: three pages, read-only.
+
+Law of this file: GET and HEAD, no body, no arguments, no state. Every answer says that it may be neither stored, nor
+framed, nor guessed at. On a loopback address only loopback names are answered, so that no web page can reach it by
+giving its own name our address.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import logging
+from collections.abc import Callable
+from io import BytesIO
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from twisted.web.resource import Resource
+from twisted.web.server import Request
+
+from supervisor.web.metrics import HmiNumbers, Status, exposition, registry
+
+log = logging.getLogger(__name__)
+
+_TEXT: Final = "text/plain; charset=utf-8"
+_HEADERS: Final = {
+    "Server": "vigie",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+Page = Callable[[], tuple[int, str, bytes]]
+
+
+class BoundedRequest(Request):
+    """A request without body: whoever sends one is answered 413 and disconnected before it is read."""
+
+    _too_long = False
+
+    def gotLength(self, length: int | None) -> None:  # noqa: N802 - the name is Twisted's
+        if length == 0:
+            super().gotLength(length)
+            return
+        self._too_long = True
+        self.content = BytesIO()
+        transport = self.channel.transport
+        transport.write(b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        transport.loseConnection()
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+        if not self._too_long:
+            super().handleContentChunk(data)
+
+    def process(self) -> None:
+        if not self._too_long:
+            super().process()
+
+
+class Root(Resource):
+    """All pages.
+
+    Args:
+        status: makes the status document.
+        loopback: answer loopback names only.
+    """
+
+    isLeaf = True  # noqa: N815 - the name is Twisted's
+
+    def __init__(self, status: Status, hmi: HmiNumbers | None, loopback: bool) -> None:
+        super().__init__()
+        self._status = status
+        self._loopback = loopback
+        self._registry = registry(status, hmi)
+        self._pages: dict[bytes, Page] = {
+            b"/status": self._status_page,
+            b"/healthz": self._health_page,
+            b"/metrics": self._metrics_page,
+        }
+
+    def render(self, request: Request) -> bytes:
+        """Any request, whatever its method."""
+        code, kind, body = self._answer(request)
+        request.setResponseCode(code)
+        for name, value in _HEADERS.items():
+            request.setHeader(name, value)
+        request.setHeader("Content-Type", kind)
+        request.setHeader("Content-Length", str(len(body)))
+        return b"" if request.method == b"HEAD" else body
+
+    def _answer(self, request: Request) -> tuple[int, str, bytes]:
+        if request.method not in (b"GET", b"HEAD"):
+            request.setHeader("Allow", "GET, HEAD")
+            return 405, _TEXT, b"read-only: GET and HEAD\n"
+        if self._loopback and not _is_loopback(request.getRequestHostname()):
+            return 403, _TEXT, b"this door answers loopback names only\n"
+        page = self._pages.get(request.path)
+        if page is None:
+            return 404, _TEXT, b"there are: /status /healthz /metrics\n"
+        try:
+            return page()
+        except Exception:
+            log.exception("page %r", request.path)
+            return 500, _TEXT, b"internal error; see the log\n"
+
+    def _status_page(self) -> tuple[int, str, bytes]:
+        return 200, "application/json", json.dumps(self._status(), ensure_ascii=False, allow_nan=False).encode()
+
+    def _health_page(self) -> tuple[int, str, bytes]:
+        late = self._status()["late"]
+        if late:
+            return 503, _TEXT, f"no proof of life from: {', '.join(late)}\n".encode()
+        return 200, _TEXT, b"ok\n"
+
+    def _metrics_page(self) -> tuple[int, str, bytes]:
+        return 200, CONTENT_TYPE_LATEST, exposition(self._registry)
+
+
+def _is_loopback(host: bytes) -> bool:
+    name = host.decode("ascii", "replace").strip("[]")
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
