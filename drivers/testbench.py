@@ -173,9 +173,12 @@ async def bench(spec: ProtocolSpec, make_peer: Callable[[], Peer], clock: Clock)
         await made.open()
         yield made
     finally:
-        await made.close()
-        await peer.stop()
-        await asyncio.sleep(SETTLE_S)
+        try:
+            await made.close()
+        finally:
+            made.link.abort()
+            await peer.stop()
+            await asyncio.sleep(SETTLE_S)
 
 
 @asynccontextmanager
