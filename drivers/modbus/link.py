@@ -11,6 +11,7 @@ start: when this process dies, the system drops what has not left instead of del
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -65,7 +66,9 @@ class ModbusLink:
         try:
             connection = opening.result()
         except OSError as error:
-            raise self._cannot(error.strerror or str(error)) from error
+            raise self._cannot(
+                os.strerror(error.errno) if error.errno is not None and error.errno > 0 else str(error)
+            ) from error
         except UnicodeError as error:
             raise self._cannot(f"expected a host name or address: {error}") from error
         if connection.down:

@@ -12,7 +12,7 @@ import asyncio
 import random
 import socket
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from drivers.modbus.knobs import Knob, parse
 from drivers.modbus.link import RESET_ON_CLOSE
@@ -201,8 +201,7 @@ class _Serving(asyncio.Protocol):
         self._held: set[asyncio.TimerHandle] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP transports are
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class does not say that it is one
         self._device.enter(self)
         if self._device.refuses:
             self.abort()

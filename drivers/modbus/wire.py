@@ -16,20 +16,21 @@ time costs no timer. What arrives is judged frame by frame:
     protocol id or length wrong     framing is lost: LinkDown
     a frame begun but not ended when a question times out: framing is lost: LinkDown
 
-A **write** leaves alone: when nothing else is under way and both send queues (ours and the kernel's) are empty, so
-that no byte waits anywhere behind a permit that may have ended. Source of the layout: Modbus Messaging on TCP/IP
-Implementation Guide V1.0b, 3.1.3 (MBAP header).
+A **write** leaves alone: when nothing else is under way, both send queues (ours and the kernel's) are empty and the
+system is not sending old bytes again, so that it waits nowhere while the permit behind it ends.
+
+Source of the layout: Modbus Messaging on TCP/IP Implementation Guide V1.0b, 3.1.3 (MBAP header).
 """
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
+import socket
 import struct
-import termios
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from drivers.base import Busy, DeviceSilent, LinkDown
 
@@ -39,6 +40,7 @@ LENGTH_MIN: Final = FRAME_MIN - 6  # the header's own length counts from the uni
 LENGTH_MAX: Final = 254  # unit and 253 bytes of PDU
 WAITING_MAX: Final = 64  # questions in line for the window; the host's own limits are below
 GIVEN_UP_MAX: Final = 256  # ids of questions given up whose answer may still come
+SIOCOUTQNSD: Final = 0x894B  # bytes in the send queue that were never sent; source: linux/sockios.h
 STRAYS_MAX: Final = 16  # frames in a row that answer nothing
 
 _Answer = asyncio.Future[bytes]
@@ -91,12 +93,12 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Make the connection ready, or drop it at once."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP transports are
-        self.down = self._prepare(transport)
+        tcp = cast(asyncio.Transport, transport)  # uvloop's own class does not say that it is one
+        self.down = self._prepare(tcp)
         if self.down:
-            transport.abort()
+            tcp.abort()
         else:
-            self._transport = transport
+            self._transport = tcp
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other side or the network ended it."""
@@ -185,8 +187,8 @@ class Connection(asyncio.Protocol):
         try:
             if self._transport is None:
                 raise NotSent(self.down)
-            if waiting := _unsent(self._transport):
-                raise NotSent(f"the connection does not take bytes, {waiting} wait to leave")
+            if stuck := _stuck(self._transport):
+                raise NotSent(f"the connection does not take bytes: {stuck}")
             if not may_leave():
                 raise NotSent("the permit to write has ended")
             return await self._send(unit, pdu, timeout_s)
@@ -316,8 +318,17 @@ class Connection(asyncio.Protocol):
             self._lost(self)
 
 
-def _unsent(transport: asyncio.Transport) -> int:
-    """Bytes that have not reached the other side's system: in our queue or in the kernel's."""
-    fd = transport.get_extra_info("socket").fileno()
-    (queued,) = struct.unpack("i", fcntl.ioctl(fd, termios.TIOCOUTQ, b"\0\0\0\0"))
-    return int(transport.get_write_buffer_size() + queued)
+def _stuck(transport: asyncio.Transport) -> str:
+    """Why a byte handed over now might leave later than now; '' if it leaves at once.
+
+    Bytes that wait in our queue or the kernel's, or bytes sent before that the system sends again and again. Bytes on
+    their way for the first time do not count: their acknowledgement may take 200 ms on a healthy path.
+    """
+    sock = transport.get_extra_info("socket")
+    (queued,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), SIOCOUTQNSD, b"\0\0\0\0"))
+    if waiting := transport.get_write_buffer_size() + queued:
+        return f"{waiting} bytes wait to leave"
+    _, _, retransmits, probes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 4)
+    if retransmits or probes:
+        return f"what was sent before is not acknowledged, sent again {retransmits + probes} times"
+    return ""
