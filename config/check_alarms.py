@@ -16,9 +16,9 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from config.binding import Operand
-from config.check_type import Scope, is_number
 from config.model import AlarmClass, AlarmRule, Priority, TagModel
 from config.problems import Problem, one_of, unknown
+from config.scope import Scope, is_number
 from config.source import Place
 from config.typefile import TypeFile
 from config.values import misfit

@@ -12,10 +12,10 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
-from config.binding import Operand, bind
-from config.expression import Expression, ExpressionError, parse
-from config.model import SYSTEM_SOURCES, HistoryClass, ParameterModel, TagModel
+from config.binding import Operand
+from config.model import SYSTEM_SOURCES, Confirm, HistoryClass, ParameterModel, TagModel
 from config.problems import Problem, one_of, shown, unknown
+from config.scope import Scope, is_number
 from config.source import Place
 from config.typefile import TypeFile
 from config.units import UNITS, meant_by
@@ -33,36 +33,6 @@ Report = Callable[[Place, str], None]
 def check_type(type_: TypeFile) -> list[Problem]:
     """All problems between the parts of a type, its alarm rules apart."""
     return _Check(type_).run()
-
-
-def is_number(kind: Kind) -> bool:
-    """A kind that has limits, a range, a unit: counts and measurements, neither codes nor truths."""
-    return kind.is_float or (kind.is_integer and kind is not Kind.Enumeration)
-
-
-class Scope:
-    """What an expression of a type may name."""
-
-    def __init__(self, type_: TypeFile) -> None:
-        self.type = type_
-        self.parameters = {n: Operand(p.kind, None, False) for n, p in type_.model.parameters.items()}
-        tags = {n: Operand(t.kind, tuple(t.values) if t.values else None) for n, t in type_.model.tags.items()}
-        nameless = {n for n, t in tags.items() if t.kind is Kind.Enumeration and not t.values}
-        self.all = {**self.parameters, **tags}
-        self.broken = type_.broken["tags"] | type_.broken["parameters"] | nameless
-
-    def expression(
-        self, text: str, result: Operand, place: Place, *, parameters_only: bool = False
-    ) -> Expression | Problem:
-        """The expression if every name in it exists and every kind fits, else what is wrong, at the character."""
-        document = self.type.document
-        try:
-            expression = parse(text)
-            if not expression.names & self.broken:
-                bind(expression, self.parameters if parameters_only else self.all, result)
-        except ExpressionError as error:
-            return document.problem_inside(place, text, error.column, error.message)
-        return expression
 
 
 class _Check:
@@ -272,6 +242,10 @@ class _Check:
                 if getattr(tag, key):
                     self._say((*place, key), f"expected no '{key}': access is r, so that nobody can write it", key=True)
             return
+        if tag.command is None and tag.point is not None:
+            self._say(
+                place, f"missing required key 'command' (order or act) of a tag with access {tag.access}", key=True
+            )
         if tag.confirm is None:
             return
         tags = self.type.names("tags")
@@ -285,6 +259,15 @@ class _Check:
         elif feedback.kind is not tag.kind and not (is_number(feedback.kind) and is_number(tag.kind)):
             text = f"expected a tag of kind {tag.kind.name}, got '{tag.confirm.feedback}' of kind {feedback.kind.name}"
             self._say(at, text)
+        else:
+            self._soon_enough((*place, "confirm", "within"), tag.confirm, feedback)
+
+    def _soon_enough(self, place: Place, confirm: Confirm, feedback: TagModel) -> None:
+        """An effect that is looked at less often than it must be seen confirms nothing."""
+        poll = self.model.poll_classes.get(feedback.poll or "")
+        if poll is not None and confirm.within < poll.period:
+            text = f"expected at least the {poll.period:g} s after which '{confirm.feedback}' is read again"
+            self._say(place, f"{text}, got {confirm.within:g} s")
 
     # --------------------------------------------------------------------------------------------- between several tags
 

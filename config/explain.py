@@ -59,7 +59,9 @@ _PATTERNS: Final[dict[str, str]] = {
     r"^[a-z][a-z0-9-]{1,31}$": "a site name (small letters, digits, -; 2 to 32)",
     r"^[0-9]+(\.[0-9]+)?( %)?$": "a deadband such as 0.2 or '2 %'",
 }
+# All known keys are shown behind a guess if there are no more than this, and without a guess the first so many.
 _KEYS_SHOWN_MAX: Final = 8
+_KNOWN_SHOWN_MAX: Final = 12
 
 
 def validate(model: type[M], data: Any, located: Located, place: Place, problems: list[Problem]) -> M | None:
@@ -158,7 +160,8 @@ def unknown_key(name: str, known: Sequence[str], best: str | None = None) -> str
     best = best or guess(name, known)
     text = "unknown key" + (f"; did you mean '{best}'?" if best else "")
     if known and (best is None or len(known) <= _KEYS_SHOWN_MAX):
-        text += f"{'' if best else ';'} Known keys: {', '.join(known)}."
+        cut = " ..." if len(known) > _KNOWN_SHOWN_MAX else "."
+        text += f"{'' if best else ';'} Known keys: {', '.join(known[:_KNOWN_SHOWN_MAX])}{cut}"
     return text
 
 
