@@ -5,7 +5,8 @@
 Law of this file: one type, one file, one pass; it looks at no other file but to say that a common setting is wrong.
 
 CSV: a header and a row per equipment. Columns: name, area, life, was (former names, separated by spaces), title,
-`<role>.<setting>` for the devices, and the parameters of the type. An empty cell means: not given.
+`<role>.<setting>` for the devices, and the parameters of the type. An empty cell means: not given. Planned and retired
+equipment may lack the address of its devices.
 YAML (at most `YAML_ROWS_MAX` entries): a list of mappings as `EquipmentModel`.
 """
 
@@ -19,7 +20,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from config.explain import keys_of, sentences, unknown_key, validate
-from config.model import EquipmentModel, TypeModel
+from config.model import EquipmentModel, Life, TypeModel
 from config.problems import Problem, guess, unknown
 from config.source import YAML_ROWS_MAX, Document, Located, Place, list_of, read_yaml, scalar
 from config.table import Table, read_csv
@@ -28,6 +29,7 @@ from config.words import Kind
 
 FIXED_COLUMNS: Final = ("name", "area", "life", "was", "title")
 REQUIRED_COLUMNS: Final = ("name", "area")
+_NOT_POLLED: Final = (Life.PLANNED.value, Life.RETIRED.value)
 
 _Store = Callable[[dict[str, Any], str], None]
 
@@ -242,7 +244,8 @@ class Reader:
             try:
                 found[role] = device_model.model_validate({**common, **own} if common else own)
             except ValidationError as refusal:
-                self._explain_device(refusal, device_model, source, place, role, own)
+                if not _not_yet(entry, refusal):
+                    self._explain_device(refusal, device_model, source, place, role, own)
         return found
 
     def _explain_device(
@@ -263,6 +266,12 @@ class Reader:
                 self.problems.append(self.type_source.problem(at, text, key=key))
             else:
                 self.problems.append(source.problem((*place, "devices", role, *inner), text, key=key))
+
+
+def _not_yet(entry: dict[str, Any], refusal: ValidationError) -> bool:
+    """Equipment that is not polled yet, or no longer, may lack its address: nobody has given it one."""
+    lacking = all(error["type"] == "missing" for error in refusal.errors(include_url=False))
+    return lacking and entry.get("life") in _NOT_POLLED
 
 
 def settings_problems(type_: TypeModel, source: Located, device_models: Mapping[str, type[BaseModel]]) -> list[Problem]:
