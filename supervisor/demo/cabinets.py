@@ -88,6 +88,7 @@ class Cabinets:
         self._wanted = np.full(count, -1.0)
         self._wanted_ovr = np.full(count, -1, np.int64)
         self._last_ns: int | None = None
+        self._now_s = 0.0
         self._energy_wh = np.rint(rng.uniform(2e7, 2e8, count))
         self._reactive_varh = np.rint(rng.uniform(2e6, 2e7, count))
         self._u_offset = rng.normal(0, 0.8, (count, 3))
@@ -107,13 +108,15 @@ class Cabinets:
         first = self._last_ns is None
         dt_s = 0.0 if self._last_ns is None else (sky.now_ns - self._last_ns) / NS_PER_S
         dt_s = min(max(dt_s, 0.0), STEP_S_MAX)
+        # Contactors, doors and repairs count seconds that passed: a clock that is set back must not stop them.
+        self._now_s += dt_s
         if first:
             self._read_meters(sky.now_ns)
         self._last_ns = sky.now_ns
         settings = self._defaults() if first else {name: values.copy() for name, values in puts.items()}
-        self._happen(sky, dt_s)
+        self._happen(dt_s)
         self._decide(sky, settings)
-        self._switch(sky, settings, settle=first)
+        self._switch(settings, settle=first)
         return {**settings, **self._measure(sky, settings, dt_s)}
 
     def _read_meters(self, now_ns: int) -> None:
@@ -135,9 +138,9 @@ class Cabinets:
             "OvrUntil": np.zeros(self._n, np.int64),
         }
 
-    def _happen(self, sky: Moment, dt_s: float) -> None:
+    def _happen(self, dt_s: float) -> None:
         """Doors are opened, circuits trip and are repaired, batteries empty."""
-        now_s = sky.now_ns / NS_PER_S
+        now_s = self._now_s
         opened = self._rng.random(self._n) < DOORS_PER_S * dt_s
         self.door |= opened
         self._door_until_s[opened] = now_s + self._rng.uniform(*DOOR_S)
@@ -172,18 +175,17 @@ class Cabinets:
         follows = changed & (ovr == OVR_NONE) & (level > 0)
         settings["DimSet"][follows] = level[follows]
 
-    def _switch(self, sky: Moment, settings: Values, settle: bool) -> None:
+    def _switch(self, settings: Values, settle: bool) -> None:
         """Contactors follow. `settle`: at once, as if they had been so for long."""
-        now_s = sky.now_ns / NS_PER_S
         command = np.stack([settings[f"K{k}_Cmd"] for k in range(1, CIRCUITS + 1)], axis=1)
         aim = np.where((self.mode == MODE_AUTO)[:, None], command, (self.mode == MODE_MANUAL)[:, None])
         aim = aim & ~self.trip & (self.supply & ~self.rcd)[:, None]
         moved = aim != self._aim
-        self._aim_since_s[moved] = now_s
+        self._aim_since_s[moved] = self._now_s
         self._aim = aim
         # Without supply or behind an open breaker a contactor drops at once; its coil only delays an order.
         dead = self.trip | (~self.supply | self.rcd)[:, None]
-        ready = dead | (now_s - self._aim_since_s >= self._contactor_s) | settle
+        ready = dead | (self._now_s - self._aim_since_s >= self._contactor_s) | settle
         self.closed = np.where(ready, aim, self.closed)
 
     def _measure(self, sky: Moment, settings: Values, dt_s: float) -> dict[str, npt.NDArray[Any]]:

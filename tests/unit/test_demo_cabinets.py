@@ -86,6 +86,17 @@ def test_a_command_is_followed_within_two_seconds_and_the_power_drops() -> None:
     assert not street.at("K1_Cmd"), "an order stands until the program changes its mind"
 
 
+def test_a_clock_that_is_set_back_stops_nothing() -> None:
+    street = Street(NIGHT).go(60)
+    energy = street.at("E_act")
+    street.put("K1_Cmd", False)
+    street.go(0.1)
+    street.go(-3600)
+    street.go(0.5, 5)
+    assert not street.at("K1_Fb")
+    assert street.at("E_act") >= energy
+
+
 def test_a_local_selector_ignores_commands() -> None:
     street = Street(NIGHT)
     street.cabinets.acts()["local"](0, "manual")

@@ -6,6 +6,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from config.model import Site
 from drivers.modbus import codec
@@ -15,12 +17,13 @@ from supervisor.demo.sky import Sky
 from tests.sites import sennecey
 
 NIGHT_NS = int(datetime(2026, 1, 5, 20, tzinfo=UTC).timestamp()) * 10**9
+SITE = sennecey()
 SKY = Sky(47.28, 5.11, "Europe/Paris", 1)
 
 
 @pytest.fixture(scope="module")
 def site() -> Site:
-    return sennecey()
+    return SITE
 
 
 def park(site: Site, type_: str) -> Park:
@@ -72,6 +75,21 @@ def test_a_written_level_is_read_back_and_dims(site: Site) -> None:
     go(made, 1)
     assert made.value(0, "DimSet") == 40.0
     assert made.value(0, "P") == pytest.approx(before * 0.406, rel=0.04)
+
+
+@given(registers=st.lists(st.integers(0, 65535), min_size=5, max_size=5), coils=st.lists(st.booleans(), min_size=4))
+def test_whatever_a_client_writes_the_plant_goes_on(registers: list[int], coils: list[bool]) -> None:
+    """A level of 6,553 %, an override number nobody knows, an end in 2106: no failure, no impossible power."""
+    made = park(SITE, "CAB")
+    bank = made.banks["controller"]
+    bank.tables["holding"][0, 100:105] = registers
+    bank.tables["coil"][0, :4] = coils[:4]
+    neighbour = made.value(1, "P")
+    for second in range(1, 6):
+        go(made, second)
+    installed = sum(SITE.equipment["CAB"][0].parameters[f"lamps_K{k}"] for k in range(1, 5)) * 0.055
+    assert 0 <= made.value(0, "P") <= installed * 1.04 + 0.01
+    assert made.value(1, "P") == pytest.approx(neighbour, rel=0.05)
 
 
 def test_set_holds_a_measurement_until_free(site: Site) -> None:
