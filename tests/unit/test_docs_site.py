@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 from config.load import load_site
-from config.model import Site
+from config.model import (
+    SYSTEM_SOURCES,
+    AlarmRule,
+    Confirm,
+    DeviceRole,
+    ParameterModel,
+    PollClassModel,
+    Site,
+    TagModel,
+    TypeModel,
+)
+from drivers.modbus.address import ModbusPoint
 from drivers.modbus.knobs import NAMES
 from supervisor.demo.field import FieldSimulator
 from tests.sites import PROTOCOLS, compiled, sennecey
@@ -48,6 +59,16 @@ def test_the_example_field_answers(site: Site) -> None:
     field = FieldSimulator(site, _Still(), ports="os")
     assert field.devices == ("21231/FTN-0001.plc", "21231/FTN-0002.plc")
     assert field.engineering("FTN-0001", "Level") == 100.0
+
+
+def test_the_page_on_types_names_every_key() -> None:
+    """A key that the models know and the page does not is a key nobody will find."""
+    page = (DOCS / "types.md").read_text()
+    models = (TypeModel, DeviceRole, PollClassModel, ParameterModel, TagModel, AlarmRule, Confirm, ModbusPoint)
+    keys = {info.alias or name for model in models for name, info in model.model_fields.items()}
+    words = set(re.findall(r"[a-z_0-9]+", page))
+    assert keys - words == {"encoding", "owns_register"}, "rare ones; `vigie schema type` has them"
+    assert {source for source in SYSTEM_SOURCES if source not in page} == set()
 
 
 def test_the_pages_name_every_word_the_simulator_knows() -> None:
