@@ -57,6 +57,7 @@ _SERVICES: Final = frozenset(
     )
 )  # fmt: skip
 _CLOSE_SESSION: Final = _type("CloseSession")
+_OPEN_CHANNEL: Final = _type("OpenSecureChannel")
 # Identity tokens that may be decoded: null, anonymous, user name, X.509.
 _TOKENS: Final = frozenset((0, 321, 324, 327))
 _NULL_EXTENSION: Final = b"\0\0\0"
@@ -84,6 +85,14 @@ _ITEMS_RESPONSE: Final = Envelope(ua.CreateMonitoredItemsResponse())
 _ITEM_RESULT: Final = np.dtype(
     [("status", "<u4"), ("id", "<u4"), ("sampling", "<f8"), ("queue", "<u4"), ("filter", "u1", (3,))]
 )
+
+
+def _without_additional_header(head: Header, data: bytes, at: int) -> Buffer:
+    """The request without its AdditionalHeader: that may hold any structure, and asyncua would decode it for anyone."""
+    if head.additional_at + len(_NULL_EXTENSION) == head.at:
+        return Buffer(data, at)
+    return Buffer(data[at : head.additional_at] + _NULL_EXTENSION + data[head.at :])
+
 
 Handler = Callable[["Header", Any, bytes], Awaitable[bool]]
 
@@ -157,6 +166,11 @@ class Processor(UaProcessor):
         if not known and not self._connection.is_open():
             _log.warning("client certificate from %s is unknown and was accepted (demo)", self.peer)
 
+    def open_secure_channel(self, algohdr: Any, seqhdr: Any, body: Buffer) -> None:
+        if (head := header(body._data, body._cur_pos)) is None or head.type_id != _OPEN_CHANNEL:
+            raise ServiceError(ua.StatusCodes.BadDecodingError)
+        super().open_secure_channel(algohdr, seqhdr, _without_additional_header(head, body._data, body._cur_pos))
+
     def _reject(self, code: int, reason: str) -> bool:
         self.engine.counters.rejected_messages += 1
         self._send(error_message(code, reason))
@@ -203,6 +217,8 @@ class Processor(UaProcessor):
         data: bytes = body._data
         if (head := header(data, body._cur_pos)) is None:
             raise ServiceError(ua.StatusCodes.BadDecodingError)
+        if not self._connection.is_open():
+            raise ServiceError(ua.StatusCodes.BadSecureChannelClosed)
         try:
             self._gate(head)
             if (handler := self._handlers.get(head.type_id)) is not None:
@@ -226,8 +242,6 @@ class Processor(UaProcessor):
             ServiceError: the code that OPC 10000-4 names for it.
         """
         codes, session = ua.StatusCodes, self.session
-        if not self._connection.is_open():
-            raise ServiceError(codes.BadSecureChannelClosed)
         if head.type_id in _DISCOVERY:
             return
         if self._connection.security_policy.Mode == ua.MessageSecurityMode.None_ and not self.insecure:
@@ -243,10 +257,8 @@ class Processor(UaProcessor):
         session.touch()
 
     async def _stock(self, head: Header, seqhdr: Any, data: bytes, at: int) -> bool:
-        """The way of asyncua. AdditionalHeader, which may hold any structure, is left out."""
-        if head.additional_at + len(_NULL_EXTENSION) != head.at:
-            data, at = data[at : head.additional_at] + _NULL_EXTENSION + data[head.at :], 0
-        body = Buffer(data, at)
+        """The way of asyncua."""
+        body = _without_additional_header(head, data, at)
         type_id = nodeid_from_binary(body)
         return bool(await self._process_message(type_id, struct_from_binary(ua.RequestHeader, body), seqhdr, body))
 

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The OPC UA server under a load client of our own, beside asyncua's server on the same request stream."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from asyncua import ua
+
+from tests.bench.opcua_client import LoadClient, cpu_s
+from tests.bench.opcua_servers import FIRST_ID, names
+
+OURS, STOCK = 100_000, 2_000
+READ_S, NOTIFY_S = 1.5, 4.0
+PER_READ = 1000
+
+
+@contextmanager
+def server(kind: str, nodes: int) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
+    """A server process and what it says of itself."""
+    command = [sys.executable, "-m", "tests.bench.opcua_servers", kind, str(nodes)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdin is not None
+        yield json.loads(process.stdout.readline()), process
+        process.stdin.close()
+
+
+def aliases(chosen: list[int]) -> list[ua.NodeId]:
+    return [ua.NodeId(FIRST_ID + i, 2) for i in chosen]
+
+
+def per_value_us(client: LoadClient, pid: int, bodies: list[bytes], duration_s: float = READ_S) -> float:
+    """CPU of the server per value read [µs]."""
+    before = cpu_s(pid)
+    answered = client.read_for(bodies, duration_s)
+    return (cpu_s(pid) - before) / (answered * PER_READ) * 1e6
+
+
+def once_us(client: LoadClient, pid: int, bodies: list[bytes]) -> float:
+    """As `per_value_us`, but every request is new to the server."""
+    before = cpu_s(pid)
+    for at, body in enumerate(bodies):
+        client.send(body)
+        if at >= 3:
+            client.skip_message()
+    for _ in range(min(3, len(bodies))):
+        client.skip_message()
+    return (cpu_s(pid) - before) / (len(bodies) * PER_READ) * 1e6
+
+
+def notify(url: str, process: subprocess.Popen[str], pid: int, items: int) -> tuple[float, float]:
+    """All of `items` change every 500 ms: per cent of a core, and the share of notifications that arrived."""
+    assert process.stdin is not None
+    client = LoadClient(url).open_session()
+    client.subscribe(aliases(list(range(items))), 500.0)
+    process.stdin.write(f"change {items}\n")
+    process.stdin.flush()
+    client.notifications_for(1.0)
+    before = cpu_s(pid)
+    received = client.notifications_for(NOTIFY_S, in_flight=0)
+    used = (cpu_s(pid) - before) / NOTIFY_S * 100
+    client.close()
+    return used, received / (items * NOTIFY_S / 0.5)
+
+
+def rows() -> list[dict[str, Any]]:
+    """About 35 s."""
+    chance = random.Random(1)
+    ours: dict[str, Any] = {}
+    with server("ours", OURS) as (facts, process):
+        url, pid = facts["url"], facts["pid"]
+        client = LoadClient(url).open_session()
+        picks = [chance.sample(range(OURS), PER_READ) for _ in range(10)]
+        ours["numeric"] = per_value_us(client, pid, [client.read_body(aliases(p)) for p in picks])
+        every = names(OURS)
+        named = [client.read_body([ua.NodeId(every[i], 2) for i in p]) for p in picks]
+        ours["repeated"] = per_value_us(client, pid, named)
+        fresh = [chance.sample(range(OURS), PER_READ) for _ in range(150)]
+        ours["first"] = once_us(client, pid, [client.read_body([ua.NodeId(every[i], 2) for i in p]) for p in fresh])
+        ours["rss"] = facts["after"]
+        client.close()
+        ours["10k"] = notify(url, process, pid, 10_000)
+        ours["100k"] = notify(url, process, pid, 100_000)
+        ours["start"] = facts["start_s"]
+        ours["state"] = facts["state_per_tag"]
+    with server("ours", 50) as (facts, _):
+        ours["memory"] = (ours["rss"] - facts["after"]) / (OURS - 50)
+    stock: dict[str, Any] = {}
+    with server("stock", STOCK) as (facts, process):
+        url, pid = facts["url"], facts["pid"]
+        client = LoadClient(url).open_session()
+        picks = [chance.sample(range(STOCK), PER_READ) for _ in range(10)]
+        stock["numeric"] = per_value_us(client, pid, [client.read_body(aliases(p)) for p in picks])
+        stock["memory"] = (facts["after"] - facts["before"]) / STOCK
+        client.close()
+        stock["2k"] = notify(url, process, pid, STOCK)
+        stock["start"] = facts["start_s"]
+    return [
+        _row("OPC UA Read of 1000, numeric ids", ours["numeric"], stock["numeric"], "us CPU a value", "0.3"),
+        _row("OPC UA Read of 1000, repeated names", ours["repeated"], stock["numeric"], "us CPU a value", "0.3"),
+        _row("OPC UA Read of 1000, names first seen", ours["first"], stock["numeric"], "us CPU a value", "1.3"),
+        _row(
+            "10,000 items changing every 500 ms",
+            ours["10k"][0],
+            stock["2k"][0],
+            "% of a core",
+            "",
+            f"{_delivered(ours['10k'][1])}; peer: {STOCK} items, {_delivered(stock['2k'][1])}",
+        ),
+        _row(
+            "100,000 items changing every 500 ms",
+            ours["100k"][0],
+            None,
+            "% of a core",
+            "5",
+            f"{_delivered(ours['100k'][1])}; the change of the table itself included",
+        ),
+        _row("OPC UA server, memory", ours["memory"], stock["memory"], "B a tag", "", _memory_note(ours["state"])),
+        _row("OPC UA server, start", ours["start"], stock["start"], "s", "", f"{OURS} tags; peer {STOCK} nodes"),
+    ]
+
+
+def _delivered(share: float) -> str:
+    return "all delivered" if share >= 0.99 else f"{share:.0%} delivered"
+
+
+def _memory_note(state: float) -> str:
+    return f"{OURS} tags against 50, names and plant included; live state alone {state:.0f} B"
+
+
+def _row(what: str, mine: float, peer: float | None, unit: str, reach: str, note: str = "") -> dict[str, Any]:
+    note = note or "peer: asyncua 2.1.0 as it comes, 2,000 nodes"
+    return {"what": what, "ours": mine, "peer": peer, "unit": unit, "reach": reach, "note": note}
+
+
+if __name__ == "__main__":
+    print(json.dumps(rows(), indent=1))
