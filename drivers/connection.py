@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from config.words import LinkState
@@ -98,11 +99,11 @@ class Connection:
         else:
             self._step(Event.FAILED, reason or "broken as soon as it was made")
 
-    async def _guard(self, close: object) -> None:
+    async def _guard(self, close: Callable[[], Awaitable[None]]) -> None:
         """Close what is broken already; that it cannot be closed in order is no news, but must not end the task."""
         try:
             async with asyncio.timeout(self._means.limits.close_max_s):
-                await close()  # type: ignore[operator]
+                await close()
         except (base.DriverError, TimeoutError):
             self.wire.abort()
         except Exception as error:
@@ -133,14 +134,14 @@ class Connection:
 
     def _tell(self) -> None:
         if self.link.state in (LinkState.DOWN, LinkState.BACKING_OFF):
-            lost = [device.name for device in self.devices if not device.lost]
+            lost = [device.name for device in self.devices if not device.standing.lost]
             for device in self.devices:
-                device.link_down(self.link.reason)
+                device.standing.link_down(self.link.reason)
             if lost:
                 others = f" and {len(lost) - 1} more on its link" if len(lost) > 1 else ""
                 log.warning("%s%s lost: %s", lost[0], others, self.link.reason)
         for device in self.devices:
-            device.tell()
+            device.standing.tell()
             device.wake()
 
     # --- events from outside
@@ -170,8 +171,7 @@ class Connection:
         """After its task has ended: close drivers and link, tell nobody."""
         self.quiet = True
         self._step(Event.STOP)
-        for device in self.devices:
-            await self._guard(device.driver.close)
+        await asyncio.gather(*(self._guard(device.driver.close) for device in self.devices))
         await self._guard(self.wire.close)
         self.turns.close()
 

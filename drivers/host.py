@@ -184,7 +184,7 @@ class Host:
             turns.leave(ticket)
 
     def _refusal(self, target: Device) -> str:
-        reason = target.refusal() if self._state == "running" else f"{target.name}: the host is {self._state}"
+        reason = target.standing.refusal() if self._state == "running" else f"{target.name}: the host is {self._state}"
         return f"{reason}; no byte left" if reason else ""
 
     async def _put(
@@ -243,7 +243,7 @@ class Host:
 
     def link_states(self) -> list[LinkState]:
         """State of each device, in the order they were given; cheaper than `status`."""
-        return [device.state()[0] for device in self._devices]
+        return [device.standing.state()[0] for device in self._devices]
 
 
 def _all(items: Sequence[WriteItem], outcome: Outcome, reason: str) -> list[WriteOutcome]:
