@@ -56,7 +56,7 @@ def shipped_sites() -> list[str]:
 
 
 def find_site(site: str | Path) -> Path:
-    """The folder of a site.
+    """The folder of a site; its site.yaml does as well.
 
     Raises:
         SiteProblems: it is neither a folder with a site.yaml nor the name of a shipped site.
@@ -65,6 +65,8 @@ def find_site(site: str | Path) -> Path:
         folder = Path(site)
         if (folder / "site.yaml").is_file():
             return folder
+        if folder.name == "site.yaml" and folder.is_file():
+            return folder.parent
         names = shipped_sites()
         if str(site) in names:
             return _shipped() / "sites" / str(site)

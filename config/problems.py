@@ -42,7 +42,14 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return ": ".join(part for part in (place, self.path, self.text) if part)
+        return _printable(": ".join(part for part in (place, self.path, self.text) if part))
+
+
+def _printable(line: str) -> str:
+    """One line without characters that a terminal would obey: what was found may come from anyone."""
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
 
 
 class SiteProblems(Exception):

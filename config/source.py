@@ -311,6 +311,9 @@ class _Builder:
             )
         if event.tag is not None:
             raise _Refused(event.start_mark, f"expected no tag, got {shown(event.tag)}; put a text with ! in quotes")
+        if isinstance(event, yaml.ScalarEvent) and (found := _FORBIDDEN.search(event.value)):
+            # Written as an escape, so that `decode` did not see it; terminals and screens would.
+            raise _Refused(event.start_mark, f"expected plain text, got the control character U+{ord(found[0]):04X}")
 
     def _list(self, place: Place, depth: int) -> list[Any]:
         values: list[Any] = []

@@ -81,6 +81,10 @@ def test_a_folder_stands_before_a_shipped_site(tmp_path: Path, monkeypatch: pyte
     assert load_site("sennecey", PROTOCOLS).model.site == "plant"
 
 
+def test_the_entry_file_names_its_folder() -> None:
+    assert find_site(PLANT / "site.yaml") == PLANT
+
+
 @pytest.mark.parametrize("name", ["senecey", "", ".", "/", "\0", "x" * 5000, "../..", "~"])
 def test_no_site(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -44,3 +44,8 @@ def test_unknown_names_show_what_there_is() -> None:
     assert unknown("a desk", "watter", ["water"]) == "expected a desk, got 'watter'; did you mean 'water'?"
     assert unknown("a desk", "x", ["water", "light"]) == "expected a desk, got 'x'; there is water or light"
     assert unknown("a desk", "x", []) == "expected a desk, got 'x'; there are none"
+
+
+def test_a_line_is_one_line_and_no_terminal_obeys_it() -> None:
+    problem = Problem("f", 1, 1, "a\nb", "got '\x1b[2J' and é")
+    assert str(problem) == "f:1:1: a\\nb: got '\\x1b[2J' and é"
