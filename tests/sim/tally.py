@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from pydantic import BaseModel
@@ -40,12 +40,11 @@ class TallyServer(asyncio.Protocol):
         self.field = field
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.field.open.add(transport)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's own class does not say that it is one
+        self.field.open.add(self.transport)
         self.field.connections += 1
         if self.field.refusing:
-            transport.abort()
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.field.open.discard(self.transport)
@@ -141,8 +140,7 @@ class TallyLink(asyncio.Protocol):
             raise LinkDown(f"127.0.0.1:{self.device.port}: {error.strerror}") from None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's own class does not say that it is one
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.transport is not None:
