@@ -94,10 +94,13 @@ class _Loading:
     devices: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def run(self) -> Site | None:
-        document, self.problems = read_yaml(self.folder / "site.yaml", str(self.folder / "site.yaml"))
+        entry = self.folder / "site.yaml"
+        document, self.problems = read_yaml(entry, str(entry))
+        model = None
         if document is None:
-            return None
-        model = validate(SiteModel, document.data, document, (), self.problems)
+            document = Document(str(entry))  # the site's own types can be judged without it
+        else:
+            model = validate(SiteModel, document.data, document, (), self.problems)
         raw = document.data if isinstance(document.data, dict) else {}
         inventory = raw.get("inventory")
         for name, file in inventory.items() if isinstance(inventory, dict) else ():
