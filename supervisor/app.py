@@ -82,7 +82,8 @@ class App:
         self.proof = ProofOfLife(self.clock, ("scan", "loop"), max(AGE_MAX_S, 3 * site.model.scan))
         self.started_ns = self.clock.wall_ns()
         self._vitals: dict[str, float | None] = {"post.up": 1, "post.role": 0}
-        self._told: asyncio.Event = asyncio.Event()
+        self._told = asyncio.Event()
+        self._alive = asyncio.Event()
 
     async def run(self) -> int:
         """Open everything, live, close everything."""
@@ -93,10 +94,8 @@ class App:
             await self._open(stack)
             gc.collect()
             gc.freeze()  # what was made at start stays; later collections need not look at it
-            self.notifier.send(READY, f"STATUS={self.plant.rows:,} tags, {len(self.plant.devices)} devices")
-            log.info("ready: %s", self.endpoints)
             try:
-                return await self._live()
+                return await self._live(stack)
             finally:
                 self.notifier.send(STOPPING)
         raise AssertionError("the exit stack swallows nothing")
@@ -213,21 +212,19 @@ class App:
         self.web = WebServer(model.http.host, http_port, self.status, self.hmi)
         await self.web.start()
         stack.push_async_callback(self.web.stop)
-        connect = Connect(
+        self._connect = Connect(
             self.hmi.endpoint, self.hmi.insecure_endpoint, self.web.url, logins, self.hmi.certificate_path
         )
-        await self.offload.run(lambda: write_connect(options.state_dir, connect))
-        stack.callback(remove_connect, options.state_dir)
-        self.endpoints = f"{self.hmi.endpoint}, {self.web.url}"
 
     # --- living
 
-    async def _live(self) -> int:
+    async def _live(self, stack: AsyncExitStack) -> int:
         await self._say(f"server started, epoch {self.epoch}; {self.keeper.found}")
-        parts = [self.core.run(lambda: self.proof.beat("scan")), self.keeper.run(), self._beat(), self._watch_vitals()]
+        parts = [self.core.run(lambda: self._beat("scan")), self.keeper.run(), self._beat_on(), self._watch_vitals()]
         tasks = [asyncio.create_task(part) for part in parts]
         told = asyncio.create_task(self._told.wait())
         try:
+            await self._announce(stack, tasks)
             await asyncio.wait([*tasks, told], timeout=self.options.for_s, return_when=asyncio.FIRST_COMPLETED)
             failed = [t for t in tasks if t.done()]
         finally:
@@ -239,17 +236,33 @@ class App:
         await self._say("server stopped" if not failed else "server stopped by an internal error")
         return 1 if failed else 0
 
+    async def _announce(self, stack: AsyncExitStack, tasks: list[asyncio.Task[None]]) -> None:
+        """Tell everybody, once every part has shown that it lives."""
+        alive = asyncio.create_task(self._alive.wait())
+        await asyncio.wait([alive, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        alive.cancel()
+        state_dir, connect = self.options.state_dir, self._connect
+        await self.offload.run(lambda: write_connect(state_dir, connect))
+        stack.callback(remove_connect, state_dir)
+        self.notifier.send(READY, f"STATUS={self.plant.rows:,} tags, {len(self.plant.devices)} devices")
+        log.info("ready: %s, %s", connect.endpoint, connect.http)
+
     async def _say(self, text: str) -> None:
         try:
             await self.journal.append([Record(self.clock.wall_ns(), RecordKind.SERVER, "vigie", "", text)])
         except JournalError as e:
             log.error("not journalled: %s: %s", text, e)
 
-    async def _beat(self) -> None:
+    def _beat(self, part: str) -> None:
+        self.proof.beat(part)
+        if not self._alive.is_set() and not self.proof.late():
+            self._alive.set()
+
+    async def _beat_on(self) -> None:
         """The loop's own proof of life; feeds systemd's watchdog while every part gives its own."""
         interval_s = min(BEAT_S, (self.notifier.watchdog_s or 1.0) / 4)
         while True:
-            self.proof.beat("loop")
+            self._beat("loop")
             if not self.proof.late():
                 self.notifier.send(WATCHDOG)
             await asyncio.sleep(interval_s)
