@@ -61,14 +61,9 @@ class Suppress:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """That cause is gone.
-
-    Attributes:
-        not_before_ns: staged release: earliest annunciation [UTC ns].
-    """
+    """That cause is gone."""
 
     cause: Cause
-    not_before_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ class LimitBank:
     """Rules of kind limit, in columns.
 
     Args:
-        rows: row each rule looks at (Float or Double), (n,).
+        rows: row each rule looks at (Float or Double), (n,); not looked at by `judge`.
         limits: low low, low, high, high high [unit]; NaN where a rule has none, (4, n), rising.
         deadband: [unit], >= 0, (n,).
     Attributes:
@@ -35,8 +35,8 @@ class LimitBank:
     def __init__(self, rows: Rows, limits: Limits, deadband: npt.NDArray[np.float64]) -> None:
         low_low, low, high, high_high = limits
         self.rows = rows
-        self.level: npt.NDArray[np.int8] = np.zeros(len(rows), np.int8)
-        self.evaluable = np.zeros(len(rows), np.bool_)
+        self.level: npt.NDArray[np.int8] = np.zeros(limits.shape[1], np.int8)
+        self.evaluable = np.zeros(limits.shape[1], np.bool_)
         # An absent limit never trips.
         self._enter = np.array([_or(low_low, -np.inf), _or(low, -np.inf), _or(high, np.inf), _or(high_high, np.inf)])
         back = np.array([deadband, deadband, -deadband, -deadband])
@@ -47,18 +47,21 @@ class LimitBank:
 
         Returns: rules whose level or evaluability changed, ascending.
         """
-        value = table.floats[self.rows]
-        usable = table.status[self.rows] < BAD
+        before, sighted = self.level, self.evaluable
+        self.judge(table.floats[self.rows], table.status[self.rows] < BAD)
+        return np.flatnonzero((self.level != before) | (self.evaluable != sighted))
+
+    def judge(self, value: npt.NDArray[np.float64], usable: npt.NDArray[np.bool_]) -> None:
+        """Compare all rules with values from elsewhere (integers, differences, changes), both (n,)."""
         level = _level(value, self._enter)
         # Only a rule that stands off normal can be held there by its deadband: look at those few once more.
         off = np.flatnonzero(self.level)
         if len(off):
             level[off] = self._held(value[off], off)
-        np.copyto(level, self.level, where=~usable)
-        changed = np.flatnonzero((level != self.level) | (usable != self.evaluable))
+        if not usable.all():
+            np.copyto(level, self.level, where=~usable)
         self.level = level
         self.evaluable = usable
-        return changed
 
     def _held(self, value: npt.NDArray[np.float64], off: Rows) -> npt.NDArray[np.int8]:
         before = self.level[off]
@@ -68,7 +71,7 @@ class LimitBank:
 
 def _level(value: npt.NDArray[np.float64], limits: Limits) -> npt.NDArray[np.int8]:
     low_low, low, high, high_high = limits
-    level = (value > high).view(np.int8) + (value > high_high).view(np.int8)
+    level: npt.NDArray[np.int8] = (value > high).view(np.int8) + (value > high_high).view(np.int8)
     level -= (value < low).view(np.int8)
     level -= (value < low_low).view(np.int8)
     return level

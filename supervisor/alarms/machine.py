@@ -223,7 +223,7 @@ def _suppress(state: State, event: Suppress, _now_ns: int, rule: Rule) -> Outcom
     if cause.topology and (not rule.suppressible or state.annunciated or not state.acked):
         return state, ()
     after = replace(state, causes=state.causes | {cause}, release_ns=None)
-    return _logged(What.SUPPRESSED, state, after, cause.rule)
+    return _logged(What.SUPPRESSED, state, after, cause.detail)
 
 
 def _unhold(state: State, _event: Event, now_ns: int, rule: Rule) -> Outcome:
@@ -234,16 +234,15 @@ def _unhold(state: State, _event: Event, now_ns: int, rule: Rule) -> Outcome:
 
 
 def _release(state: State, event: Release, now_ns: int, rule: Rule) -> Outcome:
-    """Row 21: the last cause went. What is in alarm must stand for its on-delay once more, and wait its turn."""
+    """Row 21: the last cause went. What is in alarm must stand for its on-delay once more."""
     if event.cause not in state.causes:
         return state, ()
     after = replace(state, causes=state.causes - {event.cause})
     if after.causes or not after.process:
-        return _logged(What.RELEASED, state, after, event.cause.rule)
-    release_ns = max(now_ns + rule.on_delay_ns, event.not_before_ns)
-    if release_ns > now_ns:
-        return replace(after, release_ns=release_ns), ()
-    return _left(What.RELEASED, state, after, now_ns, rule, event.cause.rule)
+        return _logged(What.RELEASED, state, after, event.cause.detail)
+    if rule.on_delay_ns:
+        return replace(after, release_ns=now_ns + rule.on_delay_ns), ()
+    return _left(What.RELEASED, state, after, now_ns, rule, event.cause.detail)
 
 
 # --- people ---------------------------------------------------------------------------------------------------------
@@ -251,7 +250,7 @@ def _release(state: State, event: Release, now_ns: int, rule: Rule) -> Outcome:
 
 def _acknowledge(state: State, event: Acknowledge, now_ns: int, _rule: Rule) -> Outcome:
     """Rows 2, 6 and 10."""
-    if event.occurrence_ns != state.occurrence_ns:
+    if not 0 < event.occurrence_ns == state.occurrence_ns:
         return _unknown_occurrence(state)
     if state.acked:
         return _refused(state, StatusCode.BadConditionBranchAlreadyAcked, "this occurrence is already acknowledged")
@@ -260,7 +259,7 @@ def _acknowledge(state: State, event: Acknowledge, now_ns: int, _rule: Rule) -> 
 
 
 def _confirm(state: State, event: Confirm, _now_ns: int, _rule: Rule) -> Outcome:
-    if event.occurrence_ns != state.occurrence_ns:
+    if not 0 < event.occurrence_ns == state.occurrence_ns:
         return _unknown_occurrence(state)
     if state.confirmed:
         return _refused(state, StatusCode.BadConditionBranchAlreadyConfirmed, "this occurrence needs no confirmation")

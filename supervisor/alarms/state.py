@@ -56,6 +56,11 @@ class Cause:
     rule: str
     topology: bool
 
+    @property
+    def detail(self) -> str:
+        """For the journal."""
+        return self.rule if self.topology else "suppress_when"
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -123,8 +128,8 @@ class State:
         shelved_until_ns: absolute end of shelving; None: not shelved.
         one_shot: shelving also ends at the return to normal.
         causes: what suppresses it now.
-        release_ns: suppressed until then although no cause is left (on-delay restart, staged release, or a parent
-            about to decide); None: no such wait.
+        release_ns: suppressed until then although no cause is left (on-delay restart, or a parent about to
+            decide); staged release may take a little longer; None: no such wait.
         work_order: why it is out of service; None: in service.
         review_ns: when being out of service must be looked at again.
         raised_ns, returned_ns, acked_ns: last time each of it happened; 0: never.

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_alarm_conditions.py
+"""All conditions of a plant, evaluated once a scan; what changed comes out as a few index arrays.
+
+Law of this file: no loop over conditions, no Python object per condition, no clock, no I/O. It knows levels and times,
+nothing of acknowledgement: that is the machine's.
+
+For each rule: what it looks at (`watch`), whether it looks at all (`only_while`: while that is false, the condition is
+normal, whatever its inputs are worth), and whether an engineer's expression suppresses it (`suppress_when`: unknown
+keeps what was known last, and nothing known is not suppressed). Then all of them at once: delays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from config.words import BAD, Rows
+from supervisor.alarms.delays import Delays, Levels, Mask
+from supervisor.alarms.rules import RuleBlock, RuleBook
+from supervisor.alarms.watch import Watch, WatchMaker
+from supervisor.tags.blocks import tick
+from supervisor.tags.evaluate import Frame, Function
+from supervisor.tags.sun import Sun
+from supervisor.tags.table import TagTable
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What one scan changed: condition numbers, each array ascending.
+
+    Attributes:
+        rise, clear, change: standing level left normal, came back to it, went from one level to another.
+        blind, sees: inputs stopped being usable, became usable (conditions in force only).
+        suppress, release: their own `suppress_when` became true, false.
+    """
+
+    rise: Rows
+    clear: Rows
+    change: Rows
+    blind: Rows
+    sees: Rows
+    suppress: Rows
+    release: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One rule as it is run."""
+
+    block: RuleBlock
+    watch: Watch
+    gate: Function | None
+    design: Function | None
+
+
+class Conditions:
+    """The vectorised half of the alarms.
+
+    Args:
+        book: rules and instances.
+        sun: for expressions.
+
+    Raises:
+        ValueError: a rule that does not fit its type.
+    Attributes:
+        delays: standing levels and times.
+        designed: suppressed by its own expression, (n,).
+    """
+
+    def __init__(self, book: RuleBook, sun: Sun) -> None:
+        self.book = book
+        self._sun = sun
+        self._types: list[tuple[_Line, ...]] = []
+        on_ns, off_ns = np.zeros(book.count, np.int64), np.zeros(book.count, np.int64)
+        for t in book.plant.types.values():
+            maker = WatchMaker(t)
+            self._types.append(tuple(_line(maker, block) for block in book.of_type(t.name)))
+            for block in book.of_type(t.name):
+                on_ns[block.conditions], off_ns[block.conditions] = _delays(block)
+        self.delays = Delays(on_ns, off_ns)
+        self.designed: Mask = np.zeros(book.count, np.bool_)
+        self.last_ns: int | None = None
+
+    @property
+    def level(self) -> Levels:
+        """Standing level of each condition, (n,)."""
+        return self.delays.level
+
+    @property
+    def unevaluable(self) -> Mask:
+        """In force, but nobody can say: shown UNKNOWN, (n,)."""
+        return self.book.in_force & ~self.delays.usable
+
+    def run(self, table: TagTable, now_ns: int) -> Moves:
+        """Evaluate every rule against the table as it stands.
+
+        Args:
+            now_ns: UTC [ns]. Time that was not watched (a set clock, a scan that stood still) counts for no delay.
+        """
+        now = tick(self.last_ns, now_ns)
+        skew_ns = 0 if self.last_ns is None else now_ns - self.last_ns - now.elapsed_ns
+        self.last_ns = now_ns
+        raw: Levels = np.zeros(self.book.count, np.int8)
+        usable: Mask = np.empty(self.book.count, np.bool_)
+        designed = self.designed.copy()
+        with np.errstate(all="ignore"):
+            for lines in self._types:
+                frame = Frame(table, now, self._sun)
+                for line in lines:
+                    _look(line, frame, raw, usable, designed)
+        usable &= self.book.in_force
+        saw = self.delays.usable
+        moved = self.delays.run(raw, usable, now_ns, skew_ns)
+        turned, switched = np.flatnonzero(saw != usable), np.flatnonzero(designed != self.designed)
+        self.designed = designed
+        return Moves(
+            rise=moved.rise,
+            clear=moved.clear,
+            change=moved.change,
+            blind=turned[saw[turned]],
+            sees=turned[usable[turned]],
+            suppress=switched[designed[switched]],
+            release=switched[~designed[switched]],
+        )
+
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """What must survive a restart, by column, (n,) each (not a copy)."""
+        return self.delays.columns() | {"designed": self.designed}
+
+    def restore(self, columns: Mapping[str, npt.NDArray[Any]], took: Rows, at: Rows, stopped_ns: int) -> None:
+        """Continue from saved columns: element `took[i]` there is condition `at[i]` here.
+
+        Args:
+            stopped_ns: time of the last scan before they were saved [UTC ns].
+        """
+        self.delays.restore(columns, took, at, stopped_ns)
+        self.designed[at] = columns["designed"][took]
+        self._seed()
+
+    def align(self, standing: Rows, levels: Levels, *, keep_raw: bool) -> None:
+        """Make the standing levels those of the conditions that stand; everything else is normal.
+
+        Args:
+            keep_raw: the columns were restored too: what was on its way stays on its way.
+        """
+        self.delays.level[:] = 0
+        self.delays.level[standing] = levels
+        if not keep_raw:
+            self.delays.raw[standing] = levels
+            self._seed()
+
+    def _seed(self) -> None:
+        for lines in self._types:
+            for line in lines:
+                line.watch.seed(self.delays.raw[line.block.conditions])
+
+
+def _line(maker: WatchMaker, block: RuleBlock) -> _Line:
+    model = block.model
+    return _Line(
+        block=block,
+        watch=maker.make(block.rule.name, model),
+        gate=None if model.only_while is None else maker.condition(model.only_while),
+        design=None if model.suppress_when is None else maker.condition(model.suppress_when),
+    )
+
+
+def _delays(block: RuleBlock) -> tuple[int, int]:
+    model = block.model
+    # What is stale has stood still for `after`, and ends with the first change.
+    seconds = model.on_delay + (model.after or 0.0) if model.on == "stale" else model.on_delay
+    return round(seconds * 1e9), 0 if model.on == "stale" else round(model.off_delay * 1e9)
+
+
+def _look(line: _Line, frame: Frame, raw: Levels, usable: Mask, designed: Mask) -> None:
+    where = line.block.conditions
+    level, sees = line.watch.look(frame)
+    if line.gate is not None:
+        truth, status = line.gate(frame)
+        known = True if status is None else status < BAD
+        shut = known & ~truth
+        level = np.where(shut, 0, level)
+        sees = shut | known & (True if sees is None else sees)
+    raw[where] = level
+    usable[where] = True if sees is None else sees
+    if line.design is not None:
+        truth, status = line.design(frame)
+        designed[where] = truth if status is None else np.where(status < BAD, truth, designed[where])
