@@ -27,6 +27,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("vigie.field")
 
 
+def passes(error: BaseException) -> bool:
+    """True for what must go on through every handler: the end of the process, and being cancelled ourselves.
+
+    A library may let out a `CancelledError` of its own, or derive its errors from `BaseException`; those are faults.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | SystemExit)
+
+
 class Connection:
     """One link, the devices on it, and the task that keeps it.
 
@@ -35,6 +46,7 @@ class Connection:
         generation: how often it has come up; a driver opened in an older one must be opened again.
         turns: the link's window; writes pass polls.
         devices: who shares it.
+        writing: writes under way; the link is not dropped under them.
         quiet: stopping; the sink is told nothing more.
     """
 
@@ -44,6 +56,7 @@ class Connection:
         self.generation = 0
         self.turns = Gate(max(1, wire.window))
         self.devices: list[Device] = []
+        self.writing = 0
         self._means = means
         self._loop = asyncio.get_running_loop()
         self._orders: deque[Effect] = deque()
@@ -90,7 +103,9 @@ class Connection:
         except TimeoutError:
             reason = f"no connection within {limit_s:g} s"
             self.wire.abort()
-        except Exception as error:
+        except BaseException as error:
+            if passes(error):
+                raise
             reason = self._bug(error)
         finally:
             self._means.connects.leave(ticket)
@@ -106,11 +121,13 @@ class Connection:
                 await close()
         except (base.DriverError, TimeoutError):
             self.wire.abort()
-        except Exception as error:
+        except BaseException as error:
+            if passes(error):
+                raise
             self._bug(error)
             self.wire.abort()
 
-    def _bug(self, error: Exception) -> str:
+    def _bug(self, error: BaseException) -> str:
         reason = f"fault in the driver's link: {type(error).__name__}: {error}"
         if reason != self._fault:
             self._fault = reason
@@ -157,9 +174,10 @@ class Connection:
             self._step(Event.ANSWERED)
 
     def drop(self, reason: str) -> None:
-        """Nobody on it answers: begin anew, with back-off."""
-        self.wire.abort()
-        self._step(Event.LOST, reason)
+        """Nobody on it answers: begin anew, with back-off. Not while somebody writes; the next silence will do it."""
+        if not self.writing:
+            self.wire.abort()
+            self._step(Event.LOST, reason)
 
     def abort(self, reason: str) -> None:
         """Nothing may leave any more, at once; also an attempt under way ends."""

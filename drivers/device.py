@@ -23,7 +23,7 @@ from typing import Final
 
 from config.words import NS_PER_S, Batch
 from drivers.base import Busy, DeviceSilent, DeviceSpec, Driver, DriverError, LinkDown, PollClass, Request
-from drivers.connection import Connection
+from drivers.connection import Connection, passes
 from drivers.polled import Polled, polled
 from drivers.sink import Means
 from drivers.standing import Standing
@@ -74,14 +74,9 @@ class Device:
                 await self._turn()
             except _Lost:
                 continue
-            except (KeyboardInterrupt, SystemExit):
-                raise
-            except asyncio.CancelledError as error:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
+            except BaseException as error:
+                if passes(error):
                     raise
-                await self._bug(error)  # a driver's future was cancelled, not we
-            except BaseException as error:  # some protocol libraries derive their errors from it
                 await self._bug(error)
 
     async def _turn(self) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from config.words import Clock, LinkState, Outcome, Permit
 from drivers.base import DeviceSpec, DriverError, Exchange, ProtocolSpec, Request, WriteItem, WriteOutcome, bind
-from drivers.connection import Connection
+from drivers.connection import Connection, passes
 from drivers.device import Device
 from drivers.gate import Gate
 from drivers.sink import HostLimits, Means, Sink
@@ -190,14 +190,19 @@ class Host:
     async def _put(
         self, target: Device, items: Sequence[WriteItem], permit: Permit, timeout_s: float
     ) -> Sequence[WriteOutcome]:
+        target.connection.writing += 1
         try:
             outcomes = await target.driver.write(items, permit, timeout_s)
         except DriverError as error:
             return _all(items, Outcome.UNKNOWN, f"{target.name}: {error}; whether it was carried out is unknown")
-        except Exception as error:
+        except BaseException as error:
+            if passes(error):
+                raise
             log.error("%s: fault in the driver while writing", target.name, exc_info=error)
             said = f"fault in the driver while writing ({type(error).__name__}: {error})"
             return _all(items, Outcome.UNKNOWN, f"{target.name}: {said}; whether it was carried out is unknown")
+        finally:
+            target.connection.writing -= 1
         if len(outcomes) != len(items):
             said = f"fault in the driver: expected {len(items)} outcomes, got {len(outcomes)}"
             return _all(items, Outcome.UNKNOWN, f"{target.name}: {said}; whether it was carried out is unknown")

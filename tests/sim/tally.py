@@ -59,7 +59,7 @@ class TallyServer(asyncio.Protocol):
                 return
             if verb == "W":
                 self.field.values[unit] = int(value)
-            if unit in self.field.silent:
+            if unit in self.field.silent or (verb == "R" and unit in self.field.silent_reads):
                 continue
             answer = b"B\n" if unit in self.field.busy else f"A {self.field.values.get(unit, unit)}\n".encode()
             loop = asyncio.get_running_loop()
@@ -76,6 +76,7 @@ class TallyField:
     def __init__(self) -> None:
         self.values: dict[int, int] = {}
         self.silent: set[int] = set()
+        self.silent_reads: set[int] = set()
         self.resets: set[int] = set()
         self.busy: set[int] = set()
         self.refusing = False
@@ -133,6 +134,8 @@ class TallyLink(asyncio.Protocol):
     async def open(self) -> None:
         if self.device.fault == "open raises":
             raise ZeroDivisionError("bug in open")
+        if self.device.fault == "open cancels":
+            raise asyncio.CancelledError
         loop = asyncio.get_running_loop()
         try:
             await loop.create_connection(lambda: self, "127.0.0.1", self.device.port)
@@ -221,6 +224,10 @@ class TallyDriver:
     async def write(self, items: Sequence[WriteItem], permit: Permit, timeout_s: float) -> list[WriteOutcome]:
         if self.device.fault == "write raises":
             raise ZeroDivisionError("bug in write")
+        if self.device.fault == "write raises beyond Exception":
+            raise GeneratorExit("bug from a library")
+        if self.device.fault == "write cancels":
+            raise asyncio.CancelledError
         try:
             for item in items:
                 await self.link.ask(f"W {self.device.unit} {item.cell}\n", timeout_s)

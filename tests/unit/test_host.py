@@ -187,7 +187,8 @@ def test_a_busy_device_is_alive_and_asked_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", ["read raises", "read raises beyond Exception", "read cancels", "open raises", "short batch"]
+    "fault",
+    ["read raises", "read raises beyond Exception", "read cancels", "open raises", "open cancels", "short batch"],
 )
 def test_a_bug_in_a_driver_takes_down_its_own_device_only(fault: str, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
@@ -304,6 +305,44 @@ def test_a_write_without_link_or_permit_is_refused_and_no_byte_leaves() -> None:
     run(main())
 
 
+def test_a_link_is_not_dropped_under_a_write() -> None:
+    """The device falls silent for polls; a slow write that began before the last silence is still answered."""
+
+    def two_at_once(port: int) -> list[DeviceSpec]:
+        return [device(1, port, window=2)]
+
+    async def main() -> None:
+        async with plant(two_at_once) as (field, host, _):
+            await asyncio.sleep(1.5)
+            field.silent_reads.add(1)
+            while host.status()[0].misses < 2:
+                await asyncio.sleep(0.01)
+            field.delay_s = 3.0
+            write = asyncio.create_task(host.write(0, [WriteItem(0, 5)], LASTING, 5.0))
+            await asyncio.sleep(2.5)
+            assert host.status()[0].demoted
+            assert (await write)[0].outcome is Outcome.ACCEPTED
+
+    run(main())
+
+
+def test_a_cancelled_write_gives_its_turn_back() -> None:
+    async def main() -> None:
+        async with plant(one) as (field, host, _):
+            await asyncio.sleep(1.5)
+            field.delay_s = 0.3
+            write = asyncio.create_task(host.write(0, [WriteItem(0, 5)], LASTING, 1.0))
+            await asyncio.sleep(0.1)
+            write.cancel()
+            await asyncio.wait([write])
+            assert write.cancelled()
+            field.delay_s = 0.002
+            await asyncio.sleep(3)
+            assert (await host.write(0, [WriteItem(0, 6)], LASTING, 1.0))[0].outcome is Outcome.ACCEPTED
+
+    run(main())
+
+
 def test_a_write_that_finds_the_line_busy_is_refused_in_time() -> None:
     async def main() -> None:
         async with plant(lambda port: [device(u, port, line=0) for u in (1, 2)]) as (field, host, _):
@@ -318,9 +357,10 @@ def test_a_write_that_finds_the_line_busy_is_refused_in_time() -> None:
     run(main())
 
 
-def test_a_bug_while_writing_is_unknown_and_seen(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("fault", ["write raises", "write raises beyond Exception", "write cancels"])
+def test_a_bug_while_writing_is_unknown_and_seen(fault: str, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
-        async with plant(lambda port: [device(1, port, fault="write raises")]) as (_, host, _told):
+        async with plant(lambda port: [device(1, port, fault=fault)]) as (_, host, _told):
             await asyncio.sleep(1.5)
             [outcome] = await host.write(0, [WriteItem(0, 5)], LASTING, 0.4)
             assert outcome.outcome is Outcome.UNKNOWN and "fault in the driver" in outcome.reason
