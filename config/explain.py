@@ -210,13 +210,13 @@ def _value_text(errors: Sequence[ErrorDetails], value: Any) -> str:
     expected = dict.fromkeys(_expected(e, value) for e in errors)
     if "a number" in expected:
         expected.pop("an integer", None)
+    if any("password" in str(step) for e in errors for step in e["loc"]):
+        return f"expected {one_of(expected)}, got something else (not shown)"
     hint = next((h for e in errors if (h := _hint(e, value))), "")
     return f"expected {one_of(expected)}, got {_got(errors, value)}{hint}"
 
 
 def _got(errors: Sequence[ErrorDetails], value: Any) -> str:
-    if any("password" in str(step) for e in errors for step in e["loc"]):
-        return "another (not shown)"
     if errors[0]["type"] == "too_long":
         return str(errors[0].get("ctx", {}).get("actual_length", "more"))
     return shown(value)

@@ -74,8 +74,6 @@ class Located(Protocol):
     file: str
     data: Any
 
-    def has(self, place: Place) -> bool: ...
-
     def problem(self, place: Sequence[str | int], text: str, *, key: bool = False) -> Problem: ...
 
 
@@ -96,9 +94,6 @@ class Document:
     marks: dict[Place, Mark] = field(default_factory=dict)
     keys: dict[Place, Mark] = field(default_factory=dict)
     text: str = ""
-
-    def has(self, place: Place) -> bool:
-        return place in self.marks
 
     def problem(self, place: Sequence[str | int], text: str, *, key: bool = False) -> Problem:
         """A problem at the value (or key) at `place`; where there is none, at the nearest thing around it."""

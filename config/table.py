@@ -43,11 +43,6 @@ class Table:
     line_numbers: list[int]
     data: Any = None
 
-    def has(self, place: Place) -> bool:
-        if not place or not isinstance(place[0], int):
-            return not place
-        return len(place) == 1 or self._column(place[1:]) is not None
-
     def problem(self, place: Sequence[str | int], text: str, *, key: bool = False) -> Problem:
         """A problem at a cell: (row, column), (row, 'devices', role, setting) or (row, 'parameters', name)."""
         if not place or not isinstance(place[0], int):

@@ -6,13 +6,17 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from config.load import find_site, load_site, shipped_sites
-from config.model import Life
+from config.model import Life, Model
 from config.problems import SiteProblems
+from config.words import Access, Kind
 from drivers.modbus.address import ModbusDevice, ModbusPoint
 from tests.config.case import PLANT, PROTOCOLS
 
@@ -111,6 +115,52 @@ def test_without_a_protocol_its_addresses_are_not_judged(tmp_path: Path) -> None
     (problem,) = caught.value.problems
     assert problem.path == "devices.controller.protocol"
     assert problem.text == "expected a protocol of this release, got 'modbus'; there are none"
+
+
+class PlainDevice(Model):
+    host: str
+    unit_id: int = 1
+
+
+class PlainPoint(Model):
+    table: str
+    address: int
+    type: str = "uint16"
+    length: int | None = None
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A protocol that says nothing of extents and identities."""
+
+    device_model: type[BaseModel] = PlainDevice
+    point_model: type[BaseModel] = PlainPoint
+
+    def check(self, kind: Kind, access: Access, address: Any) -> list[str]:
+        return ["expected no address 13"] if address.address == 13 else []
+
+
+def test_a_protocol_needs_its_models_and_a_check_only(tmp_path: Path) -> None:
+    shutil.copytree(PLANT, tmp_path / "p")
+    inventory = tmp_path / "p" / "inventory" / "FTN.csv"
+    inventory.write_text("name,area,controller.host,depth\nFTN-0001,21231,a,1\nFTN-0002,21231,b,1\n")
+    assert load_site(tmp_path / "p", {"modbus": Plain()}).points["FTN", "Run"] == PlainPoint(
+        table="discrete_input", address=0
+    )
+    inventory.write_text("name,area,controller.host,depth\nFTN-0001,21231,a,1\nFTN-0002,21231,a,1\n")
+    kind = tmp_path / "p" / "types" / "FTN.yaml"
+    text = kind.read_text(encoding="utf-8")
+    text = text.replace("{table: coil, address: 1}", "{table: coil, address: 0}").replace(
+        "address: 10}", "address: 13}"
+    )
+    kind.write_text(text, encoding="utf-8")
+    with pytest.raises(SiteProblems) as caught:
+        load_site(tmp_path / "p", {"modbus": Plain()})
+    assert [(p.path, p.text.split(",")[0]) for p in caught.value.problems] == [
+        ("FTN-0002.controller", "expected a device of its own"),
+        ("tags.Reset.point", "expected an address of its own"),
+        ("tags.Mode.point", "expected no address 13"),
+    ]
 
 
 def test_a_check_imports_no_server_and_no_library_of_the_field() -> None:
