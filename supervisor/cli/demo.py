@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     site = sites.load(args.site)
     state = args.state or Path("var") / site.model.site
     try:
-        state.mkdir(parents=True, exist_ok=True)
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
         logs.to_file(state / "vigie.log")
     except OSError as e:
         raise Failure(f"state folder {state}: {e.strerror}; choose one you may write with --state") from e

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
 import threading
 from pathlib import Path
 
@@ -55,5 +54,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _stop_at_eof() -> None:
     """Whoever started us holds the other end of stdin; when it dies, whatever way, we stop too."""
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # not sys.stdin: a thread inside its buffer cannot be left when the interpreter ends
+        pass
     os.kill(os.getpid(), signal.SIGTERM)

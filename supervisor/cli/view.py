@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _REDRAW_S: Final = 1.0
+_FIRST_LINE_S: Final = 3.0  # every device has been asked once by then
 _LINE_S: Final = 10.0
 _DEVICES_SHOWN: Final = 12
 
@@ -53,15 +54,16 @@ class View:
             self._lines()
 
     def _lines(self) -> None:
-        told = False
-        while not self._stop.wait(0.2 if not told else _LINE_S):
-            connect, status = read_connect(self._state_dir), self._status()
-            if connect is None or status is None:
-                continue
-            if not told:
+        while not self._stop.wait(0.2):
+            connect = read_connect(self._state_dir)
+            if connect is not None and self._status() is not None:
                 print("\n".join(connect_lines(connect)), flush=True)
-                told = True
-            print(one_line(status), flush=True)
+                break
+        pause_s = _FIRST_LINE_S
+        while not self._stop.wait(pause_s):
+            if (status := self._status()) is not None:
+                print(one_line(status), flush=True)
+            pause_s = _LINE_S
 
     def _screen(self) -> None:
         from rich.console import Console

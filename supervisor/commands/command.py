@@ -155,15 +155,17 @@ class Command:
         self._end(Cause.LINK_DOWN, f"{device} does not answer; no byte left")
         return True
 
-    async def _write_down(self) -> None:
-        order = self._order
+    def _asked(self) -> dict[str, Plain]:
+        value = self._order.value
         data: dict[str, Plain] = {
             "origin": self._origin[:200],
-            "value": order.value[:200] if isinstance(order.value, str) else order.value,
-            "epoch": self._shop.permits.current().epoch,
+            "value": value[:200] if isinstance(value, str) else value,
         }
-        if self._note:
-            data["note"] = self._note
+        return data | {"note": self._note} if self._note else data
+
+    async def _write_down(self) -> None:
+        order = self._order
+        data = self._asked() | {"epoch": self._shop.permits.current().epoch}
         text = f"put {values.shown(order.info, order.value)}"
         record = Record(self._shop.clock.wall_ns(), RecordKind.COMMAND, self._user.name, order.name, text, data)
         try:
@@ -275,6 +277,8 @@ class Command:
             "command": self._position.sequence if self._position else None,
             "took_s": round(asyncio.get_running_loop().time() - self._began_s, 3),
         }
+        if self._position is None:  # it ended before its own record was due: this one stands alone and says all
+            data |= self._asked()
         text = f"{ending.verdict}: {self.reason}"[:2000]
         record = Record(self._shop.clock.wall_ns(), RecordKind.VERDICT, self._user.name, self._order.name, text, data)
         try:

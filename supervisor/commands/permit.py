@@ -11,6 +11,8 @@ may be the one writer of such a site is decided by the exclusive lock on its sta
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +30,25 @@ class PermitSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class LivePermit(Permit):
+    """A permit that is renewed by its holder's proof of life, and ends with it.
+
+    A write may wait a second for its link behind a device that hangs. It leaves with the proof of the instant it
+    leaves, not with that of the instant it was asked for; and if the proof ends while it waits, it does not leave.
+
+    Attributes:
+        deadline_s: as it was when the permit was handed out.
+        until_s: tells the deadline of now [s of `Clock.boot_s`].
+    """
+
+    until_s: Callable[[], float] = field(compare=False)
+
+    def valid(self, boot_s: float) -> bool:
+        """As `Permit.valid`, by the proof of now."""
+        return boot_s < self.until_s()
+
+
 class StandingPermit:
     """Permits of a site without a peer."""
 
@@ -37,7 +58,7 @@ class StandingPermit:
 
     def current(self) -> Permit:
         """As `PermitSource.current`: the deadline is the instant at which the proof of life becomes too old."""
-        return Permit(self._epoch, self._proof.good_until_s)
+        return LivePermit(self._epoch, self._proof.good_until_s, lambda: self._proof.good_until_s)
 
 
 def next_epoch(folder: Path) -> int:

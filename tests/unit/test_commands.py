@@ -374,6 +374,9 @@ def test_a_device_known_to_be_silent_is_not_written_to(tmp_path: Path) -> None:
         assert (verdict, status) == (Verdict.REFUSED, "BadNotConnected")
         assert reason.endswith("21605/CAB-0001.controller does not answer; no byte left")
         assert post.field.left == []
+        (entry,) = await post.records()
+        assert entry.record.data["value"] is True, "the only record of it says what was asked"
+        assert entry.record.data["command"] is None
         assert (await post.put("2/Cmd", True))[0] is Verdict.CONFIRMED
 
     with_post(tmp_path, scenario)

@@ -51,8 +51,20 @@ def test_one_silent_part_ends_the_permit_at_its_age_and_not_later() -> None:
     assert not early.valid(101.0)
     clock.now_s = 101.0
     assert proof.late() == ["journal"]
+    assert not early.valid(clock.now_s)
     proof.beat("journal")
     assert permits.current().deadline_s == 101.5
+
+
+def test_a_permit_that_waited_is_as_good_as_the_proof_of_the_instant_it_is_used() -> None:
+    clock = HandClock()
+    proof = ProofOfLife(clock, ("scan",), age_max_s=1.0)
+    proof.beat("scan")
+    waiting = StandingPermit(1, proof).current()
+    clock.now_s = 100.9
+    proof.beat("scan")
+    assert waiting.valid(101.8), "renewed while it waited"
+    assert not waiting.valid(101.9)
 
 
 def test_nothing_to_prove_life_is_no_permit_and_a_stranger_is_an_error() -> None:

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vigie demo` as a person uses it: real processes, a terminal, commands beside it, faults, every kind of end."""
+
+import json
+import os
+import pty
+import re
+import signal
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.system.server_kit import PATIENCE_S, ROOT, VIGIE, until
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+PORTS = ("--port", "0", "--http-port", "0")
+
+
+def vigie(state: Path, *arguments: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [*VIGIE, *arguments, "--state", str(state)], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@contextmanager
+def demo(state: Path, stdout: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A demo that is ready: it answers and every cabinet was read."""
+    log = state.with_suffix(".out")
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [*VIGIE, "demo", "--state", str(state), *PORTS], cwd=ROOT, stdout=stdout or file, stderr=file
+        )
+    try:
+        until("the demo answers", lambda: process.poll() is not None or "18 answer" in vigie(state, "status")[1])
+        assert process.poll() is None, log.read_text()
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE_S) == 0, log.read_text()
+
+
+def children(pid: int) -> list[int]:
+    return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_person_commands_the_demo_and_breaks_a_device(tmp_path: Path) -> None:
+    state = tmp_path / "d"
+    with demo(state):
+        code, said = vigie(state, "put", "21605/CAB-0003/K1_Cmd", "true", "--note", "essai")
+        assert code == 0, said
+        assert re.search(r"confirmed: accepted, reads back true, K1_Fb true after \d", said)
+        assert vigie(state, "put", "21605/CAB-0003/Program", "100")[1].endswith("expected 0..99, got 100\n")
+        assert "hang" in vigie(state, "simulate", "sennecey", "--turn", "CAB-0003", "hang 60 s")[1]
+        code, said = vigie(state, "put", "21605/CAB-0003/DimSet", "40")
+        assert code == 1
+        assert ": unknown: " in said or "no byte left" in said
+        until("K1_Fb is Bad", lambda: "BadNoCommunication" in vigie(state, "read", "21605/CAB-0003/K1_Fb")[1])
+        assert re.search(r"K1_Fb +null .* true, \S+ s old", vigie(state, "read", "21605/CAB-0003/K1_Fb")[1])
+        until("Comm is false", lambda: "false" in vigie(state, "read", "21605/CAB-0003/Comm")[1])
+        code, said = vigie(state, "put", "21605/CAB-0003/DimSet", "40")
+        assert (code, said.rpartition(": ")[2]) == (1, "21605/CAB-0003.controller does not answer; no byte left\n")
+        assert vigie(state, "probe", "CAB-0003")[0] == 1
+        assert vigie(state, "probe", "CAB-0004")[0] == 0
+        vigie(state, "simulate", "sennecey", "--turn", "CAB-0003", "ok")
+        until("it is Good again", lambda: " Good " in vigie(state, "read", "21605/CAB-0003/K1_Fb")[1])
+        assert vigie(state, "put", "21605/CAB-0003/DimSet", "40")[0] == 0
+    journal = "".join(p.read_text() for p in sorted((state / "journal").glob("journal-*.log")))
+    assert '"note":"essai"' in journal
+    assert journal.count('"k":"command"') == 4, "what reached its turn, and what a gate refused"
+    assert journal.count('"k":"verdict"') == 4, "what was carried out, and what its silent device kept from beginning"
+
+
+def test_every_way_to_end_leaves_nothing_behind(tmp_path: Path) -> None:
+    state, passwords = tmp_path / "d", set()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with demo(state) as process:
+            connect = state / "connect.json"
+            assert stat.S_IMODE(connect.stat().st_mode) == 0o600
+            passwords |= {user["password"] for user in json.loads(connect.read_text())["users"]}
+            (field,) = children(process.pid)
+            process.send_signal(number)
+            assert process.wait(PATIENCE_S) == 0
+            assert not alive(field)
+        assert not connect.exists()
+        assert not (state / "control.sock").exists()
+        assert not (state / "field.json").exists()
+        assert "login     operator" in (tmp_path / "d.out").read_text()
+    assert len(passwords) == 6, "fresh at every start"
+
+
+def test_a_killed_demo_takes_its_field_along_and_the_next_one_starts(tmp_path: Path) -> None:
+    state = tmp_path / "d"
+    with demo(state) as process:
+        code, said = vigie(state, "demo", *PORTS)
+        assert (code, said) == (
+            1,
+            "vigie demo: the field simulator ended: the field of sennecey cannot be simulated: "
+            f"another field simulator runs in {state}; stop it first\n",
+        )
+        (field,) = children(process.pid)
+        process.kill()
+        process.wait(PATIENCE_S)
+        until("the field has ended", lambda: not alive(field))
+    with demo(state):
+        assert "18 answer" in vigie(state, "status")[1]
+
+
+def test_in_a_terminal_it_is_one_screen_that_is_put_back(tmp_path: Path) -> None:
+    state = tmp_path / "d"
+    master, slave = pty.openpty()
+    with demo(state, stdout=slave) as process:
+        os.close(slave)
+        shown = b""
+        while b"18 answer" not in shown:
+            shown += os.read(master, 65536)
+        assert b"\x1b[?1049h" in shown, "a screen of its own"
+        assert b"operator" in shown
+        process.send_signal(signal.SIGINT)
+        try:
+            while part := os.read(master, 65536):
+                shown += part
+        except OSError:
+            pass  # the other end of a terminal is closed: EIO
+        assert b"\x1b[?1049l" in shown, "the terminal's own screen again"
+        assert b"\x1b[?25h" in shown, "and its cursor"
+        assert process.wait(PATIENCE_S) == 0
+    os.close(master)
