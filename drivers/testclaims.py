@@ -347,7 +347,7 @@ async def cancelling_is_survived(made: Bench) -> None:
 
 
 async def time_never_goes_back(made: Bench) -> None:
-    """Source times of a point never go back, and lie between asking and answering unless the device has a clock."""
+    """Source times of a point never go back and never come from the future."""
     before_ns = np.zeros(len(made.points), np.int64)
     for _ in range(20):
         for request in made.requests:

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/drivers.md says what the code says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from drivers.link import diagram
+from drivers.sink import HostLimits
+from drivers.testkit import LEVELS
+
+TEXT = (Path(__file__).parents[2] / "docs" / "drivers.md").read_text(encoding="utf-8")
+
+
+def test_the_diagram_is_the_table() -> None:
+    assert "\n".join(f"    {line}" for line in diagram().splitlines()) in TEXT
+
+
+def test_every_claim_is_listed_with_its_level() -> None:
+    for level, claims in LEVELS:
+        for claim in claims:
+            assert f"| {level} | {claim.__name__.replace('_', ' ')} | {claim.__doc__} |" in TEXT
+
+
+def test_the_named_bounds_are_those_of_the_host() -> None:
+    limits = HostLimits()
+    assert f"`in_flight_max` {limits.in_flight_max}, `connects_max` {limits.connects_max}" in TEXT
+    assert f"`patience_s` ({limits.patience_s} s)" in TEXT
+    assert f"After {limits.demote_after} silent slots a device is asked one question every {limits.probe_s:g} s" in TEXT
+    assert (limits.backoff.min_s, limits.backoff.max_s) == (1.0, 60.0) and "1-2 s, then up to 4, 8 ... 60 s" in TEXT
