@@ -15,7 +15,7 @@ from __future__ import annotations
 import struct
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +29,8 @@ _FIXED_NODE_ID: Final = {0: 2, 1: 4, 2: 7, 4: 19}  # bytes of a NodeId by encodi
 _NAME_HEAD: Final = struct.Struct("<BHi")
 _INT: Final = struct.Struct("<i")
 
-_READ_TAIL: Final = [("attribute", "<u4"), ("range", "<i4"), ("encoding_ns", "<u2"), ("encoding", "<i4")]
-_ITEM_TAIL: Final = [
+_READ_TAIL: Final[list[Any]] = [("attribute", "<u4"), ("range", "<i4"), ("encoding_ns", "<u2"), ("encoding", "<i4")]
+_ITEM_TAIL: Final[list[Any]] = [
     *_READ_TAIL,
     ("mode", "<u4"),
     ("handle", "<u4"),
@@ -39,8 +39,8 @@ _ITEM_TAIL: Final = [
     ("queue", "<u4"),
     ("discard", "u1"),
 ]
-_SHORT_ID: Final = [("kind", "u1"), ("ns", "u1"), ("id", "<u2")]
-_LONG_ID: Final = [("kind", "u1"), ("ns", "<u2"), ("id", "<u4")]
+_SHORT_ID: Final[list[Any]] = [("kind", "u1"), ("ns", "u1"), ("id", "<u2")]
+_LONG_ID: Final[list[Any]] = [("kind", "u1"), ("ns", "<u2"), ("id", "<u4")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def _node_id_length(data: bytes, at: int) -> int:
     """Bytes of the NodeId at `at`; KeyError for an encoding that no NodeId has."""
     kind = data[at]
     if kind in (3, 5):
-        return 7 + max(_INT.unpack_from(data, at + 3)[0], 0)
+        return 7 + max(int(_INT.unpack_from(data, at + 3)[0]), 0)
     return _FIXED_NODE_ID[kind]
 
 
@@ -200,7 +200,7 @@ class ListDecoder:
             old, _ = self._cache.popitem(last=False)
             self._cache_bytes -= len(old)
 
-    def _list(self, data: bytes, at: int, n: int, tail: list[tuple[object, ...]]) -> tuple[Rows, np.ndarray] | None:
+    def _list(self, data: bytes, at: int, n: int, tail: list[Any]) -> tuple[Rows, np.ndarray] | None:
         """Records of NodeId and tail that fill the rest of `data`."""
         if at >= len(data):
             return None
@@ -209,7 +209,7 @@ class ListDecoder:
             return self._named(data, at, n, np.dtype(tail))
         if kind not in (1, 2):
             return None
-        record = np.dtype((_SHORT_ID if kind == 1 else _LONG_ID) + tail)
+        record = np.dtype([*(_SHORT_ID if kind == 1 else _LONG_ID), *tail])
         if len(data) - at != n * record.itemsize:
             return None
         records = np.frombuffer(data, record, n, at)

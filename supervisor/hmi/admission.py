@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+
+# Tests: tests/system/test_opcua_security.py
+"""Sessions on a connection: made, activated with a user, moved to another connection, closed.
+
+Law of this file: a session belongs to whoever owns the channel it was made on; before login nothing is decoded but
+what login needs; a wrong password costs time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from asyncua import ua
+from asyncua.common.utils import Buffer, ServiceError
+from asyncua.ua.ua_binary import struct_from_binary
+
+from supervisor.hmi.pki import application_uris
+from supervisor.hmi.request import Header, token_type
+from supervisor.hmi.session import Session
+from supervisor.hmi.subscription import Subscription
+from supervisor.hmi.wire import Wire
+
+_log = logging.getLogger(__name__)
+
+# Identity tokens that may be decoded: null, anonymous, user name, X.509.
+_TOKENS: Final = frozenset((0, 321, 324, 327))
+_NONCE_BYTES_MIN: Final = 32
+_LOGIN_PAUSE_S: Final = (0.25, 8.0)  # after the first wrong password of a connection, and at most
+
+
+class Admission(Wire):
+    """A connection that can carry a session."""
+
+    _failed_logins = 0
+
+    async def _create_session(self, head: Header, seqhdr: Any, data: bytes) -> bool:
+        params = struct_from_binary(ua.CreateSessionParameters, Buffer(data, head.at))
+        policy = self._connection.security_policy
+        self._check_client(params)
+        if self.session is not None:
+            await self.session.close_session(True)  # one session per connection
+        self.engine.room_for_session()
+        self.session = session = Session(self.engine, self.peer, self)
+        session.certificate, session.insecure = policy.peer_certificate, self.insecure
+        response = ua.CreateSessionResponse()
+        response.Parameters = await session.create_session(params, sockname=self.sockname)
+        response.Parameters.MaxRequestMessageSize = self.engine.limits.message_bytes
+        response.Parameters.ServerCertificate = policy.host_certificate
+        signed = (policy.peer_certificate or b"") + (params.ClientNonce or b"")
+        response.Parameters.ServerSignature.Signature = policy.asymmetric_cryptography.signature(signed)
+        response.Parameters.ServerSignature.Algorithm = policy.AsymmetricSignatureURI
+        self.send_response(head.handle, seqhdr, response)
+        return True
+
+    def _check_client(self, params: ua.CreateSessionParameters) -> None:
+        """The session must be made by whoever owns the channel."""
+        policy = self._connection.security_policy
+        if policy.Mode == ua.MessageSecurityMode.None_:
+            return
+        peer = policy.peer_certificate
+        if not (params.ClientCertificate or b"").startswith(peer):
+            raise ServiceError(ua.StatusCodes.BadCertificateInvalid)
+        if len(params.ClientNonce or b"") < _NONCE_BYTES_MIN:
+            raise ServiceError(ua.StatusCodes.BadNonceInvalid)
+        uri = params.ClientDescription.ApplicationUri
+        if uri not in application_uris(peer):
+            if not self.engine.trust.accept_unknown:
+                raise ServiceError(ua.StatusCodes.BadCertificateUriInvalid)
+            _log.warning("client %s calls itself %s; its certificate says otherwise (demo: accepted)", self.peer, uri)
+
+    async def _activate_session(self, head: Header, seqhdr: Any, data: bytes) -> bool:
+        if token_type(data, head.at) not in _TOKENS:
+            raise ServiceError(ua.StatusCodes.BadIdentityTokenInvalid)
+        params = struct_from_binary(ua.ActivateSessionParameters, Buffer(data, head.at))
+        session = self._session_of(head)
+        policy = self._connection.security_policy
+        signed = (policy.host_certificate or b"") + (session.nonce or b"")
+        try:
+            policy.asymmetric_cryptography.verify(signed, params.ClientSignature.Signature)
+        except Exception as error:
+            # `cryptography` raises several kinds; all mean the same.
+            raise ServiceError(ua.StatusCodes.BadApplicationSignatureInvalid) from error
+        token = params.UserIdentityToken
+        if isinstance(token, ua.ExtensionObject) and token.TypeId.is_null():
+            token = ua.AnonymousIdentityToken()
+        try:
+            user = await self.engine.login.identify(token, session.nonce or b"", policy.Mode, self.insecure)
+        except ServiceError:
+            await self._pause_after_failure()
+            raise
+        if session.is_activated() and session.owner is not self and session.asker.user != user:
+            raise ServiceError(ua.StatusCodes.BadIdentityChangeNotSupported)
+        self._attach(session)
+        self._failed_logins = 0
+        response = ua.ActivateSessionResponse()
+        response.Parameters.ServerNonce = session.admit(user, params.LocaleIds)
+        self.send_response(head.handle, seqhdr, response)
+        return True
+
+    async def _pause_after_failure(self) -> None:
+        """Guessing passwords on one connection gets slower with each attempt."""
+        first_s, most_s = _LOGIN_PAUSE_S
+        pause_s = min(first_s * 2.0**self._failed_logins, most_s)
+        self._failed_logins = min(self._failed_logins + 1, 16)
+        await asyncio.sleep(pause_s)
+
+    def _session_of(self, head: Header) -> Session:
+        """The session that a request's token names, if this channel may have it."""
+        if self.session is not None and head.token == self.session.token_bytes:
+            return self.session
+        for session in self.engine.sessions:
+            if session.token_bytes == head.token:
+                same = session.certificate == self._connection.security_policy.peer_certificate
+                if not same or session.insecure is not self.insecure or not session.is_activated():
+                    raise ServiceError(ua.StatusCodes.BadSecurityChecksFailed)
+                return session
+        raise ServiceError(ua.StatusCodes.BadSessionIdInvalid)
+
+    def _attach(self, session: Session) -> None:
+        """The session lives on this connection from now on, with its subscriptions."""
+        if session.owner is not self and session.owner is not None:
+            session.owner.session = None
+        self.session, session.owner = session, self
+        for subscription in self.engine.subscription_service.subscriptions.values():
+            if subscription.session_id == session.session_id:
+                self.publish_here(subscription)
+
+    def publish_here(self, subscription: Subscription) -> None:
+        """Notifications of a subscription leave by this connection."""
+        subscription.pub_result_callback = self.forward_publish_response
+        subscription.pub_request_callback = self.get_publish_request
+
+    async def _close_session(self, head: Header, seqhdr: Any, data: bytes) -> bool:
+        session, self.session = self.session, None
+        if session is not None:
+            await session.close_session(data[head.at] != 0)
+        self.send_response(head.handle, seqhdr, ua.CloseSessionResponse())
+        return True

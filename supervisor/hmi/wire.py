@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: SLF001 - hooks of the pinned asyncua, held by tests/unit/test_hmi_hooks.py
+# Tests: tests/system/test_opcua_security.py, tests/system/test_opcua_hostile.py
+"""One connection down at the wire: chunks in, answers out, and whose certificate opens a channel.
+
+Law of this file: trust is decided before a channel opens; no bytes, however broken, end in anything but an answer or a
+closed connection; a client that does not read is cut off.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from asyncua import ua
+from asyncua.common.utils import Buffer, ServiceError
+from asyncua.crypto.security_policies import SecurityPolicyNone
+from asyncua.server.uaprocessor import UaProcessor
+from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
+
+from supervisor.hmi.pki import Untrusted
+from supervisor.hmi.request import Header, header
+from supervisor.hmi.session import Session
+from supervisor.hmi.transport import Channel, error_message
+
+if TYPE_CHECKING:
+    from supervisor.hmi.engine import Engine
+
+_log = logging.getLogger(__name__)
+
+_NULL_EXTENSION: Final = b"\0\0\0"
+_OPEN_CHANNEL: Final = int(ua.ObjectIds.OpenSecureChannelRequest_Encoding_DefaultBinary)
+
+
+def without_additional_header(head: Header, data: bytes, at: int) -> Buffer:
+    """The request without its AdditionalHeader: that may hold any structure, and asyncua would decode it for anyone."""
+    if head.additional_at + len(_NULL_EXTENSION) == head.at:
+        return Buffer(data, at)
+    return Buffer(data[at : head.additional_at] + _NULL_EXTENSION + data[head.at :])
+
+
+class Wire(UaProcessor):
+    """The lower half of a connection.
+
+    Attributes:
+        peer: '127.0.0.1:50312', for the journal and the log.
+        insecure: it came in by the loopback port without security.
+        session: the one session of this connection; None before CreateSession and after CloseSession.
+    """
+
+    session: Session | None
+
+    def __init__(self, engine: Engine, transport: Any, limits: Any, insecure: bool) -> None:
+        super().__init__(engine, transport, limits)
+        self._connection = Channel(SecurityPolicyNone(), self._limits)
+        self.engine = engine
+        self.insecure = insecure
+        self.peer = "{}:{}".format(*self.name[:2]) if self.name else "?"
+
+    async def process(self, header: Any, body: Buffer) -> bool:
+        """One chunk. Returns False when the connection must be closed."""
+        try:
+            self._bound_early(header)
+            if header.MessageType == ua.MessageType.SecureOpen:
+                await self._judge_certificate(header, body)
+            return bool(await super().process(header, body))
+        except (ServiceError, ua.uaerrors.UaStatusCodeError) as error:
+            return self._reject(int(error.code), str(ua.StatusCode(ua.UInt32(error.code)).name))
+        except Exception as error:
+            # Anything else is bytes that are no OPC UA, or not from who they claim to be from.
+            _log.warning("connection %s closed: %s: %s", self.peer, type(error).__name__, error)
+            return self._reject(int(ua.StatusCodes.BadSecurityChecksFailed), "message rejected")
+
+    def _bound_early(self, header: Any) -> None:
+        """Before login a message may not grow to the size that is allowed afterwards."""
+        if self.session is None or not self.session.is_activated():
+            if self._connection._incoming_size + header.body_size > self.engine.limits.message_bytes_early:
+                raise ServiceError(ua.StatusCodes.BadTcpMessageTooLarge)
+
+    async def _judge_certificate(self, header: Any, body: Buffer) -> None:
+        """Trust is decided before the channel opens: nothing a client says later can go around it."""
+        security = struct_from_binary(ua.AsymmetricAlgorithmHeader, body.copy(header.body_size))
+        if security.SecurityPolicyURI == SecurityPolicyNone.URI:
+            return
+        certificate = security.SenderCertificate
+        if not certificate:
+            raise ServiceError(ua.StatusCodes.BadSecurityChecksFailed)
+        now_ns = self.engine.clock.wall_ns()
+        try:
+            known = await self.engine.offload.run(partial(self.engine.trust.check, certificate, now_ns))
+        except Untrusted as refusal:
+            self.engine.counters.rejected_certificates += 1
+            _log.warning("client certificate from %s refused: %s", self.peer, refusal)
+            raise ServiceError(getattr(ua.StatusCodes, refusal.code)) from refusal
+        if not known and not self._connection.is_open():
+            _log.warning("client certificate from %s is unknown and was accepted (demo)", self.peer)
+
+    def open_secure_channel(self, algohdr: Any, seqhdr: Any, body: Buffer) -> None:
+        if (head := header(body._data, body._cur_pos)) is None or head.type_id != _OPEN_CHANNEL:
+            raise ServiceError(ua.StatusCodes.BadDecodingError)
+        super().open_secure_channel(algohdr, seqhdr, without_additional_header(head, body._data, body._cur_pos))
+
+    def _reject(self, code: int, reason: str) -> bool:
+        self.engine.counters.rejected_messages += 1
+        self._send(error_message(code, reason))
+        return False
+
+    def _send(self, data: bytes) -> None:
+        """Write, unless the client leaves too much unread: then it is cut off."""
+        if self._transport.is_closing():
+            return
+        self._transport.write(data)
+        if self._transport.get_write_buffer_size() > self.engine.limits.write_buffer_bytes:
+            self.engine.counters.slow_clients += 1
+            _log.warning("client %s does not read its answers; connection aborted", self.peer)
+            self._transport.abort()
+
+    def _reply(self, seqhdr: Any, message: bytes) -> None:
+        self._send(self._connection.message_to_binary(message, request_id=seqhdr.RequestId))
+
+    def send_response(
+        self, requesthandle: int, seqhdr: Any, response: Any, msgtype: Any = ua.MessageType.SecureMessage
+    ) -> None:
+        response.ResponseHeader.RequestHandle = requesthandle
+        message = struct_to_binary(response)
+        self._send(self._connection.message_to_binary(message, message_type=msgtype, request_id=seqhdr.RequestId))
+
+    def drop(self) -> None:
+        """Close the connection from our side."""
+        if not self._transport.is_closing():
+            self._transport.close()
+
+    async def close(self) -> None:
+        """The connection is gone. A session with subscriptions waits for its client to come back."""
+        self._publish_requests.clear()  # nobody could be answered by them any more
+        if self.session is not None:
+            self.session.owner = None
+        await super().close()
+
+    def _fault(self, head: Header, seqhdr: Any, code: int) -> None:
+        response = ua.ServiceFault()
+        response.ResponseHeader.ServiceResult = ua.StatusCode(ua.UInt32(code))
+        self.send_response(head.handle, seqhdr, response)
