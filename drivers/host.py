@@ -246,6 +246,16 @@ class Host:
         """All devices, in the order they were given."""
         return [device.status() for device in self._devices]
 
+    def counters(self) -> dict[str, int]:
+        """What the bounds saw: for each gate the most inside, who waits now, and places taken from overstayers."""
+        gates = (("polls", self._means.polls), ("probes", self._means.probes), ("connects", self._means.connects))
+        found = {}
+        for name, gate in gates:
+            found[f"{name}_inside_max"] = gate.inside_max
+            found[f"{name}_waiting"] = gate.waiting
+            found[f"{name}_overstayed"] = gate.overstayed
+        return found
+
     def link_states(self) -> list[LinkState]:
         """State of each device, in the order they were given; cheaper than `status`."""
         return [device.standing.state()[0] for device in self._devices]

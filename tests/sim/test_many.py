@@ -49,9 +49,12 @@ def test_200_dead_among_850_leave_650_with_no_missed_slot(how: str) -> None:
         elif how == "reset":
             field.resets |= dead
         await asyncio.sleep(7)
-        statuses = host.status()
+        statuses, counters = host.status(), host.counters()
         await host.stop()
         await field.stop()
+        assert counters["polls_inside_max"] <= 64 and counters["probes_inside_max"] <= 64
+        assert counters["connects_inside_max"] <= 32
+        assert how in ("refuse", "reset") or counters["polls_overstayed"] + counters["probes_overstayed"] > 0
         living = [s for u, s in enumerate(statuses) if u not in dead]
         assert len(living) == 650
         assert [s.name for s in living if s.missed_slots or s.misses] == []
