@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 
 from config.words import Batch, Cells, Clock, Permit, StatusCode, Statuses
-from drivers.base import Busy, DeviceSilent, LinkDown, Point, Request, WriteItem, WriteOutcome
+from drivers.base import Busy, DeviceSilent, DriverError, LinkDown, Point, Request, WriteItem, WriteOutcome
 from drivers.modbus import split
 from drivers.modbus.address import ModbusDevice
 from drivers.modbus.link import ModbusLink
@@ -80,8 +80,11 @@ class ModbusDriver:
         body: Body = request.exchange.body
         if request.state is not None:
             return await self._read_parts(request, request.state, timeout_s)
-        answer = await self._ask(body, timeout_s)
-        if answer[:2] == body.head and len(answer) == body.answer_len:
+        try:
+            answer = await self._link.ask(self._unit, body.question, timeout_s)
+        except DriverError as error:
+            raise self._named(body, timeout_s, error) from error
+        if answer.startswith(body.head) and len(answer) == body.answer_len:
             cells, statuses, texts = body.decoder.cells(answer, 2)
         else:
             code = self._exception(body, answer)
@@ -96,22 +99,26 @@ class ModbusDriver:
         return Batch(request.id, request.rows, cells, statuses, source_ns, texts)
 
     async def _read_parts(self, request: Request, state: Learned, timeout_s: float) -> Batch:
-        """Read a block that was refused as a whole, within one `timeout_s` altogether."""
+        """Read a block that was refused as a whole, part by part; refused parts are cut further.
+
+        After `timeout_s` of searching the link is left to others until the next poll. Parts that have not answered yet
+        are asked first, so that each poll brings the search on, however slow the device.
+        """
         body: Body = request.exchange.body
         order = _by_address(body)
         cells, statuses, _ = _failed(len(order), CONFIGURATION_ERROR)
         texts: dict[int, str] = {}
-        until_s = self._now_s() + timeout_s
         split.release(state, self._now_s())
-        to_ask = list(state.parts)
+        to_ask = split.to_ask(state)
+        until_s = self._now_s() + timeout_s
         while to_ask:
             part = to_ask.pop(0)
-            left_s = until_s - self._now_s()
-            if left_s <= 0:
-                raise Busy(
-                    f"{self._name}: {body.label}: still looking for the refused address, goes on at the next poll"
-                )
-            to_ask[:0] = await self._read_part(body, state, part, order, left_s, cells, statuses, texts)
+            if await self._read_part(body, state, part, order, timeout_s, cells, statuses, texts):
+                state.proven.add(part)
+            else:
+                to_ask[:0] = [p for p in state.parts if p not in state.proven and p not in to_ask]
+            if self._now_s() >= until_s and not state.proven.issuperset(to_ask):
+                raise Busy(f"{self._name}: {body.label}: looking for the refused address, goes on at the next poll")
         split.answered(state)
         if split.is_whole(state):
             request.state = None
@@ -127,26 +134,27 @@ class ModbusDriver:
         cells: Cells,
         statuses: Statuses,
         texts: dict[int, str],
-    ) -> list[Part]:
-        """Ask one part and put its cells in place; or cut it, and say what to ask instead."""
+    ) -> bool:
+        """Ask one part and put its cells in place: True; or it was refused, and is cut or quarantined: False."""
         chosen = [order[i] for i in range(*part)]
         if part not in state.prepared:
             state.prepared[part] = self._prepare(body, chosen)
         small, places = state.prepared[part]
         answer = await self._ask(small, timeout_s)
-        if answer[:2] == small.head and len(answer) == small.answer_len:
+        if answer.startswith(small.head) and len(answer) == small.answer_len:
             found, qualities, some_texts = small.decoder.cells(answer, 2)
             cells[places], statuses[places] = found, qualities
             texts.update({places[i]: text for i, text in (some_texts or {}).items()})
-            return []
+            return True
         code = self._exception(small, answer)
-        if code == FUNCTION_REFUSED:
+        if code == FUNCTION_REFUSED and len(chosen) == len(order):
             split.function_refused(state, code, self._now_s())
-            return []
+            return False
         if code in REFUSES_ADDRESS:
-            return split.refused(state, part, code, self._now_s())
+            split.refused(state, part, code, self._now_s())
+            return False
         statuses[chosen] = DEVICE_FAILURE
-        return []
+        return True
 
     def _prepare(self, body: Body, chosen: Sequence[int]) -> tuple[Body, list[int]]:
         """A question for some cells of a block, and where its cells belong."""
@@ -157,12 +165,15 @@ class ModbusDriver:
     async def _ask(self, body: Body, timeout_s: float) -> bytes:
         try:
             return await self._link.ask(self._unit, body.question, timeout_s)
-        except DeviceSilent as error:
-            raise DeviceSilent(f"{self._name}: {body.label}: no answer within {timeout_s:g} s ({error})") from error
-        except Busy as error:
-            raise Busy(f"{self._name}: {body.label}: {error}") from error
-        except LinkDown as error:
-            raise LinkDown(f"{self._name}: {body.label}: {error}") from error
+        except DriverError as error:
+            raise self._named(body, timeout_s, error) from error
+
+    def _named(self, body: Body, timeout_s: float, error: DriverError) -> DriverError:
+        """The same error, saying which device and what was asked."""
+        if isinstance(error, DeviceSilent):
+            return DeviceSilent(f"{self._name}: {body.label}: no answer within {timeout_s:g} s ({error})")
+        sort = Busy if isinstance(error, Busy) else LinkDown
+        return sort(f"{self._name}: {body.label}: {error}")
 
     def _exception(self, body: Body, answer: bytes) -> int:
         """The exception code of an answer that is not the expected data.
@@ -208,7 +219,7 @@ class ModbusDriver:
     async def _read_now(self, body: Body, timeout_s: float) -> dict[int, tuple[int, int, str | None]]:
         answer = await self._ask(body, timeout_s)
         positions = [m.position for m in body.members]
-        if answer[:2] == body.head and len(answer) == body.answer_len:
+        if answer.startswith(body.head) and len(answer) == body.answer_len:
             cells, statuses, texts = body.decoder.cells(answer, 2)
             text_at = texts or {}
             return {p: (int(cells[i]), int(statuses[i]), text_at.get(i)) for i, p in enumerate(positions)}

@@ -38,6 +38,7 @@ class Learned:
         quarantined: point -> (when to ask again [s], exception code).
         cuts: places (between point i-1 and i) that are never joined again.
         joints: places joined on trial.
+        proven: parts that have answered; the others are asked first, so that a search always gets on.
         prepared: the driver's question for each part, kept while the part is.
     """
 
@@ -47,6 +48,7 @@ class Learned:
     quarantined: dict[int, tuple[float, int]] = field(default_factory=dict)
     cuts: set[int] = field(default_factory=set)
     joints: set[int] = field(default_factory=set)
+    proven: set[Part] = field(default_factory=set)
     prepared: dict[Part, Any] = field(default_factory=dict)
 
 
@@ -69,6 +71,11 @@ def refused(state: Learned, part: Part, code: int, now_s: float) -> list[Part]:
     place = _where_to_cut(state, start, end)
     state.parts[at : at + 1] = [(start, place), (place, end)]
     return [(start, place), (place, end)]
+
+
+def to_ask(state: Learned) -> list[Part]:
+    """All parts, those that have not answered yet first."""
+    return sorted(state.parts, key=lambda part: part in state.proven)
 
 
 def function_refused(state: Learned, code: int, now_s: float) -> None:
@@ -103,6 +110,7 @@ def answered(state: Learned) -> None:
         else:
             joined.append((start, end))
     state.parts = joined
+    state.proven.intersection_update(joined)
     state.prepared = {part: state.prepared[part] for part in joined if part in state.prepared}
 
 

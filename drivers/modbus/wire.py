@@ -170,7 +170,12 @@ class Connection(asyncio.Protocol):
         if self._alone or self._reads or self._writes or len(self._under_way) + self._admitted >= self._window:
             await self._stand_in_line(self._reads)
             self._admitted -= 1
-        return await self._send(unit, pdu, timeout_s)
+        tid, answer = self._send(unit, pdu, timeout_s)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self._forget(tid)
+            raise
 
     async def command(self, unit: int, pdu: bytes, timeout_s: float, may_leave: Callable[[], bool]) -> bytes:
         """Put a question that changes the device; it leaves alone, once, and only if `may_leave` says so last.
@@ -191,12 +196,17 @@ class Connection(asyncio.Protocol):
                 raise NotSent(f"the connection does not take bytes: {stuck}")
             if not may_leave():
                 raise NotSent("the permit to write has ended")
-            return await self._send(unit, pdu, timeout_s)
+            tid, answer = self._send(unit, pdu, timeout_s)
+            try:
+                return await answer
+            except asyncio.CancelledError:
+                self._forget(tid)
+                raise
         finally:
             self._alone = False
             self._admit()
 
-    async def _send(self, unit: int, pdu: bytes, timeout_s: float) -> bytes:
+    def _send(self, unit: int, pdu: bytes, timeout_s: float) -> tuple[int, _Answer]:
         if self._transport is None:
             raise NotSent(self.down)
         tid = self._next_tid()
@@ -209,12 +219,12 @@ class Connection(asyncio.Protocol):
         self._transport.write(HEAD.pack(tid, 0, len(pdu) + 1, unit) + pdu)
         if self._timer is None or deadline < self._timer_at:
             self._set_timer(deadline)
-        try:
-            return await answer
-        except asyncio.CancelledError:
-            if under_way.pop(tid, None) is not None:
-                self._give_up(tid)
-            raise
+        return tid, answer
+
+    def _forget(self, tid: int) -> None:
+        """The asker of a question under way is gone."""
+        if self._under_way.pop(tid, None) is not None:
+            self._give_up(tid)
 
     def _next_tid(self) -> int:
         tid = self._tid % 65535 + 1

@@ -177,15 +177,26 @@ def test_a_reset_link_is_down_for_every_read() -> None:
     run(main())
 
 
-def test_the_search_for_a_refused_address_keeps_to_its_time() -> None:
+def test_a_search_is_bounded_per_poll_and_always_ends() -> None:
+    """Every third address of a slow device is refused: other devices get their turns, and no good point is lost."""
+
     async def main() -> None:
-        async with rig(registers(100)) as r:
-            r.peer.reject("holding", 41)
+        async with rig(registers(90)) as r:
             r.peer.slow(0.4)
-            with pytest.raises((Busy, DeviceSilent)):
-                await r.driver.read(r.requests[0], 1.0)
-            r.peer.slow(0.0)
-            assert len(good_rows(await r.driver.read(r.requests[0], 1.0))) == 99
+            for at in range(0, 90, 3):
+                r.peer.reject("holding", at)
+            polls = 0
+            while True:
+                begun_s = asyncio.get_running_loop().time()
+                polls += 1
+                try:
+                    batch = await r.driver.read(r.requests[0], 0.5)
+                    break
+                except Busy as busy:
+                    assert "DEV-1: holding 0..89: looking for the refused address" in str(busy)
+                    assert asyncio.get_running_loop().time() - begun_s <= 3 * 0.5
+            assert 1 < polls < 100
+            assert good_rows(batch) == [i for i in range(90) if i % 3]
 
     run(main())
 

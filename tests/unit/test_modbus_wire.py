@@ -493,3 +493,32 @@ def test_the_same_on_real_loops(factory: Callable[[], asyncio.AbstractEventLoop]
 
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(asyncio.wait_for(with_server(script), 20.0))
+
+
+def test_abort_resets_and_close_says_goodbye() -> None:
+    """What the device's system sees: a reset drops what is under way, an end in order looks like no fault."""
+
+    async def main(how: str) -> bytes | type[Exception]:
+        seen: asyncio.Future[bytes | type[Exception]] = asyncio.get_running_loop().create_future()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                seen.set_result(await reader.read())
+            except ConnectionResetError as error:
+                seen.set_result(type(error))
+            writer.transport.abort()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        link = ModbusLink(ModbusDevice(host="127.0.0.1", port=server.sockets[0].getsockname()[1]))
+        await link.open()
+        if how == "close":
+            await link.close()
+        else:
+            link.abort()
+        result = await seen
+        server.close()
+        await asyncio.sleep(0.01)
+        return result
+
+    assert run(main("close")) == b""
+    assert run(main("abort")) is ConnectionResetError
