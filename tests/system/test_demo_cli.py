@@ -83,27 +83,16 @@ def test_a_person_commands_the_demo_and_breaks_a_device(tmp_path: Path) -> None:
     assert journal.count('"k":"verdict"') == 4, "what was carried out, and what its silent device kept from beginning"
 
 
-def test_every_way_to_end_leaves_nothing_behind(tmp_path: Path) -> None:
-    state, passwords = tmp_path / "d", set()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with demo(state) as process:
-            connect = state / "connect.json"
-            assert stat.S_IMODE(connect.stat().st_mode) == 0o600
-            passwords |= {user["password"] for user in json.loads(connect.read_text())["users"]}
-            (field,) = children(process.pid)
-            process.send_signal(number)
-            assert process.wait(PATIENCE_S) == 0
-            assert not alive(field)
-        assert not connect.exists()
-        assert not (state / "control.sock").exists()
-        assert not (state / "field.json").exists()
-        assert "login     operator" in (tmp_path / "d.out").read_text()
-    assert len(passwords) == 6, "fresh at every start"
+def passwords(state: Path) -> set[str]:
+    connect = state / "connect.json"
+    assert stat.S_IMODE(connect.stat().st_mode) == 0o600
+    return {user["password"] for user in json.loads(connect.read_text())["users"]}
 
 
-def test_a_killed_demo_takes_its_field_along_and_the_next_one_starts(tmp_path: Path) -> None:
+def test_a_killed_demo_takes_its_field_along_and_the_next_one_ends_leaving_nothing(tmp_path: Path) -> None:
     state = tmp_path / "d"
     with demo(state) as process:
+        first = passwords(state)
         code, said = vigie(state, "demo", *PORTS)
         assert (code, said) == (
             1,
@@ -114,8 +103,14 @@ def test_a_killed_demo_takes_its_field_along_and_the_next_one_starts(tmp_path: P
         process.kill()
         process.wait(PATIENCE_S)
         until("the field has ended", lambda: not alive(field))
-    with demo(state):
-        assert "18 answer" in vigie(state, "status")[1]
+    with demo(state) as process:
+        assert len(passwords(state) | first) == 6, "fresh at every start"
+        (field,) = children(process.pid)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+        assert not alive(field)
+    assert {"connect.json", "control.sock", "field.json", "field.sock"}.isdisjoint(p.name for p in state.iterdir())
+    assert "login     operator" in (tmp_path / "d.out").read_text()
 
 
 def test_in_a_terminal_it_is_one_screen_that_is_put_back(tmp_path: Path) -> None:

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The permit lives exactly as long as the proof of life; each start has its own epoch."""
 
+import asyncio
 import os
 import stat
 from pathlib import Path
 
 import pytest
 
+from supervisor.commands.guard import guard_permit
 from supervisor.commands.permit import StandingPermit, next_epoch
 from supervisor.commands.proof import ProofOfLife
 from supervisor.durable import write_whole
 from supervisor.failure import Failure
+from tests.sim import loop as sim
 
 
 class HandClock:
@@ -103,3 +106,23 @@ def test_a_file_is_replaced_whole_with_its_mode(tmp_path: Path) -> None:
     assert path.read_bytes() == b"new"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_permit_that_ends_cuts_the_field_once_and_again_the_next_time() -> None:
+    async def main() -> None:
+        clock = sim.clock()
+        proof = ProofOfLife(clock, ("scan",), age_max_s=1.0)
+        cuts: list[float] = []
+        guard = asyncio.create_task(
+            guard_permit(StandingPermit(1, proof), clock, lambda: cuts.append(clock.boot_s()), look_s=0.125)
+        )
+        await asyncio.sleep(5)
+        assert cuts == [], "a permit that was never held cannot end"
+        for _ in range(2):
+            proof.beat("scan")
+            await asyncio.sleep(5)
+        assert cuts == [6.0, 11.0]
+        guard.cancel()
+        await asyncio.gather(guard, return_exceptions=True)
+
+    sim.run(main())
