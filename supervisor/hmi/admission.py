@@ -14,14 +14,14 @@ import logging
 from typing import Any, Final
 
 from asyncua import ua
-from asyncua.common.utils import Buffer, ServiceError
+from asyncua.common.utils import ServiceError
 from asyncua.ua.ua_binary import struct_from_binary
 
 from supervisor.hmi.pki import application_uris
 from supervisor.hmi.request import Header, token_type
 from supervisor.hmi.session import Session
 from supervisor.hmi.subscription import Subscription
-from supervisor.hmi.wire import Wire
+from supervisor.hmi.wire import CarefulBuffer, Wire
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Admission(Wire):
     _failed_logins = 0
 
     async def _create_session(self, head: Header, seqhdr: Any, data: bytes) -> bool:
-        params = struct_from_binary(ua.CreateSessionParameters, Buffer(data, head.at))
+        params = struct_from_binary(ua.CreateSessionParameters, CarefulBuffer(data, head.at))
         policy = self._connection.security_policy
         self._check_client(params)
         if self.session is not None:
@@ -74,7 +74,7 @@ class Admission(Wire):
     async def _activate_session(self, head: Header, seqhdr: Any, data: bytes) -> bool:
         if token_type(data, head.at) not in _TOKENS:
             raise ServiceError(ua.StatusCodes.BadIdentityTokenInvalid)
-        params = struct_from_binary(ua.ActivateSessionParameters, Buffer(data, head.at))
+        params = struct_from_binary(ua.ActivateSessionParameters, CarefulBuffer(data, head.at))
         session = self._session_of(head)
         policy = self._connection.security_policy
         signed = (policy.host_certificate or b"") + (session.nonce or b"")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_hmi_browsing.py, tests/system/test_opcua_client.py
+# Tests: tests/system/test_opcua_client.py
 """Browse, BrowseNext and TranslateBrowsePaths over asyncua's own nodes and ours.
 
 Law of this file: results and status codes of OPC 10000-4, 5.9; a node that the asker may not see is not there.

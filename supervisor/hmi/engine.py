@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_hmi_server.py
+# Tests: tests/unit/test_hmi_server.py, tests/unit/test_hmi_hooks.py
 """asyncua's internal server with our services in the places of its own.
 
 Law of this file: wiring of services, no protocol bytes. Namespaces: 0 OPC UA, 1 the server itself, 2 the tags.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_hmi_items.py, tests/property/test_hmi_items.py
+# Tests: tests/property/test_hmi_items.py
 """Monitored items of one subscription as columns, and what of them must be reported.
 
 Law of this file: numpy only; no asyncua, no I/O, no clock. A change is judged against what was last *reported*, never

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: SLF001 - hooks of the pinned asyncua, held by tests/unit/test_hmi_hooks.py
-# Tests: tests/unit/test_hmi_subscription.py, tests/system/test_opcua_subscribe.py
+# Tests: tests/system/test_opcua_subscribe.py
 """The subscription and monitored item services of the whole server.
 
 Law of this file: values of tags become columns, whatever way the request was read; items on other nodes and

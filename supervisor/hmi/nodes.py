@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_hmi_space.py
+# Tests: tests/unit/test_hmi_space.py, tests/system/test_opcua_client.py
 """Places of the plant as OPC UA nodes: attributes and references, made when someone asks.
 
 Law of this file: objects of asyncua live here for the length of one request; nothing is kept per tag.

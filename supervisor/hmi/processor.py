@@ -24,7 +24,7 @@ from supervisor.hmi.admission import Admission
 from supervisor.hmi.request import Header, header
 from supervisor.hmi.session import Session
 from supervisor.hmi.values import Stamps, ticks
-from supervisor.hmi.wire import without_additional_header
+from supervisor.hmi.wire import CarefulBuffer, without_additional_header
 
 if TYPE_CHECKING:
     from supervisor.hmi.engine import Engine
@@ -180,7 +180,9 @@ class Processor(Admission):
             raise ServiceError(ua.StatusCodes.BadMaxAgeInvalid)
         self._check_list(stamps, count)
         response = ua.ReadResponse()
-        response.Results = await self._active().read(struct_from_binary(ua.ReadParameters, Buffer(data, head.at)))
+        response.Results = await self._active().read(
+            struct_from_binary(ua.ReadParameters, CarefulBuffer(data, head.at))
+        )
         self.send_response(head.handle, seqhdr, response)
         return True
 
@@ -199,7 +201,7 @@ class Processor(Admission):
         self._check_list(stamps, count)
         request = engine.decoder.items(data, head.at, engine.limits.nodes_per_call)
         if request is None or not engine.space.all_open(request.rows):
-            params = struct_from_binary(ua.CreateMonitoredItemsParameters, Buffer(data, head.at))
+            params = struct_from_binary(ua.CreateMonitoredItemsParameters, CarefulBuffer(data, head.at))
             response = ua.CreateMonitoredItemsResponse()
             response.Results = await session.create_monitored_items(params)
             self.send_response(head.handle, seqhdr, response)
@@ -214,7 +216,7 @@ class Processor(Admission):
 
     async def _write(self, head: Header, seqhdr: Any, data: bytes) -> bool:
         """Answered when the commands have their verdicts; meanwhile the connection serves other requests."""
-        params = struct_from_binary(ua.WriteParameters, Buffer(data, head.at))
+        params = struct_from_binary(ua.WriteParameters, CarefulBuffer(data, head.at))
         self._check_list(0, len(params.NodesToWrite))
         if len(self._writes) >= _WRITES_MAX:
             raise ServiceError(ua.StatusCodes.BadTooManyOperations)
@@ -234,7 +236,7 @@ class Processor(Admission):
             self._fault(head, seqhdr, ua.StatusCodes.BadInternalError)
 
     async def _browse_next(self, head: Header, seqhdr: Any, data: bytes) -> bool:
-        params = struct_from_binary(ua.BrowseNextParameters, Buffer(data, head.at))
+        params = struct_from_binary(ua.BrowseNextParameters, CarefulBuffer(data, head.at))
         self._check_list(0, len(params.ContinuationPoints))
         response = ua.BrowseNextResponse()
         response.Parameters.Results = await self._active().browse_next(params)
@@ -242,7 +244,7 @@ class Processor(Admission):
         return True
 
     async def _register_nodes(self, head: Header, seqhdr: Any, data: bytes) -> bool:
-        params = struct_from_binary(ua.RegisterNodesParameters, Buffer(data, head.at))
+        params = struct_from_binary(ua.RegisterNodesParameters, CarefulBuffer(data, head.at))
         self._check_list(0, len(params.NodesToRegister))
         response = ua.RegisterNodesResponse()
         response.Parameters.RegisteredNodeIds = await self._active().register_nodes(params.NodesToRegister)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_hmi_request.py, tests/property/test_hmi_request.py
+# Tests: tests/property/test_hmi_request.py
 """Reading requests as bytes: the header of every request, and the long lists of Read and CreateMonitoredItems.
 
 Law of this file: no asyncua, no I/O. Whatever is unusual (another namespace, an index range, a filter, bytes too many

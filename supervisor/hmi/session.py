@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: SLF001 - hooks of the pinned asyncua, held by tests/unit/test_hmi_hooks.py
-# Tests: tests/unit/test_hmi_session.py, tests/system/test_opcua_security.py
+# Tests: tests/system/test_opcua_security.py, tests/system/test_opcua_subscribe.py
 """One client's session: its token, its user, and the services on its behalf.
 
 Law of this file: every service asks on behalf of *this* session's user and touches only this session's subscriptions.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: SLF001 - hooks of the pinned asyncua, held by tests/unit/test_hmi_hooks.py
-# Tests: tests/unit/test_hmi_subscription.py, tests/system/test_opcua_subscribe.py
+# Tests: tests/system/test_opcua_subscribe.py, tests/property/test_hmi_items.py
 """Subscriptions: when to publish, and how changed rows become a notification message.
 
 Law of this file: values of tags never pass through objects; everything else of a subscription (keep-alive, lifetime,

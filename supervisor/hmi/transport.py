@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_hmi_transport.py, tests/system/test_opcua_hostile.py
+# Tests: tests/system/test_opcua_hostile.py
 """Bytes of one connection -> whole chunks, and the bounds of a connection.
 
 Law of this file: no byte is kept that a chunk of allowed size cannot need; a client that sends faster than it is

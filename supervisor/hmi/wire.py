@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncua import ua
-from asyncua.common.utils import Buffer, ServiceError
+from asyncua.common.utils import Buffer, NotEnoughData, ServiceError
 from asyncua.crypto.security_policies import SecurityPolicyNone
 from asyncua.server.uaprocessor import UaProcessor
 from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
@@ -29,15 +29,38 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_NULL_ARRAYS: Final = (b"\x80", b"\xc0")  # a Variant's type byte: array of type 0, without and with dimensions
+_COUNT_BYTES: Final = 4
 _NULL_EXTENSION: Final = b"\0\0\0"
 _OPEN_CHANNEL: Final = int(ua.ObjectIds.OpenSecureChannelRequest_Encoding_DefaultBinary)
 
 
-def without_additional_header(head: Header, data: bytes, at: int) -> Buffer:
+class CarefulBuffer(Buffer):
+    """A buffer from which asyncua cannot be made to decode more elements than bytes are left.
+
+    An array of nulls is the only thing that has a length and no content: one type byte, then a count that nothing
+    bounds. A count larger than what is left of the message is no array at all.
+    """
+
+    _null_array = False
+
+    def read(self, size: int) -> bytes:
+        read: bytes = super().read(size)
+        if self._null_array and size == _COUNT_BYTES and int.from_bytes(read, "little", signed=True) > len(self):
+            raise NotEnoughData("an array of nulls is longer than its message")
+        self._null_array = size == 1 and read in _NULL_ARRAYS
+        return read
+
+    def copy(self, size: int = -1) -> CarefulBuffer:
+        part = super().copy(size)
+        return CarefulBuffer(part._data, part._cur_pos, len(part))
+
+
+def without_additional_header(head: Header, data: bytes, at: int) -> CarefulBuffer:
     """The request without its AdditionalHeader: that may hold any structure, and asyncua would decode it for anyone."""
     if head.additional_at + len(_NULL_EXTENSION) == head.at:
-        return Buffer(data, at)
-    return Buffer(data[at : head.additional_at] + _NULL_EXTENSION + data[head.at :])
+        return CarefulBuffer(data, at)
+    return CarefulBuffer(data[at : head.additional_at] + _NULL_EXTENSION + data[head.at :])
 
 
 class Wire(UaProcessor):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_hmi_writing.py, tests/system/test_opcua_write.py
+# Tests: tests/system/test_opcua_write.py
 """Write: each value becomes a command, and its verdict the answer.
 
 Law of this file: what OPC UA itself forbids is refused here (type, access, attribute); rights, interlocks, journal,

@@ -131,6 +131,25 @@ def test_fifty_bytes_do_not_become_gigabytes(site: Site) -> None:
         tracemalloc.stop()
 
 
+def test_not_even_a_user_can_write_a_hundred_million_nulls(site: Site) -> None:
+    write = ua.WriteRequest()
+    value = ua.DataValue(ua.Variant(1, ua.VariantType.UInt32))
+    write.Parameters.NodesToWrite = [ua.WriteValue(V1, ua.AttributeIds.Value, Value=value)]
+    tracemalloc.start()
+    try:
+        with closing(LoadClient(site.server.insecure_endpoint or "").open_session()) as client:
+            plain = client.encode(write)
+            for type_ in (b"\x80", b"\xc0"):
+                at = plain.rindex(b"\x07\x01\0\0\0")
+                client.send(plain[:at] + type_ + struct.pack("<i", 100_000_000) + plain[at + 5 :])
+                head = client.skip_message()
+                assert head[:4] == b"\x01\x00\x8d\x01"  # ServiceFault
+                assert struct.unpack_from("<I", head, 16)[0] == CODES.BadDecodingError
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_client_that_does_not_read_is_cut_off(site: Site) -> None:
     before = site.server.counters.slow_clients
     with closing(LoadClient(site.server.insecure_endpoint or "").open_session()) as client:

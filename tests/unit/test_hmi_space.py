@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names and nodes: what each name means, what each node says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from asyncua import ua
+
+from config.model import Role
+from config.words import Access, StatusCode
+from supervisor.hmi.nodes import Asker, Nodes
+from supervisor.hmi.space import Space, What
+from supervisor.people import User
+from supervisor.tags.pool import StringPool
+from supervisor.tags.table import TagTable
+from tests.plants import TypeSpec, make_plant, tag
+
+TAGS = {
+    "V1": replace(tag("Double", span=(0.0, 500.0), unit="V"), title_fr="Tension", title_en="Voltage"),
+    "Mode": tag("Enumeration", values=("Off", "On"), access=Access.RW),
+    "Odd": tag("Int32", unit="furlong", access=Access.RW),
+    "Text": replace(tag("String"), personal=True),
+}
+PLANT = replace(
+    make_plant({"CAB": TypeSpec(TAGS)}, {"CAB": ["21605/CAB-0001", "21000/CAB-0002"]}),
+    old_names={"21999/CAB-0001": "21605/CAB-0001"},
+)
+SPACE = Space(PLANT)
+TABLE = TagTable(PLANT, StringPool(), 0)
+NODES = Nodes(SPACE, TABLE, 2)
+OPERATOR = Asker(User("op", Role.OPERATOR, frozenset({"21605"})))
+ID = ua.AttributeIds
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("Plant", What.ROOT),
+        ("21605", What.AREA),
+        ("21605/CAB-0001", What.EQUIPMENT),
+        ("21605/CAB-0001/V1", What.TAG),
+        ("21605/CAB-0001/V1/EURange", What.PROPERTY),
+        ("21605/CAB-0001/V1/EngineeringUnits", What.PROPERTY),
+        ("21605/CAB-0001/Mode/EnumStrings", What.PROPERTY),
+    ],
+)
+def test_a_name_is_found_and_tells_itself(name: str, what: What) -> None:
+    place = SPACE.find(name)
+    assert place is not None and (place.what, place.name) == (what, name)
+    parent = SPACE.parent(place)
+    assert parent is None or name in [child.name for child in SPACE.children(parent)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "/", "Plant/21605", "21606", "21605/", "21605/CAB-0002", "21605/CAB-0001/", "21605/CAB-0001/V2", "//", "V1",
+     "21605/CAB-0001/V1/EnumStrings", "21605/CAB-0001/Text/EURange", "21605/CAB-0001/V1/EURange/x", "é/é/é"],
+)  # fmt: skip
+def test_anything_else_is_nothing(name: str) -> None:
+    assert SPACE.find(name) is None
+    assert SPACE.rows_of_names([name.encode()]) is None
+
+
+def test_old_names_lead_to_the_present_one() -> None:
+    place = SPACE.find("21999/CAB-0001/V1")
+    assert place is not None and place.name == "21605/CAB-0001/V1"
+    assert place.row == PLANT.row("21605/CAB-0001/V1")
+
+
+def test_every_row_is_found_by_name_by_alias_and_by_number() -> None:
+    for row, name in enumerate(PLANT.names()):
+        found = SPACE.rows_of_names([name.encode()])
+        assert found is not None and found.tolist() == [row]
+        alias = NODES.find(ua.NodeId(int(PLANT.series[row]), 2))
+        assert alias is not None and alias.name == name == SPACE.of_row(row).name
+
+
+def read(name: str, attribute: int, asker: Asker = OPERATOR) -> ua.DataValue:
+    place = SPACE.find(name)
+    assert place is not None
+    return NODES.read(place, attribute, asker, 0)
+
+
+def test_titles_follow_the_askers_language() -> None:
+    french, english = OPERATOR, Asker(OPERATOR.user, "en")
+    assert read("21605/CAB-0001/V1", ID.DisplayName, french).Value.Value == ua.LocalizedText("Tension", "fr")
+    assert read("21605/CAB-0001/V1", ID.DisplayName, english).Value.Value == ua.LocalizedText("Voltage", "en")
+
+
+def test_a_unit_without_a_code_is_still_told() -> None:
+    unit = read("21605/CAB-0001/Odd/EngineeringUnits", ID.Value).Value.Value
+    assert (unit.DisplayName.Text, unit.UnitId) == ("furlong", -1)
+
+
+def test_each_node_class_has_its_attributes_and_no_others() -> None:
+    assert read("21605", ID.NodeClass).Value.Value == ua.NodeClass.Object
+    assert read("21605", ID.EventNotifier).Value.Value == 0
+    assert read("21605/CAB-0001/V1", ID.NodeClass).Value.Value == ua.NodeClass.Variable
+    for name, attribute in (
+        ("21605", ID.Value),
+        ("21605", ID.DataType),
+        ("21605/CAB-0001/V1", ID.EventNotifier),
+        ("21605/CAB-0001/V1", ID.Executable),
+    ):
+        assert read(name, attribute).StatusCode.value == ua.StatusCodes.BadAttributeIdInvalid
+
+
+def test_data_types_are_those_on_the_wire() -> None:
+    expected = {"V1": ua.ObjectIds.Double, "Mode": ua.ObjectIds.Int32, "Text": ua.ObjectIds.String}
+    for name, number in expected.items():
+        assert read(f"21605/CAB-0001/{name}", ID.DataType).Value.Value == ua.NodeId(number)
+    assert read("21605/CAB-0001/Mode/EnumStrings", ID.ValueRank).Value.Value == 1
+
+
+def test_user_access_differs_by_area_and_by_class_of_data() -> None:
+    assert read("21605/CAB-0001/Odd", ID.UserAccessLevel).Value.Value == 3
+    assert read("21000/CAB-0002/Odd", ID.UserAccessLevel).Value.Value == 1
+    assert read("21605/CAB-0001/Text", ID.UserAccessLevel).Value.Value == 0
+    assert read("21605/CAB-0001/Text", ID.AccessLevel).Value.Value == 1
+    assert read("21605/CAB-0001/Text", ID.Value).StatusCode.value == StatusCode.BadUserAccessDenied
+
+
+def test_personal_data_is_not_among_the_children_of_who_may_not_see_it() -> None:
+    place = SPACE.find("21605/CAB-0001")
+    assert place is not None
+    seen = {r.BrowseName.Name for r in NODES.references(place, OPERATOR)}
+    boss = Asker(User("boss", Role.SUPERVISOR))
+    assert {r.BrowseName.Name for r in NODES.references(place, boss)} - seen == {"Text"}
+
+
+def test_analog_items_are_typed_so() -> None:
+    place = SPACE.find("21605/CAB-0001")
+    assert place is not None
+    types = {r.BrowseName.Name: r.TypeDefinition for r in NODES.references(place, OPERATOR)}
+    assert types["V1"] == ua.NodeId(ua.ObjectIds.AnalogItemType)
+    assert types["Mode"] == ua.NodeId(ua.ObjectIds.BaseDataVariableType)
