@@ -31,7 +31,7 @@ class FileJournal:
         self._run = run
         self._waiting_max = waiting_max
         self._waiting: list[tuple[Sequence[Record], asyncio.Future[Sequence[Position]]]] = []
-        self._in_flush = 0
+        self._count = 0  # records handed over and not yet durable
         self._drain_task: asyncio.Task[None] | None = None
         self._records = 0
         self._refused = 0
@@ -56,11 +56,12 @@ class FileJournal:
             raise JournalUnwritable("journal: closed; the server is stopping")
         if not records:
             return []
-        if self._count_waiting() + len(records) > self._waiting_max:
+        if self._count + len(records) > self._waiting_max:
             self._refused += len(records)
             raise JournalUnwritable(f"journal: {self._waiting_max} records wait for the disk; none may be added")
         done: asyncio.Future[Sequence[Position]] = asyncio.get_running_loop().create_future()
         self._waiting.append((records, done))
+        self._count += len(records)
         if self._drain_task is None or self._drain_task.done():
             self._drain_task = asyncio.create_task(self._drain(), name="journal flush")
         return await done
@@ -69,14 +70,13 @@ class FileJournal:
         while self._waiting:
             group, self._waiting = self._waiting, []
             everything = [r for records, _ in group for r in records]
-            self._in_flush = len(everything)
             try:
                 positions = await self._run(lambda records=everything: self._files.append(records))  # type: ignore[misc]
             except Exception as e:  # whatever it was, every waiting caller must hear of it
                 self._failed(e, group)
             else:
                 self._written(positions, group)
-            self._in_flush = 0
+            self._count -= len(everything)
 
     def _written(
         self, positions: list[Position], group: list[tuple[Sequence[Record], asyncio.Future[Sequence[Position]]]]
@@ -99,9 +99,6 @@ class FileJournal:
             if not done.done():
                 done.set_exception(e if isinstance(e, JournalError) else JournalUnwritable(sentence))
 
-    def _count_waiting(self) -> int:
-        return self._in_flush + sum(len(records) for records, _ in self._waiting)
-
     async def tail(self, n: int) -> list[Entry]:
         """As `Journal.tail`."""
         return await self._run(lambda: self._files.tail(min(n, TAIL_MAX)))
@@ -113,7 +110,7 @@ class FileJournal:
             repair=self._files.repair,
             records=self._records,
             refused=self._refused,
-            waiting=self._count_waiting(),
+            waiting=self._count,
             waiting_max=self._waiting_max,
             size=self._files.size,
             size_max=self._files.size_max,
