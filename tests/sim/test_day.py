@@ -55,6 +55,7 @@ def burnt_core() -> Iterator[None]:
         process.wait()
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("burnt_core")
 def test_a_day_of_modbus_polls_loses_nothing_beside_a_burnt_core() -> None:
     async def main() -> None:

@@ -89,6 +89,7 @@ async def one_day() -> tuple[int, int]:
     return answered, missed
 
 
+@pytest.mark.timeout(300)
 def test_a_day_of_polls_has_no_spurious_timeout_beside_a_burnt_core(burnt_core: None) -> None:
     assert run(one_day(), debug=False) == (86_400, 0)
 
