@@ -129,6 +129,47 @@ def test_ids_are_not_given_again_while_an_answer_may_come() -> None:
     run(main())
 
 
+def test_a_turn_that_comes_while_its_asker_leaves_goes_to_the_next() -> None:
+    """Cancelled after the turn was given and before the task could run: the place must not be lost."""
+
+    async def main() -> None:
+        loop, wire = asyncio.get_running_loop(), Wire()
+        connection = Connection(loop, 1, lambda _: "", lambda _: None)
+        connection.connection_made(wire)
+
+        def answer_last() -> None:
+            tid, _, _, unit, *_ = struct.unpack_from(">HHHB", wire.sent[-1])
+            pdu = wire.sent[-1][7:]
+            connection.data_received(frame(tid, unit, GOOD if pdu[0] == 3 else pdu))
+
+        async def settle() -> None:
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+        for leaver in ("read", "write"):
+            first = loop.create_task(connection.ask(1, READ, 1.0))
+            await settle()
+            if leaver == "read":
+                second = loop.create_task(connection.ask(1, READ, 1.0))
+            else:
+                second = loop.create_task(connection.command(1, b"\x06\0\0\0\1", 1.0, lambda: True))
+            await settle()
+            third = loop.create_task(connection.ask(1, READ, 1.0))
+            await settle()
+            before = len(wire.sent)
+            answer_last()
+            second.cancel()
+            await settle()
+            assert len(wire.sent) == before + 1
+            answer_last()
+            assert await first == await third == GOOD
+            assert (await asyncio.gather(second, return_exceptions=True))[0].__class__ is asyncio.CancelledError
+        assert connection._admitted == 0 and not connection._alone
+        connection.end("done")
+
+    run(main())
+
+
 @given(st.binary(max_size=260))
 def test_memory_answers_any_question(pdu: bytes) -> None:
     memory = Memory(64)

@@ -74,6 +74,12 @@ def test_a_text_longer_than_the_device_answers_is_refused() -> None:
         plan(device(registers_max=16), [text])
 
 
+def test_a_point_inside_another_does_not_shorten_the_block() -> None:
+    text = point("T", Kind.String, table="holding", address=0, type="string", length=8)
+    inside, after = registers(1, first=2), registers(1, first=8)
+    assert labels([text, *inside, *after], gap_max=0) == ["holding 0..8"]
+
+
 def test_bits_of_one_register_share_it() -> None:
     bits = [point(f"B{i}", Kind.Boolean, table="input", address=7, type="bit", bit=i) for i in range(16)]
     (exchange,) = plan(device(), bits)

@@ -15,7 +15,7 @@ import uvloop
 from drivers.base import Busy, DeviceSilent, LinkDown
 from drivers.modbus.address import ModbusDevice
 from drivers.modbus.link import ModbusLink
-from drivers.modbus.wire import STRAYS_MAX, WAITING_MAX, NotSent
+from drivers.modbus.wire import STRAYS_MAX, WAITING_MAX, NotSent, _stuck
 from tests.sim.loop import run
 
 READ = b"\x03\x00\x00\x00\x01"
@@ -277,9 +277,10 @@ def test_a_write_goes_before_reads_that_wait_and_alone() -> None:
         await peer.hears(4)
         writes = [commanding(link), commanding(link)]
         await asyncio.sleep(0.1)
-        assert len(peer.got) == 4
         for i in range(4):
+            assert len(peer.got) == 4
             peer.answer(i)
+            await asyncio.sleep(0.1 if i < 3 else 0.0)
         for i in (4, 5):
             await peer.hears(i + 1)
             await asyncio.sleep(0.1)
@@ -473,6 +474,32 @@ def test_a_write_does_not_leave_behind_bytes_that_wait() -> None:
     asyncio.run(main())
 
 
+def test_a_write_does_not_leave_while_the_system_sends_old_bytes_again() -> None:
+    """The system's word for it (TCP_INFO: state, congestion state, retransmits, probes) on a path that is cut."""
+
+    class CutPath(socket.socket):
+        info = (1, 0, 0, 0)
+
+        def getsockopt(self, *_: int) -> bytes:  # type: ignore[override]
+            return bytes(self.info)
+
+    class OverIt(asyncio.Transport):
+        def __init__(self, sock: socket.socket) -> None:
+            super().__init__({"socket": sock})
+
+        def get_write_buffer_size(self) -> int:
+            return 0
+
+    with socket.socket() as listener, CutPath() as sock:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        sock.connect(listener.getsockname())
+        assert _stuck(OverIt(sock)) == ""
+        for info in ((1, 4, 3, 0), (1, 0, 0, 3)):
+            CutPath.info = info
+            assert _stuck(OverIt(sock)) == "what was sent before is not acknowledged, sent again 3 times"
+
+
 @pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_the_same_on_real_loops(factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
     async def script(peer: Server, link: ModbusLink) -> None:
@@ -522,3 +549,28 @@ def test_abort_resets_and_close_says_goodbye() -> None:
 
     assert run(main("close")) == b""
     assert run(main("abort")) is ConnectionResetError
+
+
+def test_a_peer_that_greets_with_noise_is_told_once_or_not_taken() -> None:
+    async def main() -> None:
+        async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"220 mail.example ESMTP\r\n")
+            await asyncio.sleep(0.1)
+            writer.transport.abort()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        link = ModbusLink(ModbusDevice(host="127.0.0.1", port=server.sockets[0].getsockname()[1]))
+        lost: list[str] = []
+        link.on_lost(lost.append)
+        opened = 0
+        for _ in range(5):
+            try:
+                await link.open()
+                opened += 1
+            except LinkDown as error:
+                assert "framing lost" in str(error)
+            await asyncio.sleep(0.2)
+            assert not link.is_up and len(lost) == opened
+        server.close()
+
+    run(main())
