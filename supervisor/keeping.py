@@ -70,7 +70,7 @@ class Keeper:
             log.info("%s", self.found)
 
     async def save(self) -> None:
-        """Write one checkpoint. A disk that refuses raises nothing; `error` says it, and the log when it begins and ends."""
+        """Write one checkpoint. A disk that refuses raises nothing; `error` says it, and the log on its edges."""
         taken = checkpoint.capture(self._core.table, self._core.program, self._clock.wall_ns(), self._epoch)
         try:
             await self._offload.run(lambda: checkpoint.write(taken, self._path))
