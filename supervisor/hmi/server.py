@@ -145,9 +145,13 @@ class HmiServer:
             )
             listeners.append(Listener(engine, sockets[1], channel, insecure=True))
             listeners[1].set_policies(policies)
-        await engine.start()
-        for listener in listeners:
-            await listener.start()
+        try:
+            await engine.start()
+            for listener in listeners:
+                await listener.start()
+        except BaseException:
+            await engine.stop()
+            raise
         self._running = _Running(engine, shell, listeners, identity)
         _log.info("OPC UA server listens on %s", self.endpoint)
 
@@ -162,9 +166,20 @@ class HmiServer:
         await shell.init()
         if await shell.register_namespace(f"urn:vigie:{self._settings.site}") != NAMESPACE:
             raise HmiError("the namespace of the tags is not number 2; this is a bug in Vigie")
+        for name, value in self._capabilities().items():
+            await shell.get_node(getattr(ua.ObjectIds, f"Server_ServerCapabilities_{name}")).write_value(value)
         engine.certificate = identity.certificate
         engine.private_key = identity.key
         return shell
+
+    def _capabilities(self) -> dict[str, ua.Variant]:
+        """What the server tells of its own bounds (OperationLimits of 10,000 are asyncua's and ours alike)."""
+        limits, type_ = self.limits, ua.VariantType
+        return {
+            "MinSupportedSampleRate": ua.Variant(limits.publishing_ms_min, type_.Double),
+            "MaxBrowseContinuationPoints": ua.Variant(limits.continuation_points, type_.UInt16),
+            "LocaleIdArray": ua.Variant(["fr", "en"], type_.String),
+        }
 
     async def stop(self) -> None:
         """Close every connection and end every task. Idempotent."""

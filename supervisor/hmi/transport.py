@@ -86,17 +86,20 @@ class Connection(OPCUAProtocol):
             chunk = Buffer(bytes(received[:size]))
             del received[:size]
             self.messages.put_nowait((header_from_binary(chunk), chunk))
-        if len(received) >= _HEADER.size and self.transport is not None and not self._paused:
+        if len(received) >= _HEADER.size and not self._paused and self._open():
             self._paused = True
             self.transport.pause_reading()
         return None
+
+    def _open(self) -> bool:
+        return self.transport is not None and not self.transport.is_closing()
 
     def _limits(self) -> Any:
         return self.iserver.limits
 
     async def _process_one_msg(self, header: Any, buf: Buffer) -> bool:
         alive = await super()._process_one_msg(header, buf)
-        if alive and self._paused and self.messages.qsize() < _WAITING_MAX // 2 and self.transport is not None:
+        if alive and self._paused and self.messages.qsize() < _WAITING_MAX // 2 and self._open():
             self._paused = False
             self.transport.resume_reading()
             self._cut()
@@ -105,7 +108,7 @@ class Connection(OPCUAProtocol):
     def _abort(self, code: int) -> None:
         self._received.clear()
         self.iserver.counters.rejected_messages += 1
-        if self.transport is not None and not self.transport.is_closing():
+        if self._open():
             self.transport.write(error_message(code, "message rejected"))
             self.transport.close()
 

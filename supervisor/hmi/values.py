@@ -9,7 +9,7 @@ Theory. A DataValue with a fixed-width value is a record whose fields have fixed
     handle 4 | mask 1 | type 1 | value 0..8 | status 4 | source time 8 | server time 8
 
 (`handle` only in notifications.) Little-endian integers of 1, 2 and 4 bytes are the *first* bytes of their 8-byte
-cell. So all rows are laid into one array of 34-byte records, and bytes that a kind, a null or the client's
+cell. So all rows are laid into one array of equal records, and bytes that a kind, a null or the client's
 TimestampsToReturn does not want are dropped by a mask. Strings, rare, are spliced in afterwards.
 A Bad status has no value at all: the value bit of `mask` is clear. Source: OPC 10000-6, 5.2.2.16 and 5.2.2.17.
 """
@@ -50,17 +50,17 @@ class Stamps(IntEnum):
         return self in (Stamps.SERVER, Stamps.BOTH)
 
 
-_RECORD: Final = np.dtype(
-    [
-        ("handle", "<u4"),
-        ("mask", "u1"),
-        ("type", "u1"),
-        ("value", "<i8"),
-        ("status", "<u4"),
-        ("source", "<i8"),
-        ("server", "<i8"),
-    ]
-)
+_DATA_VALUE: Final = [
+    ("mask", "u1"),
+    ("type", "u1"),
+    ("value", "<i8"),
+    ("status", "<u4"),
+    ("source", "<i8"),
+    ("server", "<i8"),
+]
+_RECORD: Final = np.dtype(_DATA_VALUE)
+_RECORD_WITH_HANDLE: Final = np.dtype([("handle", "<u4"), *_DATA_VALUE])
+_HANDLE_BYTES: Final = 4
 _NULL: Final = 0
 _FLOAT: Final = int(Kind.Float)
 _STRING: Final = int(Kind.String)
@@ -78,25 +78,23 @@ def ticks(ns: int) -> int:
     return ns // 100 + EPOCH_TICKS
 
 
-def _kept_bytes() -> npt.NDArray[np.bool_]:
-    """Which of the 34 bytes remain: [stamps, with handle, wire type or null] -> (34,)."""
-    kept = np.zeros((4, 2, 14, _RECORD.itemsize), np.bool_)
+def _kept_bytes(head: int) -> npt.NDArray[np.bool_]:
+    """Which bytes of a record remain: [stamps, wire type or null] -> (head + 30,); `head` bytes stand before it."""
+    kept = np.zeros((4, 14, head + _RECORD.itemsize), np.bool_)
+    kept[..., : head + 1] = True
     for stamps in Stamps:
         for type_, width in _WIDTH.items():
-            row = np.zeros(_RECORD.itemsize, np.bool_)
-            row[4] = True
-            row[5] = type_ != _NULL
-            row[6 : 6 + width] = True
-            row[14:18] = True
-            row[18:26] = stamps.source
-            row[26:34] = stamps.server
-            kept[stamps, 0, type_] = row
-            row[0:4] = True
-            kept[stamps, 1, type_] = row
+            record = kept[stamps, type_, head:]
+            record[1] = type_ != _NULL
+            record[2 : 2 + width] = True
+            record[10:14] = True
+            record[14:22] = stamps.source
+            record[22:30] = stamps.server
     return kept
 
 
-_KEPT: Final = _kept_bytes()
+_KEPT: Final = _kept_bytes(0)
+_KEPT_WITH_HANDLE: Final = _kept_bytes(_HANDLE_BYTES)
 
 
 class ValueEncoder:
@@ -128,10 +126,13 @@ class ValueEncoder:
         shape = np.where(status < BAD, self.wire[self._plant.block_of_row[rows]], np.uint8(_NULL))
         present = np.flatnonzero(np.bincount(shape, minlength=14))
         cells = self._table.cells[rows]
-        out = np.empty(n, _RECORD)
-        if handles is not None:
+        if handles is None:
+            out, kept, head = np.empty(n, _RECORD), _KEPT[stamps], 0
+        else:
+            out, kept, head = np.empty(n, _RECORD_WITH_HANDLE), _KEPT_WITH_HANDLE[stamps], _HANDLE_BYTES
             out["handle"] = handles
-        out["mask"] = np.where(shape != _NULL, 3, 2) | (4 if stamps.source else 0) | (8 if stamps.server else 0)
+        mask = 2 | (4 if stamps.source else 0) | (8 if stamps.server else 0)
+        out["mask"] = mask | 1 if present[0] != _NULL else (shape != _NULL) | np.uint8(mask)
         out["type"] = shape
         out["value"] = _wire_cells(cells, shape, present)
         out["status"] = status
@@ -139,15 +140,14 @@ class ValueEncoder:
             out["source"] = self._table.source_ns[rows] // 100 + EPOCH_TICKS
         if stamps.server:
             out["server"] = ticks(now_ns)
-        kept = _KEPT[stamps, int(handles is not None)]
-        matrix = out.view(np.uint8).reshape(n, _RECORD.itemsize)
+        matrix = out.view(np.uint8).reshape(n, out.itemsize)
         if len(present) == 1:
             columns = kept[present[0]]
             body = matrix.tobytes() if columns.all() else matrix[:, columns].tobytes()
         else:
             body = matrix[kept[shape]].tobytes()
         if _STRING in present:
-            return self._splice(body, shape, cells, kept.sum(1), 2 if handles is None else 6)
+            return self._splice(body, shape, cells, kept.sum(1), head + 2)
         return body
 
     def _splice(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import uvloop
 from asyncua import Client, ua
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 from cryptography import x509
@@ -148,7 +149,7 @@ async def running(
 @contextmanager
 def in_background(folder: Path, **settings: Any) -> Iterator[Site]:
     """A server on a loop of its own in a thread, so that the tests of a module can share one."""
-    loop = asyncio.new_event_loop()
+    loop = uvloop.new_event_loop()  # as the product runs
     ready: Future[Site] = Future()
     ended = asyncio.Event()
 

@@ -147,3 +147,59 @@ def test_browse_pages_and_releases(site: Site) -> None:
             assert gone.StatusCode.value == ua.StatusCodes.BadContinuationPointInvalid
 
     asyncio.run(main())
+
+
+def test_the_server_tells_its_own_bounds(site: Site) -> None:
+    async def main() -> None:
+        async with await make_client(site) as client:
+            ids, limits = ua.ObjectIds, site.server.limits
+            for number, value in (
+                (ids.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead, limits.nodes_per_call),
+                (ids.Server_ServerCapabilities_MinSupportedSampleRate, limits.publishing_ms_min),
+                (ids.Server_ServerCapabilities_MaxBrowseContinuationPoints, limits.continuation_points),
+                (ids.Server_ServerCapabilities_LocaleIdArray, ["fr", "en"]),
+            ):
+                assert await client.get_node(ua.NodeId(number)).read_value() == value
+            assert (await client.get_namespace_array())[2] == "urn:vigie:test"
+
+    asyncio.run(main())
+
+
+def test_only_the_timestamps_asked_for_come_back(site: Site) -> None:
+    """From the columns and from the slow way alike."""
+
+    async def main() -> None:
+        site.set("21605/CAB-0001/V1", 1.0)
+        async with await make_client(site) as client:
+            for stamps in ua.TimestampsToReturn:
+                if stamps == ua.TimestampsToReturn.Invalid:
+                    continue
+                tag = ua.ReadValueId(node_id("21605/CAB-0001/V1"), ua.AttributeIds.Value)
+                other = ua.ReadValueId(ua.NodeId(2258), ua.AttributeIds.Value)
+                for nodes in ([tag], [tag, other]):
+                    params = ua.ReadParameters(0, stamps, nodes)
+                    value = (await client.uaclient.read(params))[0]
+                    assert (value.SourceTimestamp is not None) == (stamps in (0, 2))
+                    assert (value.ServerTimestamp is not None) == (stamps in (1, 2))
+
+    asyncio.run(main())
+
+
+def test_services_say_what_is_wrong_with_a_request(site: Site) -> None:
+    async def main() -> None:
+        async with await make_client(site) as client:
+            read = client.uaclient.read
+            node = ua.ReadValueId(node_id("21605/CAB-0001/V1"), ua.AttributeIds.Value)
+            with pytest.raises(ua.uaerrors.BadNothingToDo):
+                await read(ua.ReadParameters(0, ua.TimestampsToReturn.Both, []))
+            with pytest.raises(ua.uaerrors.BadMaxAgeInvalid):
+                await read(ua.ReadParameters(-1, ua.TimestampsToReturn.Both, [node]))
+            with pytest.raises(ua.uaerrors.BadTimestampsToReturnInvalid):
+                await read(ua.ReadParameters(0, ua.TimestampsToReturn.Invalid, [node]))
+            with pytest.raises(ua.uaerrors.BadTooManyOperations):
+                await read(ua.ReadParameters(0, ua.TimestampsToReturn.Both, [node] * 10_001))
+            for request in (ua.AddNodesRequest(), ua.HistoryUpdateRequest(), ua.RegisterServerRequest()):
+                with pytest.raises(ua.uaerrors.BadServiceUnsupported):
+                    await client.uaclient.protocol.send_request(request)
+
+    asyncio.run(main())
