@@ -36,6 +36,8 @@ CONNECTIONS_MAX: Final = 32
 LINE_LENGTH_MAX: Final = 64 * 1024
 IDLE_S: Final = 60.0
 ANSWER_S: Final = 120.0  # longer than the longest `confirm ... within` a type may sensibly name
+# asyncio takes some rounds of its loop from accept to our coroutine; nothing outside the process is waited for.
+_ACCEPT_ROUNDS: Final = 10
 _UCRED: Final = struct.Struct("3i")
 _PATH_LENGTH_MAX: Final = 107  # sun_path of unix(7), without its final zero
 
@@ -55,6 +57,7 @@ class ControlDoor:
         self._listener: asyncio.Server | None = None
         self._connections: set[asyncio.Task[Any]] = set()
         self._path = Path()
+        self._closing = False
         self.refused = 0
 
     async def open(self, state_dir: Path) -> None:
@@ -80,13 +83,16 @@ class ControlDoor:
         """Stop listening, end the connections, remove the socket. Idempotent."""
         if self._listener is None:
             return
-        self._listener.close()
+        listener, self._listener = self._listener, None
+        self._closing = True  # from here on a connection that was just accepted ends itself
+        listener.close()
+        for _ in range(_ACCEPT_ROUNDS):
+            await asyncio.sleep(0)
         for task in list(self._connections):
             task.cancel()
         if self._connections:
             await asyncio.wait(self._connections)
-        await self._listener.wait_closed()
-        self._listener = None
+        await listener.wait_closed()
         self._path.unlink(missing_ok=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -107,6 +113,8 @@ class ControlDoor:
                 await writer.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._closing:
+            return
         if len(self._connections) > CONNECTIONS_MAX:
             self.refused += 1
             await _answer(writer, {"ok": False, "error": f"{CONNECTIONS_MAX} connections are open; try again"})

@@ -227,10 +227,10 @@ def test_closing_ends_open_connections_and_the_client_says_so(tmp_path: Path) ->
 
     def client(folder: Path) -> None:
         with ControlClient(folder) as control:
-            connected.set()
             try:
                 while True:
                     control.call("status")
+                    connected.set()
             except Failure as e:
                 told.append(str(e))
 
