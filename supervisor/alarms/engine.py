@@ -13,12 +13,14 @@ journalled together with the dirty rows in one transaction, and shown only then.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
+from config.model import Priority
 from config.words import NS_PER_S, Rows, StatusCode
 from supervisor.alarms.conditions import Conditions
 from supervisor.alarms.events import (
@@ -67,6 +69,7 @@ class AlarmEngine:
         self.family = Family(self.book, conditions)
         self.first_out = FirstOut(self.book)
         self._next_release_ns = 0
+        self._turns: list[tuple[Priority, int]] = []
         self._settled_ns: int | None = None
         self._fresh: dict[tuple[int, int], tuple[State, tuple[Log, bool]]] = {}
         plant = self.book.plant
@@ -112,7 +115,7 @@ class AlarmEngine:
     def _rise(self, condition: int, field_ns: int, now_ns: int, out: list[Happening]) -> None:
         block = self.book.block(condition)
         level = int(self.conditions.level[condition])
-        first = self.first_out.rose(condition)
+        first = self.first_out.rises(condition, self.living.of)
         causes = [self._cause(p) for p in self.family.parents(condition) if self._holds(p)] if block.parents else []
         if self.conditions.designed[condition]:
             causes.append(Cause(self.book.name(condition), topology=False))
@@ -155,7 +158,6 @@ class AlarmEngine:
         self._do(condition, events, now_ns, out, keep=0)
         self.family.forget(condition)
         self._file(condition)
-        self.first_out.returned(condition, self._in_alarm)
         self._let_go(condition, now_ns, out)
 
     def _let_go(self, parent: int, now_ns: int, out: list[Happening]) -> None:
@@ -187,14 +189,22 @@ class AlarmEngine:
 
     def _ticks(self, now_ns: int, out: list[Happening]) -> None:
         """What is due, in order; suppressions end one after another, the urgent ones first."""
-        due = list(self.living.due(now_ns))
-        freed = [c for c in due if (at_ns := self.living.of[c].state.release_ns) is not None and at_ns <= now_ns]
-        waits = set(sorted(freed, key=lambda c: (self._rule(c).priority, c))[self._quota(now_ns, len(freed)) :])
-        for condition in due:
-            if condition in waits:
-                self.living.ask_again(condition, now_ns + 1)
+        for condition in self.living.due(now_ns):
+            if self._frees(condition, now_ns):
+                heapq.heappush(self._turns, (self._rule(condition).priority, condition))
             else:
                 self._do(condition, [Tick()], now_ns, out)
+        quota = self._quota(now_ns, len(self._turns)) if self._turns else 0
+        while self._turns and quota:
+            _, condition = heapq.heappop(self._turns)
+            # Meanwhile it may have returned, or been suppressed again: then it has no turn.
+            if condition in self.living.of and self._frees(condition, now_ns):
+                self._do(condition, [Tick()], now_ns, out)
+                quota -= 1
+
+    def _frees(self, condition: int, now_ns: int) -> bool:
+        at_ns = self.living.of[condition].state.release_ns
+        return at_ns is not None and at_ns <= now_ns and not self._rule(condition).protected
 
     def _quota(self, now_ns: int, asked: int) -> int:
         """How many of those may be freed in this scan: RELEASES_PER_S, saved up for one second at most."""
@@ -275,9 +285,6 @@ class AlarmEngine:
     def _rule(self, condition: int) -> Rule:
         return self.book.block(condition).rule
 
-    def _in_alarm(self, condition: int) -> bool:
-        return (live := self.living.of.get(condition)) is not None and live.state.process
-
     # --- families ---------------------------------------------------------------------------------------------------
 
     def _cause(self, parent: int) -> Cause:
@@ -349,8 +356,6 @@ class AlarmEngine:
         standing = [c for c, live in self.living.of.items() if live.state.process]
         levels = [self.living.of[c].state.level for c in standing]
         self.conditions.align(np.array(standing, np.int64), np.array(levels, np.int8), keep_raw=with_columns)
-        for condition in standing:
-            self.first_out.stood(condition, self.living.of[condition].first)
         self._settled_ns = now_ns + SETTLE_NS
         self.living.dirty.clear()
         return gone

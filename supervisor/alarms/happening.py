@@ -8,6 +8,7 @@ Law of this file: frozen shapes only.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from supervisor.alarms.events import Log
 from supervisor.alarms.state import Rule, State
@@ -23,8 +24,7 @@ class By:
     comment: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(NamedTuple):
     """One thing to be journalled, then shown.
 
     Attributes:

@@ -64,11 +64,6 @@ class Living:
             if len(self._heap) > 4 * len(self._due) + _SLACK:
                 self._heap = sorted((at_ns, c) for c, at_ns in self._due.items())
 
-    def ask_again(self, condition: int, at_ns: int) -> None:
-        """What was due could not be done yet: it is due again then."""
-        self._due[condition] = at_ns
-        heapq.heappush(self._heap, (at_ns, condition))
-
     def due(self, now_ns: int) -> Iterator[int]:
         """Conditions for which something is due, earliest first; each is asked for once."""
         while self._heap and self._heap[0][0] <= now_ns:

@@ -78,8 +78,10 @@ def step(state: State, event: Event, now_ns: int, rule: Rule) -> Outcome:
 
 def due_ns(state: State, rule: Rule) -> int | None:
     """When the next `Tick` has something to do [UTC ns]; None: nothing waits."""
-    times = [t for t in (state.shelved_until_ns, state.release_ns, _re_alarm_ns(state, rule)) if t is not None]
-    return min(times, default=None)
+    if state.shelved_until_ns is None and state.release_ns is None:
+        return _re_alarm_ns(state, rule)
+    times = (state.shelved_until_ns, state.release_ns, _re_alarm_ns(state, rule))
+    return min(t for t in times if t is not None)
 
 
 def _re_alarm_ns(state: State, rule: Rule) -> int | None:
@@ -234,13 +236,15 @@ def _unhold(state: State, _event: Event, now_ns: int, rule: Rule) -> Outcome:
 
 
 def _release(state: State, event: Release, now_ns: int, rule: Rule) -> Outcome:
-    """Row 21: the last cause went. What is in alarm must stand for its on-delay once more."""
+    """Row 21: the last cause went. What is in alarm must stand for its on-delay once more; the shell may make what is
+    not protected wait for its turn before it sends the `Tick` that ends the wait.
+    """
     if event.cause not in state.causes:
         return state, ()
     after = replace(state, causes=state.causes - {event.cause})
     if after.causes or not after.process:
         return _logged(What.RELEASED, state, after, event.cause.detail)
-    if rule.on_delay_ns:
+    if rule.on_delay_ns or not rule.protected:
         return replace(after, release_ns=now_ns + rule.on_delay_ns), ()
     return _left(What.RELEASED, state, after, now_ns, rule, event.cause.detail)
 
@@ -347,6 +351,16 @@ def _refuse_enable(state: State, _event: Event, _now_ns: int, _rule: Rule) -> Ou
     return _refused(state, StatusCode.BadConditionAlreadyEnabled, "it is enabled")
 
 
+def _enabled(state: State, record: str, now_ns: int, rule: Rule) -> Outcome:
+    """Row 28. What is in alarm rises now for everyone who looks, through whatever still lies over it."""
+    after = replace(state, enabled=True)
+    if after.process and after.overlaid:
+        after = replace(after, latched=after.latched or rule.latching)
+        if rule.protected or not after.suppressed:
+            after = _become_unacked(after, now_ns, rule)
+    return _left(What.ENABLED, state, after, now_ns, rule, record)
+
+
 def _while_disabled(state: State, event: Event, now_ns: int, rule: Rule) -> Outcome:
     """Only what is true now is followed, in silence, so that `enable` finds it (row 28)."""
     match event:
@@ -364,7 +378,7 @@ def _while_disabled(state: State, event: Event, now_ns: int, rule: Rule) -> Outc
         case Enable(record=record):
             if not record.strip():
                 return _refused(state, StatusCode.BadInvalidArgument, "expected the number of the change record")
-            return _left(What.ENABLED, state, replace(state, enabled=True), now_ns, rule, record)
+            return _enabled(state, record, now_ns, rule)
         case Disable():
             return _refused(state, StatusCode.BadConditionAlreadyDisabled, "it is disabled")
         case _:

@@ -9,8 +9,7 @@ first element is the layout's version; a row of another layout is refused, never
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from supervisor.alarms.state import Cause, State
 
@@ -42,8 +41,7 @@ _NUMBERS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(NamedTuple):
     """A condition that is not at rest.
 
     Attributes:

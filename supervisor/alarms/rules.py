@@ -10,6 +10,7 @@ Names are derived: '<area>/<equipment>/<rule>'. A number means nothing in anothe
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -62,7 +63,7 @@ class RuleBook:
     Attributes:
         count: number of conditions.
         blocks: in the order of types and of their rules.
-        block_of: block index of each condition, (count,) u16.
+        block_of: block index of each condition, 2 bytes each.
         in_force: (count,).
     """
 
@@ -93,7 +94,8 @@ class RuleBook:
         self.blocks = tuple(blocks)
         self.count = start
         counts = [b.count for b in blocks]
-        self.block_of = np.repeat(np.arange(len(blocks), dtype=np.uint16), counts)
+        # Read one at a time, a thousand times a scan at worst: an array is ten times faster there than numpy.
+        self.block_of = array("H", np.repeat(np.arange(len(blocks), dtype=np.uint16), counts).tobytes())
         self.in_force: Mask = np.concatenate([np.zeros(0, np.bool_), *(b.in_force for b in blocks)])
         self._by_type = {name: tuple(b for b in blocks if b.type == name) for name in plant.types}
         self._by_name = {(b.type, b.rule.name): b for b in blocks}
@@ -102,7 +104,7 @@ class RuleBook:
         return self._by_type[name]
 
     def block(self, condition: int) -> RuleBlock:
-        return self.blocks[int(self.block_of[condition])]
+        return self.blocks[self.block_of[condition]]
 
     def equipment(self, condition: int) -> str:
         """'21605/CAB-0003'."""

@@ -84,6 +84,7 @@ class Machine(RuleBasedStateMachine):
         self.state = self.stored = self.later = REST
         self.in_alarm = False
         self.owed = False
+        self.level = 0
 
     def do(self, event: Event) -> None:
         self.now_ns += S // 10
@@ -102,10 +103,12 @@ class Machine(RuleBasedStateMachine):
         """What is owed, told without the machine."""
         done = not any(isinstance(e, Refused) for e in effects)
         if isinstance(event, Alarm):
-            rose = not self.in_alarm
-            self.in_alarm = True
-            if rose and before.enabled and self.rule.protected:
+            worse = abs(event.level) > abs(self.level) or event.level * self.level < 0
+            if (worse or not self.in_alarm) and before.enabled and self.rule.protected:
                 self.owed = True
+            self.in_alarm, self.level = True, event.level
+        elif isinstance(event, Enable) and done and self.in_alarm and self.rule.protected:
+            self.owed = True
         elif isinstance(event, Return):
             self.in_alarm = False
         elif isinstance(event, Acknowledge) and done:
@@ -244,5 +247,5 @@ class Machine(RuleBasedStateMachine):
         self.do(Enable("MOC-2"))
 
 
-Machine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Machine.TestCase.settings = settings(max_examples=250, stateful_step_count=40, deadline=None)
 TestMachine = Machine.TestCase

@@ -183,7 +183,9 @@ ROWS = [
         What.SUPPRESSED),
     Row("20 P1, suppressed by design, stays retained", TWO_STEP, [Alarm()], B, Suppress(DESIGN), HH, False, True,
         What.SUPPRESSED),
-    Row("21 parent gone, still in alarm, no on-delay", PLAIN, [Suppress(SUPPLY), Alarm()], HH, Release(SUPPLY), B,
+    Row("21 parent gone, no on-delay: it waits for its turn only", PLAIN, [Suppress(SUPPLY), Alarm(), Release(SUPPLY)],
+        HH, Tick(), B, True, True, What.RELEASED),
+    Row("21 P1, suppression by design gone, no on-delay", TWO_STEP, [Suppress(DESIGN), Alarm()], HH, Release(DESIGN), B,
         True, True, What.RELEASED),
     Row("21 parent gone, on-delay begins anew", LIMIT, [Suppress(SUPPLY), Alarm()], HH, Release(SUPPLY), HH, False,
         True, None),
@@ -193,8 +195,6 @@ ROWS = [
         Return(), A, False, False, What.RETURNED),
     Row("21 one parent of two gone", PLAIN, [Suppress(SUPPLY), Suppress(COMM), Alarm()], HH, Release(SUPPLY), HH,
         False, True, What.RELEASED),
-    Row("21 staged release: wait for the turn", PLAIN, [Suppress(SUPPLY), Alarm()], HH,
-        Release(SUPPLY, T0 + 100 * S), HH, False, True, None),
     Row("21 came and went while suppressed", PLAIN, [Suppress(SUPPLY), Alarm(), Return()], HH, Release(SUPPLY), A,
         False, False, What.RELEASED),
     Row("21 P1 came and went while suppressed by design", TWO_STEP, [Suppress(DESIGN), Alarm(), Return()], HH,
@@ -256,6 +256,7 @@ def test_26_restart_goes_on_from_the_same_state(row: Row) -> None:
 
 REFUSALS = [
     ("acknowledge what never was", PLAIN, [], Acknowledge(17), StatusCode.BadEventIdUnknown),
+    ("acknowledge what is at rest", PLAIN, [], Ack(), StatusCode.BadEventIdUnknown),
     ("acknowledge an older occurrence", PLAIN, [Alarm(), Return(), Alarm()], Acknowledge(T0 + S),
      StatusCode.BadEventIdUnknown),
     ("acknowledge HIGH while it went HIGH HIGH", LIMIT, [Alarm(1), Alarm(2)], Acknowledge(T0 + S),
