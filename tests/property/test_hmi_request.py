@@ -119,6 +119,21 @@ def test_whatever_is_unusual_takes_the_slow_way() -> None:
     assert ListDecoder(SPACE, NS).items(data, head.at, 10_000) is None
 
 
+def test_names_are_read_whatever_a_client_puts_for_nothing() -> None:
+    """A null string and an empty one mean the same; only the usual form is split, the other is walked."""
+    usual = read_request([name_id(0), name_id(5)])
+    empty = usual.replace(b"\xff\xff\xff\xff\0\0\xff\xff\xff\xff", b"\0\0\0\0\0\0\0\0\0\0")
+    assert usual != empty
+    assert read(usual) == read(empty) == [0, 5]
+
+
+def test_a_length_that_lies_is_not_believed() -> None:
+    usual = read_request([name_id(0), name_id(5)])
+    length = len(PLANT.name(0)).to_bytes(4, "little")
+    for lie in (1, 200, 2**31 - 1):
+        assert read(usual.replace(length, lie.to_bytes(4, "little"), 1)) is None
+
+
 def test_old_names_are_read_in_bulk_too() -> None:
     old = ua.NodeId("21999/CAB-0001/V", NS)
     assert read(read_request([old])) == [PLANT.row("21605/CAB-0001/V")]
