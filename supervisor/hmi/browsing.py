@@ -15,17 +15,21 @@ from asyncua import ua
 
 from supervisor.hmi.contract import Limits
 from supervisor.hmi.nodes import OBJECTS, Asker, Nodes
-from supervisor.hmi.space import Space
+from supervisor.hmi.space import Place, Space
 
 _SUBTYPE: Final = ua.NodeId(ua.ObjectIds.HasSubtype)
 _ALL_TARGETS: Final = ua.Index(0xFFFFFFFF)
+
+
+# A node of asyncua's brings its references along; a child of ours becomes one when its page is asked for.
+Target = ua.ReferenceDescription | Place
 
 
 @dataclass(slots=True)
 class Bookmarks:
     """Continuation points of one session: what is left of an answer, by a token that cannot be guessed."""
 
-    left: dict[bytes, list[ua.ReferenceDescription]] = field(default_factory=dict)
+    left: dict[bytes, list[Target]] = field(default_factory=dict)
 
 
 class View:
@@ -45,7 +49,7 @@ class View:
     def browse(self, wanted: ua.BrowseDescription, most: int, asker: Asker, marks: Bookmarks) -> ua.BrowseResult:
         """References of one node. `most`: RequestedMaxReferencesPerNode, 0 no wish."""
         result = ua.BrowseResult()
-        if (references := self.references(wanted.NodeId, asker)) is None:
+        if (targets := self.targets(wanted.NodeId, asker)) is None:
             result.StatusCode = ua.StatusCode(ua.StatusCodes.BadNodeIdUnknown)
             return result
         types = self._types(wanted.ReferenceTypeId, bool(wanted.IncludeSubtypes))
@@ -56,42 +60,52 @@ class View:
         if direction > ua.BrowseDirection.Both:
             result.StatusCode = ua.StatusCode(ua.StatusCodes.BadBrowseDirectionInvalid)
             return result
-        chosen = [
-            r
-            for r in references
-            if (direction == ua.BrowseDirection.Both or r.IsForward == (direction == ua.BrowseDirection.Forward))
-            and (not types or r.ReferenceTypeId in types)
-            and (not mask or mask & int(r.NodeClass))
-        ]
-        return self._page(chosen, most, marks)
+        chosen = [t for t in targets if self._fits(t, direction, types, mask)]
+        return self._page(chosen, most, asker, marks)
 
-    def browse_next(self, token: bytes, most: int, release: bool, marks: Bookmarks) -> ua.BrowseResult:
+    def browse_next(self, token: bytes, release: bool, asker: Asker, marks: Bookmarks) -> ua.BrowseResult:
         """The next page, or nothing when the continuation point is released."""
         left = marks.left.pop(token or b"", None)
         if left is None:
             return ua.BrowseResult(StatusCode=ua.StatusCode(ua.StatusCodes.BadContinuationPointInvalid))
-        return ua.BrowseResult() if release else self._page(left, most, marks)
+        return ua.BrowseResult() if release else self._page(left, 0, asker, marks)
 
-    def _page(self, references: list[ua.ReferenceDescription], most: int, marks: Bookmarks) -> ua.BrowseResult:
+    def _fits(self, target: Target, direction: int, types: frozenset[ua.NodeId], mask: int) -> bool:
+        if isinstance(target, Place):
+            forward, link, node_class = True, self._nodes.link(target), self._nodes.node_class(target)
+        else:
+            forward, link, node_class = target.IsForward, target.ReferenceTypeId, target.NodeClass
+        if direction != ua.BrowseDirection.Both and forward != (direction == ua.BrowseDirection.Forward):
+            return False
+        return (not types or link in types) and (not mask or bool(mask & int(node_class)))
+
+    def _page(self, targets: list[Target], most: int, asker: Asker, marks: Bookmarks) -> ua.BrowseResult:
         cap = self._limits.references_per_browse
         most = min(most, cap) if most else cap
-        result = ua.BrowseResult(References=references[:most])
-        if len(references) > most:
+        result = ua.BrowseResult(References=[self._reference(t, asker.locale) for t in targets[:most]])
+        if len(targets) > most:
             if len(marks.left) >= self._limits.continuation_points:
                 return ua.BrowseResult(StatusCode=ua.StatusCode(ua.StatusCodes.BadNoContinuationPoints))
             result.ContinuationPoint = secrets.token_bytes(16)
-            marks.left[result.ContinuationPoint] = references[most:]
+            marks.left[result.ContinuationPoint] = targets[most:]
         return result
 
-    def references(self, node_id: ua.NodeId, asker: Asker) -> list[ua.ReferenceDescription] | None:
-        """All references of a node that `asker` may see; None if there is no such node."""
+    def _reference(self, target: Target, locale: str) -> ua.ReferenceDescription:
+        return self._nodes.reference_to_child(target, locale) if isinstance(target, Place) else target
+
+    def targets(self, node_id: ua.NodeId, asker: Asker) -> list[Target] | None:
+        """Whatever a node refers to and `asker` may see; None if there is no such node."""
         if (node := self._stock.get(node_id)) is not None:
-            found: list[ua.ReferenceDescription] = node.references
+            found: list[Target] = node.references
             return [*found, self._nodes.root_reference(asker.locale)] if node_id == OBJECTS else found
-        place = self._nodes.find(node_id)
-        if place is None or not self._space.visible(place, asker.user):
+        place = self._place(node_id, asker)
+        if place is None:
             return None
-        return self._nodes.references(place, asker)
+        return [*self._nodes.upward(place, asker.locale), *self._nodes.children(place, asker.user)]
+
+    def _place(self, node_id: ua.NodeId, asker: Asker) -> Place | None:
+        place = self._nodes.find(node_id)
+        return place if place is not None and self._space.visible(place, asker.user) else None
 
     def _types(self, reference: ua.NodeId, subtypes: bool) -> frozenset[ua.NodeId] | None:
         """Reference types a Browse asks for; empty: all; None: not a reference type. Kept: they never change."""
@@ -121,7 +135,7 @@ class View:
             return _no_path(ua.StatusCodes.BadNothingToDo)
         if any(e.TargetName is None or not e.TargetName.Name for e in elements):
             return _no_path(ua.StatusCodes.BadBrowseNameInvalid)
-        if self.references(path.StartingNode, asker) is None:
+        if self._stock.get(path.StartingNode) is None and self._place(path.StartingNode, asker) is None:
             return _no_path(ua.StatusCodes.BadNodeIdUnknown)
         here = [path.StartingNode]
         for element in elements:
@@ -147,9 +161,12 @@ class View:
         self, node_id: ua.NodeId, element: ua.RelativePathElement, asker: Asker
     ) -> list[ua.ReferenceDescription] | None:
         """References that may fit a step; below our nodes only the child of that name, not all of them."""
-        place = self._nodes.find(node_id)
-        if place is None or element.IsInverse:
-            return self.references(node_id, asker)
+        place = self._place(node_id, asker)
+        if place is None:
+            found = self.targets(node_id, asker)
+            return None if found is None else [self._reference(t, asker.locale) for t in found]
+        if element.IsInverse:
+            return self._nodes.upward(place, asker.locale)
         child = self._space.child(place, element.TargetName.Name)
         if child is None or not self._space.visible(child, asker.user):
             return []

@@ -31,6 +31,8 @@ _VARIABLE: Final = ua.NodeId(ua.ObjectIds.BaseDataVariableType)
 _ANALOG: Final = ua.NodeId(ua.ObjectIds.AnalogItemType)
 _PROPERTY: Final = ua.NodeId(ua.ObjectIds.PropertyType)
 
+_LINKS: Final = {What.TAG: _HAS_COMPONENT, What.PROPERTY: _HAS_PROPERTY}
+
 # UNECE recommendation 20 codes of the units a city uses. Source: OPC 10000-8, 5.6.4.3 and UNECE rec. 20, annex I.
 UNECE: Final = {
     "%": "P1", "A": "AMP", "V": "VLT", "W": "WTT", "kW": "KWT", "kWh": "KWH", "Wh": "WHR", "VA": "D46", "kVA": "KVA",
@@ -254,30 +256,34 @@ class Nodes:
 
     # -- references ---------------------------------------------------------------------------------------------
 
-    def references(self, place: Place, asker: Asker) -> list[ua.ReferenceDescription]:
-        """All references of a node: its type, its parent, its children that `asker` may see."""
+    def upward(self, place: Place, locale: str) -> list[ua.ReferenceDescription]:
+        """References of a node to its type and to its parent."""
         node_class, type_ = self._class_and_type(place)
         type_class = ua.NodeClass.ObjectType if node_class == ua.NodeClass.Object else ua.NodeClass.VariableType
-        made = [
-            _reference(
-                _HAS_TYPE, True, type_, _TYPE_NAMES[type_], ua.LocalizedText(_TYPE_NAMES[type_].Name), type_class
-            )
-        ]
+        name = _TYPE_NAMES[type_]
+        to_type = _reference(_HAS_TYPE, True, type_, name, ua.LocalizedText(name.Name), type_class)
         parent = self._space.parent(place)
-        if parent is None:
-            name = ua.QualifiedName("Objects", 0)
-            text = ua.LocalizedText("Objects")
-            made.append(_reference(_ORGANIZES, False, OBJECTS, name, text, ua.NodeClass.Object, _FOLDER))
-        else:
-            made.append(self.reference(parent, _link(place), asker.locale, forward=False))
-        for child in self._space.children(place):
-            if self._space.visible(child, asker.user):
-                made.append(self.reference_to_child(child, asker.locale))
-        return made
+        if parent is not None:
+            return [to_type, self.reference(parent, self.link(place), locale, forward=False)]
+        name, text = ua.QualifiedName("Objects", 0), ua.LocalizedText("Objects")
+        return [to_type, _reference(_ORGANIZES, False, OBJECTS, name, text, ua.NodeClass.Object, _FOLDER)]
+
+    def children(self, place: Place, user: User) -> list[Place]:
+        """Nodes one step below that `user` may see."""
+        return [child for child in self._space.children(place) if self._space.visible(child, user)]
+
+    @staticmethod
+    def link(place: Place) -> ua.NodeId:
+        """The reference type by which a node hangs under its parent."""
+        return _LINKS.get(place.what, _ORGANIZES)
+
+    @staticmethod
+    def node_class(place: Place) -> ua.NodeClass:
+        return _NODE_SHAPE[place.what][0]
 
     def reference_to_child(self, child: Place, locale: str) -> ua.ReferenceDescription:
         """The reference by which a node's parent points at it."""
-        return self.reference(child, _link(child), locale)
+        return self.reference(child, self.link(child), locale)
 
     def reference(self, place: Place, link: ua.NodeId, locale: str, *, forward: bool = True) -> ua.ReferenceDescription:
         """A reference to `place`."""
@@ -308,13 +314,6 @@ _TYPE_NAMES: Final = {
 
 def _block(place: Place) -> Any:
     return place.block
-
-
-def _link(place: Place) -> ua.NodeId:
-    """The reference type by which a place hangs under its parent."""
-    if place.what is What.TAG:
-        return _HAS_COMPONENT
-    return _HAS_PROPERTY if place.what is What.PROPERTY else _ORGANIZES
 
 
 def _reference(

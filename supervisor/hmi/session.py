@@ -117,7 +117,7 @@ class Session(InternalSession):
     async def browse_next(self, parameters: ua.BrowseNextParameters) -> list[ua.BrowseResult]:
         release = bool(parameters.ReleaseContinuationPoints)
         view = self._engine.view
-        return [view.browse_next(token, 0, release, self.bookmarks) for token in parameters.ContinuationPoints]
+        return [view.browse_next(token, release, self.asker, self.bookmarks) for token in parameters.ContinuationPoints]
 
     async def translate_browsepaths_to_nodeids(self, params: list[ua.BrowsePath]) -> list[ua.BrowsePathResult]:
         return [self._engine.view.translate(path, self.asker) for path in params]

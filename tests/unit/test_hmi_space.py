@@ -125,14 +125,15 @@ def test_user_access_differs_by_area_and_by_class_of_data() -> None:
 def test_personal_data_is_not_among_the_children_of_who_may_not_see_it() -> None:
     place = SPACE.find("21605/CAB-0001")
     assert place is not None
-    seen = {r.BrowseName.Name for r in NODES.references(place, OPERATOR)}
-    boss = Asker(User("boss", Role.SUPERVISOR))
-    assert {r.BrowseName.Name for r in NODES.references(place, boss)} - seen == {"Text"}
+    seen = {child.name for child in NODES.children(place, OPERATOR.user)}
+    boss = User("boss", Role.SUPERVISOR)
+    assert {child.name for child in NODES.children(place, boss)} - seen == {"21605/CAB-0001/Text"}
 
 
 def test_analog_items_are_typed_so() -> None:
     place = SPACE.find("21605/CAB-0001")
     assert place is not None
-    types = {r.BrowseName.Name: r.TypeDefinition for r in NODES.references(place, OPERATOR)}
+    references = [NODES.reference_to_child(child, "fr") for child in NODES.children(place, OPERATOR.user)]
+    types = {r.BrowseName.Name: r.TypeDefinition for r in references}
     assert types["V1"] == ua.NodeId(ua.ObjectIds.AnalogItemType)
     assert types["Mode"] == ua.NodeId(ua.ObjectIds.BaseDataVariableType)
