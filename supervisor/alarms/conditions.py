@@ -132,11 +132,11 @@ class Conditions:
         """What must survive a restart, by column, (n,) each (not a copy)."""
         return self.delays.columns() | {"designed": self.designed}
 
-    def restore(self, columns: Mapping[str, npt.NDArray[Any]], took: Rows, at: Rows, stopped_ns: int) -> None:
+    def restore(self, columns: Mapping[str, npt.NDArray[Any]], took: Rows, at: Rows, stopped_ns: int | None) -> None:
         """Continue from saved columns: element `took[i]` there is condition `at[i]` here.
 
         Args:
-            stopped_ns: time of the last scan before they were saved [UTC ns].
+            stopped_ns: time of the last scan before they were saved [UTC ns]; None: the next scan follows.
         """
         self.delays.restore(columns, took, at, stopped_ns)
         self.designed[at] = columns["designed"][took]

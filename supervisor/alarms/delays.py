@@ -130,14 +130,17 @@ class Delays:
         """The memory itself, by column (not a copy)."""
         return {name: getattr(self, name) for name in self.kept}
 
-    def restore(self, columns: Mapping[str, npt.NDArray[Any]], took: Rows, at: Rows, stopped_ns: int) -> None:
+    def restore(self, columns: Mapping[str, npt.NDArray[Any]], took: Rows, at: Rows, stopped_ns: int | None) -> None:
         """Continue from saved memory: element `took[i]` of the saved columns becomes element `at[i]`.
 
         Args:
-            stopped_ns: time of the last scan before it was saved [UTC ns]; nothing was watched since.
+            stopped_ns: time of the last scan before it was saved [UTC ns], nothing was watched since; None: it did
+                not stop, and the next scan follows.
         """
         for name in self.kept:
             getattr(self, name)[at] = columns[name][took]
+        if stopped_ns is None:
+            return
         saw = at[self.usable[at]]
         self.blind_ns[saw] = stopped_ns
         self.usable[at] = False

@@ -130,8 +130,14 @@ class AlarmEngine:
                 self._plain_rise(condition, level, field_ns, now_ns, first, out)
         self._file(condition)
         if block.rule.parent and self._holds(condition):
-            for child in sorted(self.family.waiting.pop(condition, ())):
-                self._do(child, [Suppress(self._cause(condition))], now_ns, out)
+            self._gather(condition, now_ns, out)
+
+    def _gather(self, parent: int, now_ns: int, out: list[Happening]) -> None:
+        """A parent stands: whoever waited for it, or was about to be freed, now lies under it."""
+        self.family.waiting.pop(parent, None)
+        for child in self.book.siblings(parent):
+            if (live := self.living.of.get(child)) is not None and live.state.release_ns is not None:
+                self._do(child, [Suppress(self._cause(parent))], now_ns, out)
                 self._file(child)
 
     def _plain_rise(
@@ -255,7 +261,7 @@ class AlarmEngine:
         """
         rule = self._rule(condition)
         live = self.living.of.get(condition) or Live(self._rest(condition))
-        state = live.state
+        state = before = live.state
         logs: list[Log] = []
         announced = False
         for event in events:
@@ -268,7 +274,7 @@ class AlarmEngine:
                 elif isinstance(effect, Announce):
                     announced = True
         live = Live(state, live.field_ns if field_ns is None else field_ns, live.first if first is None else first)
-        if state is not self._rest(condition) or condition in self.living.of:
+        if state is not before:
             self.living.put(condition, live, rule)
         if keep is not None and len(logs) > 1:
             whole = replace(logs[keep], before=logs[0].before, after=logs[-1].after, retain=logs[-1].retain)
@@ -280,7 +286,10 @@ class AlarmEngine:
         return None
 
     def _rest(self, condition: int) -> State:
-        return REST if self.conditions.delays.usable[condition] else _REST_UNKNOWN
+        delays = self.conditions.delays
+        if delays.usable[condition]:
+            return REST
+        return State(evaluable=False, evaluable_ns=int(delays.blind_ns[condition]))
 
     def _rule(self, condition: int) -> Rule:
         return self.book.block(condition).rule
@@ -360,5 +369,12 @@ class AlarmEngine:
         self.living.dirty.clear()
         return gone
 
+    def adopt(self, former: AlarmEngine, now_ns: int) -> list[str]:
+        """Go on from the generation before: same names, same conditions, same delays on their way.
 
-_REST_UNKNOWN: Final = State(evaluable=False)
+        Returns: as `restore`.
+        """
+        took, at = self.book.match(former.book)
+        self.conditions.restore(former.conditions.columns(), took, at, None)
+        self.conditions.last_ns = former.conditions.last_ns
+        return self.restore(former.rows(), now_ns, with_columns=True)

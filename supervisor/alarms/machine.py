@@ -188,12 +188,12 @@ def _settled(state: State) -> State:
     return replace(state, level=0, last_level=0, annunciated=False)
 
 
-def _evaluable(state: State, event: Evaluable, _now_ns: int, _rule: Rule) -> Outcome:
+def _evaluable(state: State, event: Evaluable, now_ns: int, _rule: Rule) -> Outcome:
     """Row 25: the core state is kept, whatever the inputs are worth."""
     if event.evaluable == state.evaluable:
         return state, ()
     what = What.KNOWN if event.evaluable else What.UNKNOWN
-    return _logged(what, state, replace(state, evaluable=event.evaluable))
+    return _logged(what, state, replace(state, evaluable=event.evaluable, evaluable_ns=now_ns))
 
 
 def _tick(state: State, _event: Event, now_ns: int, rule: Rule) -> Outcome:
@@ -370,7 +370,8 @@ def _while_disabled(state: State, event: Event, now_ns: int, rule: Rule) -> Outc
         case Return():
             return _settled(replace(state, process=False, release_ns=None)), ()
         case Evaluable(evaluable=evaluable):
-            return replace(state, evaluable=evaluable), ()
+            since_ns = state.evaluable_ns if evaluable == state.evaluable else now_ns
+            return replace(state, evaluable=evaluable, evaluable_ns=since_ns), ()
         case Tick():
             return _tick(state, event, now_ns, rule)
         case Suppress() | Release() | Unhold():

@@ -38,6 +38,7 @@ _NUMBERS: Final = (
     "acked_ns",
     "occurrence_ns",
     "re_alarms",
+    "evaluable_ns",
 )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from config.model import AlarmClass, AlarmRule, Life, Priority
-from config.words import NS_PER_S
+from config.words import NS_PER_S, Rows
 from supervisor.alarms.state import SHELVING_MAX_NS, SHELVING_MAX_P1_NS, Rule
 from supervisor.plant.plant import EquipmentType, Plant
 
@@ -122,6 +122,20 @@ class RuleBook:
         if found is None or (block := self._by_name.get((found[0].name, rule))) is None:
             return None
         return block.start + found[1]
+
+    def match(self, former: RuleBook) -> tuple[Rows, Rows]:
+        """Conditions of a former generation that are the same here, by name, as (numbers there, numbers here)."""
+        took: list[Rows] = [np.zeros(0, np.int64)]
+        at: list[Rows] = [np.zeros(0, np.int64)]
+        for name, t in former.plant.types.items():
+            found = [self.plant.find(equipment) for equipment in t.equipment]
+            same = [(i, f[1]) for i, f in enumerate(found) if f is not None and f[0].name == name]
+            there, here = np.array(same, np.int64).reshape(-1, 2).T
+            for block in former.of_type(name):
+                if (now := self._by_name.get((name, block.rule.name))) is not None:
+                    took.append(block.start + there)
+                    at.append(now.start + here)
+        return np.concatenate(took), np.concatenate(at)
 
     def siblings(self, condition: int) -> list[int]:
         """All conditions of the same equipment, itself left out."""

@@ -122,6 +122,7 @@ class State:
         acked, confirmed: no duty left of this kind.
         latched: has been in alarm and has not been reset.
         evaluable: the inputs are usable; False is shown UNKNOWN.
+        evaluable_ns: since when that is so: 'last known since' [UTC ns]; 0: since before anyone looked.
         enabled: False only by an engineer.
         annunciated: this rise has been before the operator, who still has to do with it; topology leaves it alone.
         silenced: the sound of this occurrence was stopped. Not an acknowledgement.
@@ -145,6 +146,7 @@ class State:
     confirmed: bool = True
     latched: bool = False
     evaluable: bool = True
+    evaluable_ns: int = 0
     enabled: bool = True
     annunciated: bool = False
     silenced: bool = False

@@ -257,6 +257,11 @@ class WatchMaker:
             raise ValueError("a rate needs `per`")
         falls = model.low is not None or model.low_low is not None
         rises = model.high is not None or model.high_high is not None
+        lowest = [self._parameter(limit) for limit in (model.low_low, model.low)]
+        highest = [self._parameter(limit) for limit in (model.high, model.high_high)]
+        # The farthest fall is never above 0, the farthest rise never below: such a limit would always be passed.
+        if any((limit > 0).any() for limit in lowest) or any((limit < 0).any() for limit in highest):
+            raise ValueError("the low limit of a rate is 0 or a fall (negative), the high one 0 or a rise")
         return Change(_number(self._block(model.tag)), self._n, model.per, falls, rises)
 
 

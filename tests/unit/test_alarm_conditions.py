@@ -265,6 +265,7 @@ def test_what_an_instance_does_not_have_is_neither_in_alarm_nor_unknown() -> Non
         ({"on": "discrete", "tag": "Mode", "equals": "manuel"}, "'manuel' is no value of Mode"),
         ({"on": "discrete", "tag": "On"}, "needs `equals`"),
         ({"on": "rate", "tag": "V", "high": 3}, "needs `per`"),
+        ({"on": "rate", "tag": "V", "low": 3, "per": "1 s"}, "0 or a fall"),
         ({"on": "discrepancy", "feedback": "On"}, "expected the name of a tag"),
         ({"on": "calculated", "condition": "V"}, "expected a condition"),
         ({"on": "limit", "tag": "Volt", "high": 3}, "'Volt'"),

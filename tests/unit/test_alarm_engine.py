@@ -340,6 +340,40 @@ def test_a_rule_that_is_gone_is_named() -> None:
     assert [name for name, _ in retained(post.engine)] == ["21000/CAB-0001/Sw"]
 
 
+def test_a_new_generation_goes_on_where_the_old_one_was() -> None:
+    """Two cabinets are added in front, one is gone, a rule is new: what stands stands, what was on its way still is."""
+    old, new = Post(3), Post(3)
+    old.set("V", 255).set("Loss", 1, of=2).scan()
+    old.ack("CAB-0002/V")
+    names = ["21000/CAB-0009", "21000/CAB-0008", "21000/CAB-0003", "21000/CAB-0002"]
+    new.plant = make_plant({"CAB": TypeSpec({name: tag(kind) for name, kind in TAGS.items()})}, {"CAB": names})
+    new.rules = {"Early": new.rules["Sw"]} | new.rules
+    new.table = TagTable(new.plant, StringPool(), T0)
+    everything = np.arange(new.plant.rows)
+    new.table.put(everything, np.zeros(len(everything), np.int64), np.zeros(len(everything), np.uint32), T0)
+    new.engine = new.new_engine()
+    new.now_ns = old.now_ns
+    assert new.engine.adopt(old.engine, new.now_ns) == ["21000/CAB-0001/V"], "its equipment is gone: said, not dropped"
+    new.set("V", 255, of=slice(2, 4)).set("Loss", 1, of=2)
+    assert new.scan(0.5) == []
+    assert new.flat("CAB-0002/V") is Isa.ACKED and new.flat("CAB-0003/V") is Isa.DSUPR
+    assert announced(new.scan(1.5)) == ["CAB-0003/Loss"], "its delay of 2 s went on from the old generation"
+    assert children(new.engine, "21000/CAB-0003/Loss").suppressed == ("21000/CAB-0003/V",)
+
+
+def test_last_known_since_when() -> None:
+    post = Post(1)
+    post.set("V", 255).scan()
+    (h,) = post.set("V", 0, status=StatusCode.BadNoCommunication).scan()
+    assert h.state.evaluable_ns == post.now_ns
+    post.scan(60)
+    (shelved,) = post.act("CAB-0001/V", Shelve(S, "x"))
+    assert shelved.state.evaluable_ns == h.time_ns
+    post.set("Sw", 0, status=StatusCode.BadNoCommunication).scan()
+    (removed,) = post.act("CAB-0001/Sw", Remove("WO-1", T0 + 86400 * S))
+    assert not removed.state.evaluable and removed.state.evaluable_ns == post.now_ns
+
+
 def test_a_damaged_row_is_refused() -> None:
     post = Post(1)
     post.set("V", 255).scan()
