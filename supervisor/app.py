@@ -33,8 +33,10 @@ from historian.catalogue import Catalogue, ForeignCatalogue
 from historian.journal.journal import FileJournal
 from supervisor.clock import SystemClock
 from supervisor.commands.commands import Commands
+from supervisor.commands.guard import guard_permit
 from supervisor.commands.permit import StandingPermit, next_epoch
 from supervisor.commands.proof import AGE_MAX_S, ProofOfLife
+from supervisor.commands.unfinished import end_unfinished
 from supervisor.connect import Connect, Login, add_demo_users, remove_connect, write_connect
 from supervisor.control.door import ControlDoor
 from supervisor.control.operations import Server
@@ -118,21 +120,24 @@ class App:
         state_dir = self.options.state_dir
         state = await self.offload.run(lambda: StateFolder(state_dir, self.site.model.site))
         stack.callback(state.close)
+        remove_connect(state_dir)  # of one that was killed: its doors are gone, its passwords too
         self.epoch = await self.offload.run(lambda: next_epoch(state_dir))
         await self._open_journal(stack, state_dir)
         self.plant = self._at_field_map(await self.offload.run(self._compile))
         self.people = People.of(self.site.users)
         logins = await self.offload.run(lambda: add_demo_users(self.people)) if self.options.demo else []
         await self._open_core(stack)
+        self.permits = StandingPermit(self.epoch, self.proof)
         self.commands = Commands(
             self.plant,
             self.core.table,
             self.core.host,
             self.journal,
-            StandingPermit(self.epoch, self.proof),
+            self.permits,
             self.clock,
+            seen=self.core.inbox.batch,
         )
-        stack.push_async_callback(self.commands.close)
+        await end_unfinished(self.journal, self.clock)
         await self._open_doors(stack, logins)
 
     async def _open_journal(self, stack: AsyncExitStack, state_dir: Path) -> None:
@@ -220,7 +225,13 @@ class App:
 
     async def _live(self, stack: AsyncExitStack) -> int:
         await self._say(f"server started, epoch {self.epoch}; {self.keeper.found}")
-        parts = [self.core.run(lambda: self._beat("scan")), self.keeper.run(), self._beat_on(), self._watch_vitals()]
+        parts = [
+            self.core.run(lambda: self._beat("scan")),
+            self.keeper.run(),
+            self._beat_on(),
+            self._watch_vitals(),
+            guard_permit(self.permits, self.clock, self.core.host.abort_all),
+        ]
         tasks = [asyncio.create_task(part) for part in parts]
         told = asyncio.create_task(self._told.wait())
         try:
@@ -228,6 +239,7 @@ class App:
             await asyncio.wait([*tasks, told], timeout=self.options.for_s, return_when=asyncio.FIRST_COMPLETED)
             failed = [t for t in tasks if t.done()]
         finally:
+            await self.commands.close()  # while the field still answers: what is under way gets its verdict
             for task in (*tasks, told):
                 task.cancel()
             await asyncio.gather(*tasks, told, return_exceptions=True)
