@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_store_query.py, tests/property/test_store_query.py
+"""What a reader asks of one series: values at times, buckets, a decimated curve. Pure columns.
+
+Law of this file: no I/O, no clock; gaps stay gaps: nothing is interpolated, and a value holds only as long as
+`rollups.held_until` allows.
+
+`Pieces` is the common form of raw samples and of roll-ups: something known from `first_ns` on, whose value is held from
+`end_ns` on. For a sample both are its time; for a roll-up record the time between lies in `area` and `good_ns`. So
+buckets are folded from either, or from a mixture, by the same lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from config.words import NS_PER_S, UNCERTAIN, StatusCode, Statuses, TimesNs
+from historian.store.rollups import HOLD_NS, WIDTHS, Records, held_until
+from historian.store.samples import CLASSES, Samples
+
+BUCKETS_MAX: Final = 100_000
+"""Most buckets one query may ask for."""
+_NICE_S: Final = (1, 2, 5, 10, 15, 20, 30, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Parallel columns, (n,), ascending in time, of one series. `until_ns`: how long the value holds at most."""
+
+    first_ns: TimesNs
+    end_ns: TimesNs
+    until_ns: TimesNs
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+    area: npt.NDArray[np.float64]
+    good_ns: npt.NDArray[np.int64]
+    last: npt.NDArray[np.float64]
+    last_good: npt.NDArray[np.bool_]
+    count: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.first_ns)
+
+
+_PIECES: Final = tuple(Pieces.__dataclass_fields__)
+
+
+def of_samples(samples: Samples, gap_starts: TimesNs) -> Pieces:
+    """Pieces of raw samples of one series, by time, without two of the same time."""
+    good = samples.status < UNCERTAIN
+    value = np.where(good, samples.value, np.nan)
+    n = len(samples)
+    until = held_until(samples.time_ns, samples.class_id, gap_starts)
+    zeros = np.zeros(n, np.int64)
+    return Pieces(
+        samples.time_ns, samples.time_ns, until, value, value, np.zeros(n), zeros, value, good, np.ones(n, np.int64)
+    )
+
+
+def of_records(records: Records, width_s: int, class_id: int, gap_starts: TimesNs) -> Pieces:
+    """Pieces of the roll-ups of one series and class."""
+    r = records
+    until = held_until(r.last_ns, np.full(len(r), class_id, np.uint8), gap_starts)
+    end = r.start_ns + width_s * NS_PER_S
+    good = r.last_status < UNCERTAIN
+    count = r.count.astype(np.int64)
+    return Pieces(r.first_ns, end, until, r.low, r.high, r.area, r.good_ns, r.last, good, count)
+
+
+def join(parts: Sequence[Pieces]) -> Pieces:
+    """One after the other in time."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return Pieces(*(np.empty(0, d) for d in ("i8", "i8", "i8", "f8", "f8", "f8", "i8", "f8", "?", "i8")))
+    return Pieces(*(np.concatenate([getattr(p, name) for p in parts]) for name in _PIECES))
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """Parallel columns, (n,).
+
+    Attributes:
+        start_ns: UTC start of each [ns]; all are `width_ns` wide.
+        low, high: of the Good value in effect; NaN if there was none.
+        mean: weighted by time; NaN if there was none.
+        last: Good value in effect at the end (or at `until_ns`, if that is earlier); NaN if none.
+        count: samples stored in it, of any quality.
+        good_share: part of the time the value was Good and known, 0..1; NaN where the bucket lies in the future.
+        status: Good (always), UncertainSubNormal (part of the time), Bad (never).
+    """
+
+    start_ns: TimesNs
+    width_ns: int
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+    mean: npt.NDArray[np.float64]
+    last: npt.NDArray[np.float64]
+    count: npt.NDArray[np.int64]
+    good_share: npt.NDArray[np.float64]
+    status: Statuses
+
+
+def fold(pieces: Pieces, start_ns: int, width_ns: int, n: int, until_ns: int) -> Buckets:
+    """Aggregates over n buckets from `start_ns`. Pieces must lie within one bucket each, or before the first.
+
+    Args:
+        until_ns: nothing is known from here on (now) [UTC ns].
+    Raises:
+        ValueError: n is not 1..BUCKETS_MAX.
+    """
+    check_buckets(width_ns, n)
+    edges = start_ns + width_ns * np.arange(n + 1, dtype=np.int64)
+    low, high = np.full(n, np.inf), np.full(n, -np.inf)
+    p = pieces
+    inside = np.flatnonzero((p.first_ns >= start_ns) & (p.first_ns < edges[-1]))
+    b = (p.first_ns[inside] - start_ns) // width_ns
+    area = np.bincount(b, p.area[inside], n)
+    good_ns = np.bincount(b, p.good_ns[inside].astype(np.float64), n)
+    count = np.bincount(b, p.count[inside], n).astype(np.int64)
+    _extremes(low, high, b, p.low[inside], p.high[inside])
+
+    following = np.append(p.first_ns[1:], np.iinfo(np.int64).max)
+    stop = np.minimum(np.minimum(following, p.until_ns), until_ns)
+    owner, at, dt = _holds(p.end_ns, np.where(p.last_good, stop, p.end_ns), edges)
+    b = (at - start_ns) // width_ns
+    value = p.last[owner]
+    finite = ~np.isnan(value)
+    area += np.bincount(b, np.where(finite, value, 0.0) * (dt / NS_PER_S), n)
+    good_ns += np.bincount(b, dt.astype(np.float64), n)
+    _extremes(low, high, b, value, value)
+
+    known = np.clip(until_ns - edges[:-1], 0, width_ns)
+    none = np.isinf(low)
+    low[none] = high[none] = np.nan
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.minimum(good_ns / known, 1.0)
+        mean = np.where(none, np.nan, area / (good_ns / NS_PER_S))
+        mean = np.where(good_ns > 0, mean, np.where(none, np.nan, low))
+    status = np.where(share >= 1.0 - 1e-9, StatusCode.Good, StatusCode.UncertainSubNormal).astype(np.uint32)
+    status[~((share > 0) | (~none))] = StatusCode.Bad
+    last = _value_at(p, np.minimum(edges[1:], until_ns))
+    return Buckets(edges[:-1], width_ns, low, high, mean, last, count, share, status)
+
+
+def _extremes(low: Any, high: Any, bucket: Any, lows: Any, highs: Any) -> None:
+    """Fold lows and highs into their buckets; buckets ascend, NaN does not count."""
+    if not len(bucket):
+        return
+    starts = np.flatnonzero(np.append(True, np.diff(bucket) > 0))
+    at = bucket[starts]
+    low[at] = np.fmin(low[at], np.fmin.reduceat(lows, starts))
+    high[at] = np.fmax(high[at], np.fmax.reduceat(highs, starts))
+
+
+def _holds(begin: TimesNs, end: TimesNs, edges: TimesNs) -> tuple[npt.NDArray[np.intp], TimesNs, TimesNs]:
+    """The intervals begin..end cut at the edges: whose they are, where they begin, how long they are [ns].
+
+    Intervals ascend and do not overlap; what lies outside the edges is left out.
+    """
+    points = np.unique(np.clip(np.concatenate([begin, end, edges]), edges[0], edges[-1]))
+    at, dt = points[:-1], np.diff(points)
+    owner = np.searchsorted(begin, at, "right") - 1
+    held = owner >= 0
+    if len(end):
+        held &= at < end[owner]
+    return owner[held], at[held], dt[held]
+
+
+def _value_at(p: Pieces, times: TimesNs) -> npt.NDArray[np.float64]:
+    """Good value in effect just before each time; NaN if none."""
+    if not len(p):
+        return np.full(len(times), np.nan)
+    j = np.searchsorted(p.first_ns, times, "left") - 1
+    held = (j >= 0) & p.last_good[j] & (p.until_ns[j] >= times)
+    return np.where(held, p.last[j], np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class AtTimes:
+    """Values at given times, (n,).
+
+    Attributes:
+        index: position of the sample in effect, -1 where none is known.
+        value: NaN where none is known, Bad, or a text.
+        status: of the sample; Bad where none is known.
+        age_ns: how old the sample was; -1 where none is known.
+    """
+
+    index: npt.NDArray[np.intp]
+    value: npt.NDArray[np.float64]
+    status: Statuses
+    age_ns: npt.NDArray[np.int64]
+
+
+def at_times(samples: Samples, times: TimesNs, gap_starts: TimesNs) -> AtTimes:
+    """The sample in effect at each time: the last one not later, if it still holds."""
+    n = len(samples)
+    if not n:
+        nothing = np.full(len(times), -1)
+        bad = np.full(len(times), StatusCode.Bad, np.uint32)
+        return AtTimes(nothing, np.full(len(times), np.nan), bad, nothing.astype(np.int64))
+    j = np.searchsorted(samples.time_ns, times, "right") - 1
+    known = j >= 0
+    # a sample holds at its own time even if recording stopped in the same instant
+    until = np.maximum(held_until(samples.time_ns, samples.class_id, gap_starts), samples.time_ns + 1)
+    known &= times < until[j]
+    j = np.where(known, j, -1)
+    value = np.where(known, samples.value[j], np.nan)
+    status = np.where(known, samples.status[j], np.uint32(StatusCode.Bad))
+    return AtTimes(j, value, status, np.where(known, times - samples.time_ns[j], -1))
+
+
+def decimate(samples: Samples, points_max: int) -> Samples:
+    """At most `points_max` samples that draw the same curve: the lowest, the highest, the first that is not Good and
+    the last of each of points_max/4 slices of time. All of them are real samples.
+
+    Raises:
+        ValueError: fewer than 4 points.
+    """
+    if points_max < 4:
+        raise ValueError(f"history: expected at least 4 points, got {points_max}")
+    n = len(samples)
+    if n <= points_max:
+        return samples
+    slices = points_max // 4
+    time_ns = samples.time_ns
+    span = int(time_ns[-1]) - int(time_ns[0]) + 1
+    b = (time_ns - time_ns[0]) * slices // span if span < 2**62 // slices else np.arange(n) * slices // n
+    starts = np.flatnonzero(np.append(True, np.diff(b) > 0))
+    sizes = np.diff(np.append(starts, n))
+    good = (samples.status < UNCERTAIN) & ~np.isnan(samples.value)
+    keep = np.zeros(n, np.bool_)
+    keep[starts + sizes - 1] = True
+    for key in (
+        np.where(good, samples.value, np.inf),
+        np.where(good, -samples.value, np.inf),
+        (samples.status < UNCERTAIN).astype(np.float64),
+    ):
+        least = np.repeat(np.minimum.reduceat(key, starts), sizes)
+        hits = np.flatnonzero(key == least)
+        keep[hits[np.append(True, np.diff(b[hits]) > 0)]] = True
+    return samples.take(keep)
+
+
+def width_for(start_ns: int, end_ns: int, points_max: int) -> int:
+    """Width of at most `points_max` buckets over a span: round, so that roll-ups can make them [s]."""
+    need = max(1, -(-(end_ns - start_ns) // (points_max * NS_PER_S)))
+    for nice in _NICE_S:
+        if need <= nice:
+            return nice
+    unit = 60 if need <= 900 else 900 if need <= 43_200 else 3600 if need <= 86_400 else 86_400
+    return -(-need // unit) * unit
+
+
+def rollup_for(width_s: int, start_ns: int, class_id: int) -> int | None:
+    """Widest roll-up of a class that such buckets can be folded from [s]; None: only raw samples will do."""
+    start_s, rest = divmod(start_ns, NS_PER_S)
+    fit = [w for w in WIDTHS[CLASSES[class_id]] if rest == 0 and width_s % w == 0 and start_s % w == 0]
+    return max(fit, default=None)
+
+
+LOOK_BACK_NS: Final = int(HOLD_NS.max())
+"""How far before a time the sample in effect may lie [ns]."""
+
+
+def check_buckets(width_ns: int, n: int) -> None:
+    """Refuse what would be unbounded.
+
+    Raises:
+        ValueError: n is not 1..BUCKETS_MAX, or they have no width.
+    """
+    if not 0 < n <= BUCKETS_MAX or width_ns <= 0:
+        raise ValueError(f"history: expected 1..{BUCKETS_MAX} buckets wider than 0, got {n} of {width_ns} ns")
+
+
+def from_time(pieces: Pieces, start_ns: int) -> Pieces:
+    """Pieces from `start_ns` on."""
+    begin = int(np.searchsorted(pieces.first_ns, start_ns))
+    return Pieces(*(getattr(pieces, name)[begin:] for name in _PIECES)) if begin else pieces

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_store_query.py, tests/property/test_store.py
+"""The reading side: finds the rows of a series in segments, roll-ups and the newest chunks, and asks `query`.
+
+Law of this file: blocking reads only; it changes nothing. Each query works on one `View`, so that it sees each sample
+once, whatever is sealed, merged or dropped meanwhile; if a file is gone by then, the query is made again on a new view.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from config.words import NS_PER_S, TimesNs
+from historian.store import query
+from historian.store.chunk import Chunk
+from historian.store.disk import StoreError
+from historian.store.frames import FrameDamaged
+from historian.store.index import RollupFile, Segment
+from historian.store.query import LOOK_BACK_NS, AtTimes, Buckets, Pieces
+from historian.store.rollups import RollupReader
+from historian.store.samples import CLASSES, Samples, concat, empty, last_words
+from historian.store.segments import DAY_LEVEL, DAY_NS, SegmentDamaged, SegmentFile
+
+T = TypeVar("T")
+ROWS_MAX: Final = 1_000_000
+"""Most raw samples of one query [rows]; what is left out is said."""
+FILES_MAX: Final = 256
+"""Most files held open."""
+_AGAIN_MAX: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the history consisted of at one instant. Never changed.
+
+    Attributes:
+        segments: day -> its segments in order of arrival.
+        days: with a segment or roll-ups, ascending.
+        rollups: (class, day, width) -> file.
+        chunks: of the log, in order of arrival, with the rows each had.
+        masks: by series id, bit k if class k has sealed samples of it.
+        gap_starts: when recording stopped, ascending [UTC ns].
+    """
+
+    segments: dict[int, tuple[Segment, ...]]
+    days: tuple[int, ...]
+    rollups: dict[tuple[int, int, int], RollupFile]
+    chunks: tuple[tuple[Chunk, int], ...]
+    masks: npt.NDArray[np.uint8]
+    gap_starts: TimesNs
+
+    def mask(self, series: int) -> int:
+        return int(self.masks[series]) if series < len(self.masks) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Samples of one series by time, one per time.
+
+    Attributes:
+        complete: False if ROWS_MAX cut it; then the earliest are there.
+        damaged: True if part of a file that might have held more could not be read.
+    """
+
+    samples: Samples
+    complete: bool
+    damaged: bool
+
+
+class Reader:
+    """Queries of one store. Every method blocks: for `Offload`; safe from several threads.
+
+    Attributes:
+        damaged: files found unreadable, wholly or in part, by path.
+    """
+
+    def __init__(self, root: Path, view: Callable[[], View]) -> None:
+        self._root = root
+        self._view = view
+        self._mutex = threading.Lock()
+        self._files: OrderedDict[str, Any] = OrderedDict()
+        self.damaged: set[str] = set()
+
+    def raw(self, series: int, start_ns: int, end_ns: int, rows_max: int = ROWS_MAX) -> Raw:
+        """Samples with start_ns <= time < end_ns [UTC ns]."""
+        return self._again(lambda view: self._raw(view, series, start_ns, end_ns, rows_max))
+
+    def at(self, series: int, times: TimesNs) -> tuple[AtTimes, Samples]:
+        """The sample in effect at each of the ascending times; `AtTimes.index` points into the samples."""
+
+        def ask(view: View) -> tuple[AtTimes, Samples]:
+            if not len(times):
+                return query.at_times(empty(), times, view.gap_starts), empty()
+            known = self._known(view, series, int(times[0]), int(times[-1]) + 1)
+            return query.at_times(known, times, view.gap_starts), known
+
+        return self._again(ask)
+
+    def aligned(self, series: Sequence[int], times: TimesNs) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint32]]:
+        """Values (k, n) and statuses (k, n) of several series at the same ascending times."""
+        found = [self.at(s, times)[0] for s in series]
+        shape = (len(series), len(times))
+        values = np.array([f.value for f in found]).reshape(shape)
+        return values, np.array([f.status for f in found], np.uint32).reshape(shape)
+
+    def curve(self, series: int, start_ns: int, end_ns: int, points_max: int) -> Raw:
+        """At most `points_max` real samples that draw the same curve."""
+        raw = self.raw(series, start_ns, end_ns)
+        return Raw(query.decimate(raw.samples, points_max), raw.complete, raw.damaged)
+
+    def trend(self, series: int, start_ns: int, end_ns: int, points_max: int, now_ns: int) -> Buckets:
+        """At most `points_max` buckets of a round width over a span, the first beginning at or before its start."""
+        width_s = query.width_for(start_ns, end_ns, points_max - 1)
+        begin = start_ns // (width_s * NS_PER_S) * width_s
+        n = -(-(end_ns - begin * NS_PER_S) // (width_s * NS_PER_S))
+        return self.buckets(series, begin * NS_PER_S, width_s, max(1, n), now_ns)
+
+    def buckets(self, series: int, start_ns: int, width_s: int, n: int, now_ns: int) -> Buckets:
+        """Aggregates over n buckets of `width_s` from `start_ns`: of roll-ups where they fit, else of raw samples."""
+        width_ns = width_s * NS_PER_S
+        query.check_buckets(width_ns, n)
+
+        def ask(view: View) -> Buckets:
+            pieces = self._pieces(view, series, start_ns, start_ns + n * width_ns, width_s)
+            return query.fold(pieces, start_ns, width_ns, n, now_ns)
+
+        return self._again(ask)
+
+    # ----------------------------------------------------------------------------------------------------- raw samples
+
+    def _raw(self, view: View, series: int, start_ns: int, end_ns: int, rows_max: int) -> Raw:
+        parts: list[Samples] = []
+        rows, damaged, complete = 0, False, True
+        mask = view.mask(series)
+        for day in _days(view, start_ns, end_ns) if mask else ():
+            found, hurt = self._day(view, day, series, start_ns, end_ns, mask)
+            parts += found
+            rows += sum(map(len, found))
+            damaged |= hurt
+            if rows > rows_max:
+                complete, end_ns = False, min(end_ns, (day + 1) * DAY_NS)
+                break
+        parts += [c.find(series, start_ns, end_ns, n) for c, n in view.chunks]
+        samples = _by_time(parts)
+        if len(samples) > rows_max:
+            samples, complete = samples.take(slice(0, rows_max)), False
+        return Raw(samples, complete, damaged)
+
+    def _day(
+        self, view: View, day: int, series: int, start_ns: int, end_ns: int, mask: int
+    ) -> tuple[list[Samples], bool]:
+        parts, hurt = [], False
+        for segment in view.segments.get(day, ()):
+            if not mask >> segment.class_id & 1:
+                continue
+            file = self._open(segment.path, SegmentFile)
+            if file is None:
+                hurt = True
+                continue
+            parts.append(file.find(series, start_ns, end_ns))
+            if file.damaged:
+                self.damaged.add(segment.path)
+                hurt = True
+        return parts, hurt
+
+    def _known(self, view: View, series: int, start_ns: int, end_ns: int) -> Samples:
+        """Raw samples of a span, and before them the one in effect at its start, if any."""
+        samples = self._raw(view, series, start_ns, end_ns, ROWS_MAX).samples
+        if len(samples) and samples.time_ns[0] == start_ns:
+            return samples
+        return concat([self._before(view, series, start_ns), samples])
+
+    def _before(self, view: View, series: int, time_ns: int) -> Samples:
+        parts = [c.last_before(series, time_ns, n) for c, n in view.chunks]
+        mask = view.mask(series)
+        for day in reversed(_days(view, time_ns - LOOK_BACK_NS, time_ns) if mask else ()):
+            found, _ = self._day(view, day, series, time_ns - LOOK_BACK_NS, time_ns, mask)
+            if any(map(len, found)):
+                parts = found + parts
+                break
+        return _by_time(parts).take(slice(-1, None))
+
+    # -------------------------------------------------------------------------------------------------------- roll-ups
+
+    def _pieces(self, view: View, series: int, start_ns: int, end_ns: int, width_s: int) -> Pieces:
+        mask = view.mask(series)
+        widths = {k: query.rollup_for(width_s, start_ns, k) for k in range(len(CLASSES)) if mask >> k & 1}
+        first = max(0, start_ns // DAY_NS)
+        live = {
+            int(d) for c, n in view.chunks for d in np.unique(c.find(series, start_ns, end_ns, n).time_ns // DAY_NS)
+        }
+        parts: list[Pieces] = []
+        raw_from: int | None = None
+        for day in sorted({*(_days(view, first * DAY_NS, end_ns) if mask else ()), *live}):
+            rolled = None if day in live else self._rolled(view, day, series, widths)
+            if rolled is None:
+                raw_from = max(start_ns, day * DAY_NS) if raw_from is None else raw_from
+                continue
+            if raw_from is not None:
+                parts.append(self._raw_pieces(view, series, raw_from, day * DAY_NS))
+                raw_from = None
+            parts += rolled
+        if raw_from is not None:
+            parts.append(self._raw_pieces(view, series, raw_from, end_ns))
+        before = query.of_samples(self._before(view, series, start_ns), view.gap_starts)
+        return query.join([before, query.from_time(query.join(parts), start_ns)])
+
+    def _raw_pieces(self, view: View, series: int, start_ns: int, end_ns: int) -> Pieces:
+        raw = self._raw(view, series, start_ns, end_ns, ROWS_MAX)
+        if not raw.complete:
+            text = (
+                f"history: these buckets need more than {ROWS_MAX} raw samples; ask for a shorter span or for buckets"
+            )
+            raise StoreError(f"{text} of whole quarters, hours or days that begin at one (UTC)")
+        return query.of_samples(raw.samples, view.gap_starts)
+
+    def _rolled(self, view: View, day: int, series: int, widths: dict[int, int | None]) -> list[Pieces] | None:
+        """Pieces of a closed day from its roll-ups; None if they cannot say everything about it."""
+        found: list[Pieces] = []
+        for class_id, width in widths.items():
+            own = [s for s in view.segments.get(day, ()) if s.class_id == class_id]
+            listed = None if width is None else view.rollups.get((class_id, day, width))
+            if not own and listed is None:
+                continue
+            if len(own) > 1 or (own and own[0].level != DAY_LEVEL):
+                return None
+            reader = None if listed is None else self._open(listed.path, RollupReader)
+            records = None if reader is None else reader.find(series)
+            if records is None or listed is None:
+                return None
+            if len(records):
+                found.append(query.of_records(records, listed.width_s, class_id, view.gap_starts))
+        return found if len(found) < 2 else None
+
+    # ----------------------------------------------------------------------------------------------------------- files
+
+    def _open(self, path: str, kind: Callable[[Path], T]) -> T | None:
+        """An open file, from the cache if it is there; None if it cannot be read at all."""
+        with self._mutex:
+            file = self._files.get(path)
+            if file is not None:
+                self._files.move_to_end(path)
+                return file  # type: ignore[no-any-return]
+        try:
+            opened = kind(self._root / path)
+        except (SegmentDamaged, FrameDamaged):
+            self.damaged.add(path)
+            return None
+        with self._mutex:
+            self._files[path] = opened
+            while len(self._files) > FILES_MAX:
+                self._files.popitem(last=False)
+        return opened
+
+    def forget(self, paths: Sequence[str]) -> None:
+        """Hold these files no longer: they are gone."""
+        with self._mutex:
+            for path in paths:
+                self._files.pop(path, None)
+                self.damaged.discard(path)
+
+    def _again(self, ask: Callable[[View], T]) -> T:
+        for _ in range(_AGAIN_MAX):
+            try:
+                return ask(self._view())
+            except FileNotFoundError as error:
+                missing = error
+        raise StoreError(f"history: {missing.filename} is gone; run `vigie verify history`") from missing
+
+    def close(self) -> None:
+        self.forget(list(self._files))
+
+
+def _days(view: View, start_ns: int, end_ns: int) -> tuple[int, ...]:
+    if end_ns <= start_ns:
+        return ()
+    return view.days[bisect_left(view.days, start_ns // DAY_NS) : bisect_left(view.days, (end_ns - 1) // DAY_NS + 1)]
+
+
+def _by_time(parts: Sequence[Samples]) -> Samples:
+    """Parts of one series in order of arrival, made one: by time, the last word of each time."""
+    full = [p for p in parts if len(p)]
+    samples = concat(full)
+    if len(full) > 1 or (len(samples) and bool((np.diff(samples.time_ns) < 0).any())):
+        samples = samples.take(np.argsort(samples.time_ns, kind="stable"))
+    return last_words(samples)

@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_store_rollups.py, tests/property/test_store_query.py
+"""Roll-ups: what a class keeps of each minute, quarter, hour and day, so that a month is read like an hour.
+
+Law of this file: pure columns, but for `write` and `RollupReader`; no clock.
+
+Theory of operation. A stored value holds until the next one (history is stepped: dead bands store changes). A record
+depends on the samples *within its bucket only*: what happened from the first of them to the end of the bucket. The part
+before the first sample belongs to the value held from earlier; the reader, who sees the record before, adds it. So a
+day's roll-ups never depend on another day, and buckets without samples need no record.
+
+A value holds no longer than its class allows (`HOLD_NS`: the keep-alive interval and a margin) and never into a gap of
+recording: what was not refreshed is unknown, not unchanged. Only Good values count in low, high, area and last
+(source: OPC 10000-13, 4.2.2.1, TreatUncertainAsBad = true, stepped).
+
+Files are frames (see `frames`) of whole series, lz4, then a frame with first series and offset of each, then its own
+offset u64 and "VGIX": one series of a day is found and read in 0.1 ms. They can always be made again from segments.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa  # type: ignore[import-untyped]
+
+from config.words import NS_PER_S, UNCERTAIN, StatusCode, TimesNs
+from historian.store import frames
+from historian.store.disk import Steps, make_folder, publish
+from historian.store.frames import FrameDamaged
+from historian.store.index import RollupFile
+from historian.store.samples import CLASSES, Samples
+from historian.store.segments import date_of
+
+MINUTE, QUARTER, HOUR, DAY = 60, 900, 3600, 86_400
+WIDTHS: Final[dict[str, tuple[int, ...]]] = {
+    "E": (HOUR, DAY),
+    "A1": (MINUTE, QUARTER, HOUR, DAY),
+    "A2": (QUARTER, HOUR, DAY),
+    "C": (HOUR, DAY),
+    "D": (DAY,),
+    "P": (),
+}
+"""Roll-ups made of each class [s], ascending. Personal data has none. Source: plant documentation 7.3."""
+HOLD_NS: Final = np.array([26 * HOUR, 15 * MINUTE, 2 * HOUR, 3 * HOUR, 50 * HOUR, 26 * HOUR], np.int64) * NS_PER_S
+"""How long a value holds without being refreshed, by class number [ns]."""
+USEFUL: Final = 4
+"""Samples that a one-minute record must stand for on average; with fewer, the samples, kept as long, serve as well."""
+FOLDER: Final = "rollups"
+FRAME_ROWS: Final = 1536
+"""Records decoded together; more only if one series has more in a day."""
+_TRAILER: Final = struct.Struct("<Q4s")
+_MAGIC: Final = b"VGIX"
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Parallel columns, (n,), sorted by series and start.
+
+    Attributes:
+        start_ns: UTC start of the bucket [ns], a multiple of its width.
+        first_ns, last_ns: time of the first and last sample in it.
+        low, high: of the Good values; NaN if none.
+        area: integral of the Good value from the first sample to the end of the bucket [unit x s].
+        good_ns: how long the value was Good in that time [ns].
+        last, last_status: of the last sample; Bad and NaN if it does not hold to the end of the bucket.
+        count: samples.
+    """
+
+    series: npt.NDArray[np.uint32]
+    start_ns: TimesNs
+    first_ns: TimesNs
+    last_ns: TimesNs
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+    area: npt.NDArray[np.float64]
+    good_ns: npt.NDArray[np.int64]
+    last: npt.NDArray[np.float64]
+    last_status: npt.NDArray[np.uint32]
+    count: npt.NDArray[np.uint32]
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def take(self, rows: slice) -> Records:
+        return Records(*(getattr(self, name)[rows] for name in _NAMES))
+
+
+_NAMES: Final = tuple(f.name for f in fields(Records))
+_I64: Final = ("start_ns", "first_ns", "last_ns", "good_ns")
+_U32: Final = ("series", "last_status", "count")
+_SCHEMA: Final = pa.schema(
+    [(n, pa.int64() if n in _I64 else pa.uint32() if n in _U32 else pa.float64()) for n in _NAMES]
+)
+
+
+def held_until(time_ns: TimesNs, class_id: npt.NDArray[np.uint8], gap_starts: TimesNs) -> TimesNs:
+    """How long each value holds at most: its class' time, cut by the next gap of recording [UTC ns]."""
+    until = time_ns + HOLD_NS[class_id]
+    if len(gap_starts):
+        padded = np.append(gap_starts, np.iinfo(np.int64).max)
+        until = np.minimum(until, padded[np.searchsorted(gap_starts, time_ns)])
+    return until
+
+
+def compute(samples: Samples, width_s: int, gap_starts: TimesNs) -> Records:
+    """Roll-ups of samples sorted by series and time, without two of the same series and time.
+
+    Args:
+        width_s: of the bucket [s].
+        gap_starts: when recording stopped, ascending [UTC ns].
+    """
+    width = width_s * NS_PER_S
+    series, time_ns = samples.series, samples.time_ns
+    bucket = time_ns // width
+    fresh = np.ones(len(samples), np.bool_)
+    fresh[1:] = (series[1:] != series[:-1]) | (bucket[1:] != bucket[:-1])
+    starts = np.flatnonzero(fresh)
+    lasts = np.append(starts[1:], len(samples)) - 1
+    if not len(starts):
+        return nothing()
+    upto = np.empty_like(time_ns)
+    upto[:-1] = time_ns[1:]
+    upto[lasts] = (bucket[lasts] + 1) * width
+    held = held_until(time_ns, samples.class_id, gap_starts)
+    dt = np.minimum(upto, held) - time_ns
+    good = samples.status < UNCERTAIN
+    counted = good & ~np.isnan(samples.value)
+    low = np.minimum.reduceat(np.where(counted, samples.value, np.inf), starts)
+    high = np.maximum.reduceat(np.where(counted, samples.value, -np.inf), starts)
+    none = ~np.logical_or.reduceat(counted, starts)
+    low[none] = high[none] = np.nan
+    with np.errstate(over="ignore", invalid="ignore"):
+        area = np.add.reduceat(np.where(counted, samples.value * (dt / NS_PER_S), 0.0), starts)
+    lapsed = held[lasts] < upto[lasts]
+    return Records(
+        series=series[starts],
+        start_ns=bucket[starts] * width,
+        first_ns=time_ns[starts],
+        last_ns=time_ns[lasts],
+        low=low,
+        high=high,
+        area=area,
+        good_ns=np.add.reduceat(np.where(good, dt, 0), starts),
+        last=np.where(lapsed | ~good[lasts], np.nan, samples.value[lasts]),
+        last_status=np.where(lapsed, np.uint32(StatusCode.Bad), samples.status[lasts]),
+        count=np.diff(np.append(starts, len(samples))).astype(np.uint32),
+    )
+
+
+class RollupWriter:
+    """One file of roll-ups, written range of series after range of series."""
+
+    def __init__(self, root: Path, class_id: int, day: int, width_s: int, last: int) -> None:
+        """`last`: sequence through which the day's samples are in it; part of the name, so that names never repeat."""
+        self.width_s = width_s
+        self._class_id, self._day = class_id, day
+        self._relative = f"{FOLDER}/{CLASSES[class_id]}/{date_of(day)}/{width_s}-{last:016d}.roll"
+        self._path = root / self._relative
+        make_folder(self._path.parent.parent)
+        make_folder(self._path.parent)
+        self._temporary = self._path.with_suffix(".tmp")
+        self._file = open(self._temporary, "wb")
+        self._rows = 0
+        self._firsts: list[int] = []
+        self._offsets: list[int] = []
+
+    def add(self, records: Records) -> None:
+        """Append records; series ascend from call to call."""
+        for cut in _cuts(records.series):
+            part = records.take(cut)
+            batch = pa.RecordBatch.from_arrays([pa.array(getattr(part, n)) for n in _NAMES], schema=_SCHEMA)
+            self._firsts.append(int(part.series[0]))
+            self._offsets.append(self._file.tell())
+            self._frame(batch, self._firsts[-1])
+            self._rows += len(part)
+
+    def _frame(self, batch: Any, first: int) -> None:
+        for piece in frames.encode(batch, first, 0, 0, frames.NO_DIGEST, "lz4"):
+            self._file.write(piece)
+
+    def finish(self, samples: int, steps: Steps) -> RollupFile | None:
+        """Write the table of contents and make the file durable under its name.
+
+        Args:
+            samples: rows it was made from.
+        Returns: None if it would hold nothing, or would save a reader nothing (USEFUL).
+        """
+        if not self._rows or (self.width_s == MINUTE and self._rows * USEFUL > samples):
+            self.abandon()
+            self._temporary.unlink()
+            return None
+        contents = {"first": pa.array(self._firsts, pa.uint32()), "offset": pa.array(self._offsets, pa.int64())}
+        at = self._file.tell()
+        self._frame(pa.RecordBatch.from_pydict(contents), 0)
+        self._file.write(_TRAILER.pack(at, _MAGIC))
+        self._file.close()
+        steps("roll-up: written")
+        publish(self._temporary, self._path, steps, "roll-up")
+        size = self._path.stat().st_size
+        return RollupFile(self._relative, self._class_id, self._day, self.width_s, self._rows, size)
+
+    def abandon(self) -> None:
+        """Leave it; the next open removes what was written. Idempotent."""
+        self._file.close()
+
+
+def _cuts(series: npt.NDArray[np.uint32]) -> list[slice]:
+    """Slices of about FRAME_ROWS records, no series in two of them."""
+    if not len(series):
+        return []
+    begins = np.append(0, np.flatnonzero(np.diff(series)) + 1)
+    part = begins // FRAME_ROWS
+    starts = begins[np.append(True, np.diff(part) > 0)]
+    return [slice(int(a), int(b)) for a, b in zip(starts, np.append(starts[1:], len(series)), strict=True)]
+
+
+class RollupReader:
+    """An open file of roll-ups. Safe to read from several threads.
+
+    Attributes:
+        damaged: frames that could not be read.
+    Raises:
+        FileNotFoundError: it is gone.
+        FrameDamaged: its table of contents cannot be read; make the file again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.damaged = 0
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._close = weakref.finalize(self, os.close, self._fd)
+        try:
+            size = os.fstat(self._fd).st_size
+            at, magic = _TRAILER.unpack(_exactly(self._fd, _TRAILER.size, size - _TRAILER.size))
+            content = memoryview(_exactly(self._fd, size - _TRAILER.size - at, at))
+            header = frames.header_at(content, 0)
+            if magic != _MAGIC or header is None:
+                raise FrameDamaged(f"{path}: expected a table of contents at byte {at}")
+            index = frames.decode(content, 0, header)
+            self._firsts = index.column("first").to_numpy()
+            self._offsets = np.append(index.column("offset").to_numpy(), at)
+        except BaseException:
+            self.close()
+            raise
+
+    def find(self, series: int) -> Records | None:
+        """Records of one series; None if its frame cannot be read.
+
+        An empty result means: no sample of this series on that day.
+        """
+        k = int(np.searchsorted(self._firsts, series, "right")) - 1
+        if k < 0:
+            return nothing()
+        try:
+            start, end = int(self._offsets[k]), int(self._offsets[k + 1])
+            content = memoryview(_exactly(self._fd, end - start, start))
+            header = frames.header_at(content, 0)
+            if header is None:
+                raise FrameDamaged(f"frame at byte {start}: the header does not fit its checksum")
+            batch = frames.decode(content, 0, header)
+            columns = {n: batch.column(n).to_numpy(zero_copy_only=True) for n in _NAMES}
+        except (FrameDamaged, KeyError, pa.ArrowException):
+            self.damaged += 1
+            return None
+        a, b = np.searchsorted(columns["series"], [series, series + 1])
+        return Records(**columns).take(slice(int(a), int(b)))
+
+    def close(self) -> None:
+        """Idempotent; a reader that nobody holds any more closes itself."""
+        self._close()
+
+
+def _exactly(fd: int, length: int, offset: int) -> bytes:
+    content = os.pread(fd, length, offset) if 0 < length <= frames.BODY_LENGTH_MAX and offset >= 0 else b""
+    if len(content) != length:
+        raise FrameDamaged(f"expected {length} bytes at byte {offset}, got {len(content)}")
+    return content
+
+
+def nothing() -> Records:
+    """No record."""
+    return Records(*(np.empty(0, f.type.to_pandas_dtype()) for f in _SCHEMA))
+
+
+def join(parts: Sequence[Records]) -> Records:
+    """One after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Records(*(np.concatenate([getattr(p, n) for p in parts]) for n in _NAMES)) if parts else nothing()
+
+
+def columns_of(records: Records) -> dict[str, Any]:
+    """Name -> column, for tables."""
+    return {name: getattr(records, name) for name in _NAMES}

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_store_segments.py, tests/unit/test_store_crash.py
+"""Segments: sealed samples in Parquet files, one class and one UTC day each, sorted by series and time.
+
+Law of this file: blocking I/O on whole files, no clock; a segment is never changed, only replaced by one that holds the
+same rows. Memory is bounded by RANGE_ROWS, not by the size of a day.
+
+All rows are kept, also those whose series and time a later row has too: so the ledger stays exact, and readers take the
+last word. Values are split by byte, times are deltas, the rest is dictionaries: about 2 bytes a sample. Pages carry
+checksums; a row group that fails is left out, counted, and the rest of the file read. Any Parquet reader can open them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+from historian.store.disk import Steps, make_folder, publish
+from historian.store.index import Segment
+from historian.store.samples import CLASSES, SCHEMA, Samples, concat, empty, from_arrow, in_order, to_arrow
+
+DAY_NS: Final = 86_400 * 1_000_000_000
+DAY_LEVEL: Final = 100
+GROUP_ROWS: Final = 16_384
+"""Rows that are decoded together: what reading one series costs at least."""
+RANGE_ROWS: Final = 1_000_000
+"""Rows a merge holds in memory; more only if one series has more in one day."""
+FOLDER: Final = "segments"
+_NEVER_NULL: Final = ["series", "time_ns", "value", "status", "lag_ds", "class", "flags"]
+
+
+class SegmentDamaged(Exception):
+    """The file cannot be opened: its footer is not what was written."""
+
+
+def date_of(day: int) -> str:
+    """Days since 1970 -> '2026-11-23'."""
+    return datetime.date.fromordinal(719_163 + day).isoformat()
+
+
+def path_of(class_id: int, day: int, level: int, first: int, last: int) -> str:
+    """Where a segment lies, relative to the store. Each has a name of its own for ever."""
+    return f"{FOLDER}/{CLASSES[class_id]}/{date_of(day)}/{first:016d}-{last:016d}-{level}.parquet"
+
+
+def write(
+    root: Path, ranges: Iterator[Samples], class_id: int, day: int, level: int, first: int, last: int, steps: Steps
+) -> Segment:
+    """Write a segment from samples that come sorted, range of series after range of series. Durable when it returns.
+
+    Raises:
+        OSError: the disk refuses; nothing has the segment's name.
+    """
+    relative = path_of(class_id, day, level, first, last)
+    path = root / relative
+    make_folder(path.parent.parent)
+    make_folder(path.parent)
+    temporary = path.with_suffix(".tmp")
+    told = {"class": CLASSES[class_id], "day": str(day), "level": str(level), "first": str(first), "last": str(last)}
+    schema = SCHEMA.with_metadata({f"vigie.{k}": v for k, v in told.items()})
+    try:
+        rows = _write_ranges(temporary, schema, ranges)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # on a full disk the half file would be in the way
+        raise
+    steps("segment: written")
+    publish(temporary, path, steps, "segment")
+    return Segment(relative, class_id, day, level, rows, path.stat().st_size, first, last)
+
+
+def _write_ranges(path: Path, schema: Any, ranges: Iterator[Samples]) -> int:
+    rows = 0
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=["series", "text", "status", "lag_ds", "class", "flags"],
+        column_encoding={
+            "value": "BYTE_STREAM_SPLIT",
+            "time_ns": "DELTA_BINARY_PACKED",
+            "whole": "DELTA_BINARY_PACKED",
+        },
+        sorting_columns=[pq.SortingColumn(0), pq.SortingColumn(1)],
+        write_page_checksum=True,
+    ) as writer:
+        for samples in ranges:
+            if len(samples):
+                table = pa.Table.from_batches([to_arrow(samples)]).replace_schema_metadata(schema.metadata)
+                writer.write_table(table, row_group_size=GROUP_ROWS)
+                rows += len(samples)
+    return rows
+
+
+def seal(root: Path, samples: Samples, first: int, last: int, steps: Steps) -> list[Segment]:
+    """Sort the rows of the log into segments of level 0, one per class and day."""
+    if not len(samples):
+        return []
+    code = samples.class_id.astype(np.int64) << 32 | (samples.time_ns // DAY_NS)
+    keys = (samples.time_ns, samples.series) if (code == code[0]).all() else (samples.time_ns, samples.series, code)
+    order = np.lexsort(keys)
+    ordered, code = samples.take(order), code[order]
+    cuts = [0, *(np.flatnonzero(np.diff(code)) + 1).tolist(), len(code)]
+    made = []
+    for a, b in itertools.pairwise(cuts):
+        class_id, day = int(code[a]) >> 32, int(code[a]) & 0xFFFFFFFF
+        made.append(write(root, iter([ordered.take(slice(a, b))]), class_id, day, 0, first, last, steps))
+    return made
+
+
+class SegmentFile:
+    """An open segment. Safe to read from several threads.
+
+    Attributes:
+        damaged: row group -> rows of it that cannot be read, as found so far.
+    Raises:
+        SegmentDamaged: the footer cannot be read.
+        FileNotFoundError: it is gone (merged or dropped since).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._mutex = threading.Lock()
+        self.damaged: dict[int, int] = {}
+        try:
+            self._file = pq.ParquetFile(path, page_checksum_verification=True)
+            meta = self._file.metadata
+            groups = [meta.row_group(g) for g in range(meta.num_row_groups)]
+            self.group_rows = [g.num_rows for g in groups]
+            stats = [[g.column(c).statistics for c in (0, 1)] for g in groups]
+            self._low = np.array([s[0].min for s in stats], np.int64)
+            self._high = np.array([s[0].max for s in stats], np.int64)
+            self._time_low = np.array([s[1].min for s in stats], np.int64)
+            self._time_high = np.array([s[1].max for s in stats], np.int64)
+            sparse = [any(g.column(c).statistics.null_count < g.num_rows for g in groups) for c in (3, 4)]
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowException, OSError, AttributeError, TypeError, ValueError, OverflowError) as error:
+            raise SegmentDamaged(f"history: {path}: {error}; its rows are lost, the rest is read") from error
+        names = [n for n, present in zip(("whole", "text"), sparse, strict=True) if present]
+        self._columns = _NEVER_NULL + names
+
+    @property
+    def groups(self) -> int:
+        return len(self.group_rows)
+
+    def find(self, series: int, start_ns: int, end_ns: int) -> Samples:
+        """Rows of one series with start_ns <= time < end_ns, by time, equal times in order of arrival."""
+        a, b = np.searchsorted(self._high, series, "left"), np.searchsorted(self._low, series, "right")
+        parts = []
+        for g in range(int(a), int(b)):
+            if self._time_high[g] < start_ns or self._time_low[g] >= end_ns:
+                continue
+            rows = self.read(g)
+            low, high = np.searchsorted(rows.series, [series, series + 1])
+            low, high = low + np.searchsorted(rows.time_ns[low:high], [start_ns, end_ns])
+            parts.append(rows.take(slice(int(low), int(high))))
+        return concat(parts)
+
+    def between(self, low: int, high: int) -> Samples:
+        """All rows with low <= series < high."""
+        a, b = np.searchsorted(self._high, low, "left"), np.searchsorted(self._low, high, "left")
+        parts = []
+        for g in range(int(a), int(b)):
+            rows = self.read(g)
+            i, j = np.searchsorted(rows.series, [low, high])
+            parts.append(rows.take(slice(int(i), int(j))))
+        return concat(parts)
+
+    def read(self, group: int) -> Samples:
+        """One row group; empty, and counted in `damaged`, if it cannot be read."""
+        try:
+            with self._mutex:
+                table = self._file.read_row_group(group, columns=self._columns, use_threads=False)
+            return from_arrow(table)
+        except (pa.ArrowException, OSError, ValueError):
+            self.damaged[group] = self.group_rows[group]
+            return empty()
+
+    def counts(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+        """Each series and how many rows it has in a readable row group."""
+        series = [np.unique(self.read(g).series, return_counts=True) for g in range(self.groups)]
+        return np.concatenate([s for s, _ in series]), np.concatenate([n for _, n in series])
+
+    def told(self) -> dict[str, str]:
+        """What the file says of itself: class, day, level, first, last."""
+        raw = self._file.schema_arrow.metadata or {}
+        return {k.decode().removeprefix("vigie."): v.decode() for k, v in raw.items() if k.startswith(b"vigie.")}
+
+    def close(self) -> None:
+        with self._mutex:
+            self._file.close()
+
+
+def merge(
+    root: Path, sources: Sequence[Segment], level: int, steps: Steps, use: Callable[[Samples], None] | None = None
+) -> tuple[Segment, dict[str, int]]:
+    """One segment with the rows of several of the same class and day.
+
+    Args:
+        sources: in order of arrival.
+        use: is handed each range of series, sorted, as it is written.
+    Returns: the segment, and for each damaged source (by path) how many rows could not be read.
+    Raises:
+        SegmentDamaged: a source cannot be opened at all.
+        OSError.
+    """
+    files = [SegmentFile(root / s.path) for s in sources]
+    try:
+        bounds = _bounds(files)
+
+        def ranges() -> Iterator[Samples]:
+            for low, high in itertools.pairwise(bounds):
+                samples = in_order(concat([f.between(low, high) for f in files]))
+                if use is not None:
+                    use(samples)
+                yield samples
+
+        one = sources[0]
+        first, last = min(s.first for s in sources), max(s.last for s in sources)
+        made = write(root, ranges(), one.class_id, one.day, level, first, last, steps)
+    finally:
+        for file in files:
+            file.close()
+    return made, {s.path: sum(f.damaged.values()) for s, f in zip(sources, files, strict=True) if f.damaged}
+
+
+def _bounds(files: Sequence[SegmentFile]) -> list[int]:
+    """Series at which to cut so that each range has about RANGE_ROWS rows."""
+    found = [f.counts() for f in files]
+    series, where = np.unique(np.concatenate([s for s, _ in found]), return_inverse=True)
+    if not len(series):
+        return [0, 0]
+    rows = np.bincount(where, weights=np.concatenate([n for _, n in found]))
+    part = ((np.cumsum(rows) - 1) // RANGE_ROWS).astype(np.int64)
+    starts = series[np.flatnonzero(np.diff(part)) + 1]
+    return [int(series[0]), *starts.tolist(), int(series[-1]) + 1]

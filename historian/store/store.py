@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/property/test_store.py, tests/unit/test_store_kill.py, tests/unit/test_store_full.py
+"""The historian's store: samples in, durable when `append` returns; queries out; every row accounted for.
+
+Law of this file: order and bounds; everything blocks and is meant for `Offload`; time is an argument. `append` from one
+thread, `maintain` from another, queries from any.
+
+Theory of operation. The log is the store's newest part: `append` writes a frame, makes it durable, and keeps the rows
+in memory (a chunk per log file), so that "now" is read without decoding. `maintain` does the rest when it is due: turn
+the log (by rows, size, age), seal what was turned into segments, merge, close days with their roll-ups, forget.
+
+Bounds: rows of the log held in memory `Limits.unsealed_rows_max` (beyond, `append` seals first, and refuses if it
+cannot); size on disk `Limits.size_max`; samples no older than their class is kept and no newer than FUTURE_NS.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from config.words import NS_PER_S
+from historian.store import frames, mend, segments, upkeep, wal
+from historian.store.chunk import Chunk
+from historian.store.disk import (
+    Steps,
+    StoreError,
+    StoreFull,
+    StoreUnwritable,
+    lock_folder,
+    make_folder,
+    no_step,
+    refused,
+)
+from historian.store.files import QUARANTINE, Files, added
+from historian.store.index import DAMAGED, RECORDED, SEALED, SEGMENT_ROWS, Change, Index
+from historian.store.limits import Ledger, Limits
+from historian.store.reader import Reader
+from historian.store.samples import CLASSES, ROW_BYTES, Samples, from_arrow, to_arrow
+from historian.store.segments import DAY_NS
+
+FUTURE_NS: Final = 3600 * NS_PER_S
+"""How far ahead of the server a sample's time may be [ns]."""
+GAP_MIN_NS: Final = 10 * NS_PER_S
+"""A pause of the server that is worth recording as a gap [ns]."""
+FRAME_ROWS_MAX: Final = 500_000
+OUT_OF_TIME: Final = "out of time"
+DISK_FULL: Final = "disk full"
+DISK_ERROR: Final = "disk error"
+
+
+class Store:
+    """One post's history. Use `open_store`.
+
+    Attributes:
+        reader: queries.
+        repair: what was found and mended on open, one sentence each.
+    """
+
+    def __init__(self, root: Path, index: Index, lock_fd: int, limits: Limits, steps: Steps) -> None:
+        self._root = root
+        self._lock_fd = lock_fd
+        self._limits = limits
+        self._writing = threading.Lock()
+        self._keeping = threading.Lock()
+        self._files = Files(root, index, steps)
+        self._steps = steps
+        self._log: wal.LogFile | None = None
+        self._chunk: Chunk | None = None
+        self._begun_ns = 0
+        self._written_ns = 0
+        self._lost: Counter[str] = Counter()
+        self._again_on = -1
+        self.repair: list[str] = []
+        self._next = index.ledger().get(SEALED, 0) + 1
+
+    @property
+    def reader(self) -> Reader:
+        return self._files.reader
+
+    # ----------------------------------------------------------------------------------------------------------- write
+
+    def append(self, samples: Samples, now_ns: int, epoch: int = 0, digest: bytes = frames.NO_DIGEST) -> int:
+        """Accept samples; durable when this returns.
+
+        Args:
+            now_ns: server time [UTC ns].
+            epoch: of the permit; digest: of the plant, 16 bytes. Both go into the frame.
+        Returns: sequence of the last accepted row. Rows out of time are counted as lost and are no error.
+        Raises:
+            StoreFull, StoreUnwritable: what could not be written is counted as lost.
+        """
+        fine = self._in_time(samples, now_ns)
+        if fine is not samples:
+            self._lost[OUT_OF_TIME] += len(samples) - len(fine)
+        step = min(FRAME_ROWS_MAX, self._limits.unsealed_rows_max)
+        for start in range(0, len(fine), step):
+            part = fine.take(slice(start, start + step)) if len(fine) > step else fine
+            try:
+                self._append(part, now_ns, epoch, digest)
+            except StoreError as error:
+                self._lost[DISK_FULL if isinstance(error, StoreFull) else DISK_ERROR] += len(fine) - start
+                raise
+        return self._next - 1
+
+    def count_lost(self, rows: int, cause: str) -> None:
+        """Rows that never reached `append`: a full queue before it, for instance."""
+        self._lost[cause] += rows
+
+    def _in_time(self, samples: Samples, now_ns: int) -> Samples:
+        oldest = now_ns - np.array([self._limits.retention_s[c] for c in CLASSES], np.int64) * NS_PER_S
+        time_ns = samples.time_ns
+        if len(samples) and time_ns.min() >= oldest.max() and time_ns.max() <= now_ns + FUTURE_NS:
+            return samples
+        fine = (time_ns >= np.maximum(oldest, 0)[samples.class_id]) & (time_ns <= now_ns + FUTURE_NS)
+        return samples if fine.all() else samples.take(fine)
+
+    def _append(self, samples: Samples, now_ns: int, epoch: int, digest: bytes) -> None:
+        batch = to_arrow(samples)
+        while True:
+            try:
+                if sum(c.rows for c in self._files.chunks) + len(samples) > self._limits.unsealed_rows_max:
+                    self.seal()
+                with self._writing:
+                    self._write(batch, samples, now_ns, epoch, digest)
+                return
+            except StoreFull:
+                if not self._make_room():
+                    raise
+
+    def _write(self, batch: object, samples: Samples, now_ns: int, epoch: int, digest: bytes) -> None:
+        log, chunk = self._log, self._chunk
+        if log is None or chunk is None or not log.usable or chunk.rows + len(samples) > chunk.capacity:
+            log, chunk = self._begin(len(samples), now_ns)
+        try:
+            log.append(frames.encode(batch, self._next, epoch, now_ns, digest))
+        except StoreUnwritable:
+            if log.length:
+                self._turn()  # what refuses one file (its size, a bad block) may not refuse another
+            raise
+        chunk.add(samples)
+        self._next += len(samples)
+        self._written_ns = now_ns
+        if log.length >= self._limits.turn_bytes:
+            self._turn()
+
+    def _begin(self, rows: int, now_ns: int) -> tuple[wal.LogFile, Chunk]:
+        unused = self._chunk if self._chunk is not None and not self._chunk.rows else None
+        self._turn()
+        self._log = wal.LogFile(self._root / "wal", self._next)
+        if unused is not None and rows <= unused.capacity:
+            self._chunk = unused
+        else:
+            self._chunk = Chunk(self._next, max(self._limits.turn_rows, rows))
+            self._files.add_chunk(self._chunk)
+        self._begun_ns = now_ns
+        return self._log, self._chunk
+
+    def _turn(self) -> None:
+        """The open log file gets no more rows and may be sealed."""
+        if self._log is not None:
+            self._log.close()
+        self._log = self._chunk = None
+
+    # ---------------------------------------------------------------------------------------------------------- upkeep
+
+    def seal(self) -> int:
+        """Turn the log and make segments of all of it. Returns rows sealed.
+
+        Raises:
+            StoreFull, StoreUnwritable: the log still has them.
+        """
+        with self._writing:
+            self._turn()
+        return self._seal_turned()
+
+    def _seal_turned(self) -> int:
+        rows = 0
+        with self._keeping:
+            for chunk in self._files.chunks:
+                if chunk is not self._chunk:
+                    self._seal(chunk)
+                    rows += chunk.rows
+            self._note_losses()
+        return rows
+
+    def _seal(self, chunk: Chunk) -> None:
+        samples, last = chunk.all(), chunk.next - 1
+        try:
+            made = segments.seal(self._root, samples, chunk.first, last, self._steps)
+        except OSError as error:
+            raise refused(error, self._root) from error
+        change = Change(
+            add=tuple(made),
+            ledger=((DAMAGED, chunk.damaged_rows),),
+            sealed_through=last,
+            recorded_ns=self._written_ns,
+            masks=added(self._files.view().masks, samples.series, samples.class_id),
+        )
+        self._files.commit(change, gone=chunk)
+        for path in wal.log_files(self._root / "wal"):
+            if int(path.stem) <= last:
+                path.unlink()
+                self._steps("log file removed")
+
+    def _note_losses(self) -> None:
+        lost, self._lost = self._lost, Counter()
+        try:
+            self._files.index.count([(f"lost: {cause}", n) for cause, n in lost.items()])
+        except StoreError:
+            self._lost += lost
+            raise
+
+    def maintain(self, now_ns: int) -> None:
+        """Do what is due. Call it about every minute.
+
+        Raises:
+            StoreError: something could not be done; it will be tried again.
+        """
+        with self._writing:
+            if self._log is not None and now_ns - self._begun_ns >= self._limits.turn_age_s * NS_PER_S:
+                self._turn()
+        self._seal_turned()
+        with self._keeping:
+            try:
+                upkeep.retain(self._files, now_ns, self._limits.retention_s)
+                upkeep.merge_parts(self._files)
+                today = now_ns // DAY_NS
+                upkeep.close_days(self._files, now_ns, again=today != self._again_on)
+                self._again_on = today
+                while self.size > self._limits.size_max and upkeep.make_room(self._files):
+                    continue
+                self._files.keep_reserve()
+            except OSError as error:
+                raise refused(error, self._root) from error
+
+    def _make_room(self) -> bool:
+        """Drop the oldest day that is no evidence; False if there is none."""
+        with self._keeping:
+            return upkeep.make_room(self._files) > 0
+
+    def record_gap(self, start_ns: int, end_ns: int, cause: str) -> None:
+        """Nothing was recorded from start to end [UTC ns]; no value holds into it. Durable when it returns."""
+        self._files.index.add_gap(start_ns, end_ns, cause)
+        self._files.refresh()
+
+    # ---------------------------------------------------------------------------------------------------------- status
+
+    @property
+    def size(self) -> int:
+        """Segments, roll-ups and log [B]."""
+        return self._files.bytes() + sum(p.stat().st_size for p in wal.log_files(self._root / "wal"))
+
+    @property
+    def memory(self) -> int:
+        """Columns of the unsealed rows [B]."""
+        return ROW_BYTES * sum(c.rows for c in self._files.chunks)
+
+    def ledger(self) -> Ledger:
+        """What became of every sample. Waits for an append or seal under way."""
+        with self._keeping, self._writing:
+            entries = self._files.index.ledger()
+            chunks = self._files.chunks
+            lost = Counter({k.removeprefix("lost: "): n for k, n in entries.items() if k.startswith("lost: ")})
+            lost.update(self._lost)
+            accepted = self._next - 1
+        return Ledger(
+            offered=accepted + sum(lost.values()),
+            accepted=accepted,
+            stored=entries.get(SEGMENT_ROWS, 0) + sum(c.rows for c in chunks),
+            damaged=entries.get(DAMAGED, 0) + sum(c.damaged_rows for c in chunks),
+            lost=dict(lost),
+            dropped={k.removeprefix("dropped: "): n for k, n in entries.items() if k.startswith("dropped: ")},
+        )
+
+    def gaps(self) -> list[tuple[int, int, str]]:
+        """(start, end, cause) of times in which nothing was recorded [UTC ns]."""
+        return self._files.index.gaps()
+
+    def close(self) -> None:
+        """Release everything; what is in the log stays there. Idempotent."""
+        if self._lock_fd < 0:
+            return
+        with self._keeping, self._writing:
+            self._turn()
+            try:
+                self._note_losses()
+            finally:
+                self._files.reader.close()
+                self._files.index.close()
+                os.close(self._lock_fd)
+                self._lock_fd = -1
+
+    # ------------------------------------------------------------------------------------------------------------ open
+
+    def recover(self, now_ns: int) -> None:
+        """Take over what the log holds. Called once by `open_store`."""
+        quarantine = self._root / QUARANTINE
+        found = wal.recover(self._root / "wal", quarantine, self._next - 1)
+        recorded = self._files.index.ledger().get(RECORDED, 0)
+        for file in found:
+            chunk = Chunk(file.first, max(1, sum(h.rows for h in file.headers)))
+            for batch in file.batches:
+                chunk.add(from_arrow(batch))
+            chunk.next, chunk.damaged_rows = file.next, file.damaged_rows
+            file.batches.clear()
+            if chunk.next > chunk.first:
+                self._files.add_chunk(chunk)
+            self._next = max(self._next, file.next)
+            recorded = max(recorded, file.written_ns)
+            if file.torn:
+                self.repair.append(f"{file.path.name}: a torn tail of {file.torn} bytes was cut")
+            if file.damaged_rows:
+                self.repair.append(f"{file.path.name}: {file.damaged_rows} rows cannot be read")
+        self._written_ns = recorded
+        if recorded and now_ns - recorded > GAP_MIN_NS:
+            self.record_gap(recorded, now_ns, "the server did not run")
+        self._files.keep_reserve()
+
+
+def open_store(root: Path, site: str, now_ns: int, limits: Limits | None = None, steps: Steps = no_step) -> Store:
+    """Open, creating the folder (0700) if needed, and mend.
+
+    Args:
+        now_ns: server time [UTC ns].
+        steps: told of each step that changes the disk; for tests.
+    Raises:
+        ForeignStore, StoreFull, StoreUnwritable.
+    """
+    try:
+        make_folder(root)
+        lock_fd = lock_folder(root)
+    except OSError as error:
+        raise refused(error, root) from error
+    index = None
+    try:
+        for name in ("wal", segments.FOLDER, "rollups", QUARANTINE):
+            make_folder(root / name)
+        index = Index(root / "index.db", site)
+        said = mend.mend(root, index)
+        store = Store(root, index, lock_fd, limits or Limits(), steps)
+        store.repair += said
+        store.recover(now_ns)
+    except BaseException as error:
+        if index is not None:
+            index.close()
+        os.close(lock_fd)
+        raise (refused(error, root) if isinstance(error, OSError) else error) from error
+    return store

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_store_wal.py, tests/unit/test_store_kill.py
+"""The write-ahead log: files of frames. What `append` returned for is durable; what it raised for is not there.
+
+Law of this file: blocking I/O, one writer, no clock.
+
+Theory of operation. File `<sequence of its first row>.wal`; the newest is open for appending. A row's sequence grows by
+one for ever; a file's rows are those below the first sequence of the next file. So after a failed fdatasync, when
+nobody knows which pages reached the disk, the file is left and the next one begins at the same sequence: whatever
+may stand in the old one from there on is void. A write that failed is cut off again.
+
+On open each file is read once. A torn tail is cut (kept in quarantine/torn.bin, the latest only); a damaged frame with
+its whole length is copied to quarantine/, skipped, and its rows are counted as damaged when the file is sealed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from historian.store import frames
+from historian.store.disk import StoreUnwritable, refused, sync_folder
+from historian.store.frames import Header
+
+SUFFIX: Final = ".wal"
+QUARANTINE_MAX: Final = 1000
+"""Damaged frames kept for people; further ones are counted and left where they are."""
+
+
+class LogFile:
+    """One file open for appending.
+
+    Attributes:
+        first: sequence of its first row.
+        length: bytes that are durable.
+        usable: False once a write failed in a way that cannot be undone; begin another file.
+    """
+
+    def __init__(self, folder: Path, first: int) -> None:
+        """Begin a file. One of the same name holds nothing that was ever acknowledged, and is replaced.
+
+        Raises:
+            StoreFull, StoreUnwritable.
+        """
+        self.path = folder / f"{first:016d}{SUFFIX}"
+        self.first = first
+        self.length = 0
+        self.usable = True
+        try:
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            sync_folder(folder)
+        except OSError as error:
+            raise refused(error, self.path) from error
+
+    def append(self, parts: list[Any]) -> None:
+        """Write one frame; durable when this returns.
+
+        Raises:
+            StoreFull, StoreUnwritable: it is not there.
+        """
+        if not self.usable:
+            raise StoreUnwritable(f"history: {self.path}: an earlier write failed; begin another file")
+        try:
+            written = self._write(parts)
+        except OSError as error:
+            self._cut()
+            raise refused(error, self.path) from error
+        try:
+            os.fdatasync(self._fd)
+        except OSError as error:
+            self.usable = False
+            self._cut()
+            raise refused(error, self.path) from error
+        self.length += written
+
+    def _write(self, parts: list[Any]) -> int:
+        whole = sum(len(p) for p in parts)
+        left = [memoryview(p) for p in parts]
+        offset = self.length
+        while left:
+            n = os.pwritev(self._fd, left, offset)
+            offset += n
+            while left and n >= len(left[0]):
+                n -= len(left.pop(0))
+            if left:
+                left[0] = left[0][n:]
+        return whole
+
+    def _cut(self) -> None:
+        try:
+            os.ftruncate(self._fd, self.length)
+        except OSError:
+            self.usable = False
+
+    def close(self) -> None:
+        """Idempotent."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+@dataclass(slots=True)
+class Found:
+    """A log file as it was found on open.
+
+    Attributes:
+        first, next: sequence of its first row, and of the first row behind it.
+        headers, batches: readable frames.
+        damaged_rows: rows that were acknowledged and cannot be read.
+        torn: bytes cut from its end.
+        written_ns: server time of its last readable frame, 0 if none.
+    """
+
+    path: Path
+    first: int
+    next: int
+    headers: list[Header] = field(default_factory=list)
+    batches: list[Any] = field(default_factory=list)
+    damaged_rows: int = 0
+    torn: int = 0
+
+    @property
+    def written_ns(self) -> int:
+        return self.headers[-1].written_ns if self.headers else 0
+
+
+def log_files(folder: Path) -> list[Path]:
+    """In order of sequence."""
+    return sorted(p for p in folder.glob(f"*{SUFFIX}") if p.stem.isdecimal())
+
+
+def recover(folder: Path, quarantine: Path, sealed_through: int) -> list[Found]:
+    """Mend and read every file that is not sealed yet; sealed ones are removed.
+
+    Raises:
+        StoreUnwritable: the folder cannot be read or mended.
+    """
+    paths = log_files(folder)
+    found: list[Found] = []
+    try:
+        for i, path in enumerate(paths):
+            if int(path.stem) <= sealed_through:
+                path.unlink()
+                continue
+            below = int(paths[i + 1].stem) if i + 1 < len(paths) else None
+            found.append(_read(path, quarantine, below))
+    except OSError as error:
+        raise refused(error, folder) from error
+    return found
+
+
+def _read(path: Path, quarantine: Path, below: int | None) -> Found:
+    found = Found(path, int(path.stem), int(path.stem))
+    size = path.stat().st_size
+    if size == 0:
+        found.next = below if below is not None else found.first
+        found.damaged_rows = found.next - found.first
+        return found
+
+    def use(header: Header, batch: Any) -> None:
+        if header.first >= found.next and (below is None or header.first < below):
+            found.headers.append(header)
+            found.batches.append(batch)
+            found.next = header.first + header.rows
+
+    data = memoryview(path.read_bytes())
+    report = frames.scan(data, use)
+    for damage in report.damaged:
+        _keep(quarantine, f"{path.stem}-{damage.start}.bin", data[damage.start : damage.end])
+        if damage.header is not None and damage.header.first >= found.next:
+            found.next = damage.header.first + damage.header.rows
+    found.torn = len(data) - report.length
+    if found.torn:
+        _keep(quarantine, "torn.bin", data[report.length :], again=True)
+        with open(path, "r+b") as file:
+            file.truncate(report.length)
+            os.fsync(file.fileno())
+    if below is not None:
+        found.next = below
+    found.damaged_rows = found.next - found.first - sum(h.rows for h in found.headers)
+    return found
+
+
+def _keep(quarantine: Path, name: str, content: memoryview, again: bool = False) -> None:
+    """A copy of what cannot be read, for people."""
+    path = quarantine / name
+    with contextlib.suppress(
+        OSError
+    ):  # on a full disk the copy is not worth a failed start; the damage is counted anyhow
+        if again or (not path.exists() and sum(1 for _ in quarantine.iterdir()) < QUARANTINE_MAX):
+            path.write_bytes(content)
+
+
+def each_frame(path: Path, use: Callable[[Header, Any], None]) -> frames.Scan:
+    """Read a file without changing it: for checks and followers."""
+    data = path.read_bytes()
+    return frames.scan(memoryview(data), use)
