@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_table.py, tests/config
+# Tests: tests/unit/test_table_csv.py, tests/config
 """CSV files: a header and rows of cells, and the line and column of each.
 
 Law of this file: the only reader of CSV; cells stay text, what they mean is the caller's matter.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/system/test_demo.py
+# Tests: tests/system/test_server.py, tests/system/test_demo_cli.py
 """The server: what is made in which order, and unmade in the reverse one.
 
 Law of this file: wiring, top to bottom, no logic. Whatever is opened is closed by the exit stack, in reverse:

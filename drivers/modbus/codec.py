@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_modbus_codec.py, tests/property/test_modbus_codec.py
+# Tests: tests/property/test_modbus_codec.py
 """One value to its registers and back, for writes, the simulator and people. Whole blocks: `decode`.
 
 Law of this file: pure; one value at a time; every width and order of `address`. Registers are bytes as they lie on

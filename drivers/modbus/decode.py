@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_modbus_decode.py, tests/property/test_modbus_codec.py, tests/bench/bench_modbus.py
+# Tests: tests/property/test_modbus_codec.py, tests/bench/bench_modbus.py
 """A whole answer to cells in a few numpy operations, whatever types lie in it.
 
 Law of this file: pure; all that can be known is prepared once, per exchange and shared by all devices of a type; the

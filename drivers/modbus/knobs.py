@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_modbus_knobs.py
+# Tests: tests/unit/test_modbus_simulator.py
 """What can go wrong with a simulated device, in words a person types while the demo runs.
 
 hang [30 s]            questions are heard and never answered

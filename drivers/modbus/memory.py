@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_modbus_memory.py, tests/property/test_modbus_hostile.py
+# Tests: tests/unit/test_modbus_simulator.py, tests/property/test_modbus_hostile.py
 """The memory of a simulated Modbus unit, and its answer to any question.
 
 Law of this file: pure; no sockets, no time. Any bytes get an answer PDU; nothing raises. Registers are plain numpy

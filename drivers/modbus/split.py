@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_modbus_split.py, tests/property/test_modbus_split.py
+# Tests: tests/unit/test_modbus_driver.py, tests/property/test_modbus_split.py
 """What was learned about a block that a device refuses: where to cut it, and which point to leave out.
 
 Law of this file: pure; no I/O, time is an argument [s]. Points are numbered by address, 0..n-1; a *part* is a run of

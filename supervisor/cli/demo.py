@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/system/test_demo.py
+# Tests: tests/system/test_server.py, tests/system/test_demo_cli.py
 """A plant in one terminal: the simulated field of a shipped site, the server that polls it, and how both are.
 
 Nothing has to be set up. The screen shows where OPC UA clients connect and with which of this start's passwords. In

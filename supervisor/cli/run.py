@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/system/test_demo.py
+# Tests: tests/system/test_server.py, tests/system/test_demo_cli.py
 """Run the server of a site until Ctrl-C or SIGTERM.
 
 Polls the field, keeps the tag database, opens the OPC UA door for HMIs, the HTTP door for status and metrics, and the

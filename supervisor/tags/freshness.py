@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_freshness.py, tests/property/test_freshness.py
+# Tests: tests/unit/test_freshness.py
 """Staleness: when does a value stop being true? Judged per request, never per row.
 
 Law of this file: pure arrays over requests; time is an argument (boot time, which never steps); no I/O.

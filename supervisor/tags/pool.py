@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_table.py
+# Tests: tests/property/test_table.py
 """The string pool: texts of String cells, interned, bounded and counted.
 
 Law of this file: an index once given means the same text for as long as the pool lives; index 0 is the empty text.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_table.py, tests/property/test_table.py
+# Tests: tests/property/test_table.py
 """The tag table: the live state of the plant in a few numpy columns, one row per tag.
 
 Law of this file: one writer (the scan); arrays in, arrays out; no loop over rows; no I/O, no clock.
