@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -232,6 +233,27 @@ def test_suppress_when_keeps_what_was_known_last() -> None:
     assert bench.set("On", None, 0).run().release.tolist() == [1]
 
 
+def test_suppress_when_that_was_never_known_does_not_suppress() -> None:
+    bench = Bench(a_rule(on="limit", tag="V", high=253, suppress_when="not On"))
+    bench.set("On", None, 0)
+    assert bench.run().suppress.tolist() == [1]
+
+
+def test_a_first_value_is_no_rise() -> None:
+    bench = Bench(a_rule(on="rate", tag="E", high=5, per="10 min"))
+    bench.set("E", None, 1000).run()
+    bench.set("E", 1000, 1000).run()
+    assert bench.levels == [0, 0]
+
+
+def test_retired_equipment_raises_nothing_even_by_an_expression_that_needs_no_tag() -> None:
+    plant = make_plant({"CAB": TypeSpec(TAGS)}, {"CAB": ["21000/CAB-0001", "21000/CAB-0002"]})
+    retired = replace(plant.types["CAB"], life=("retired", "in service"))
+    bench = Bench(a_rule(on="calculated", condition="sun_elevation() > -91"), replace(plant, types={"CAB": retired}))
+    bench.run()
+    assert bench.levels == [0, 1] and bench.unknown == [False, False]
+
+
 def test_a_flaky_line_delays_an_alarm_but_does_not_prevent_it() -> None:
     """On-delay 15 min; the line is dead for a minute in every three. Only watched time counts."""
     bench = Bench(a_rule(on="discrete", tag="On", equals=True, on_delay="15 min"))
@@ -288,6 +310,18 @@ def test_a_communication_alarm_that_blinds_a_p1_is_at_least_p2() -> None:
     model = a_rule(on="discrete", tag="On", equals=False, parent=True, priority="P4")
     assert machine_rule("Comm_lost", model).priority is Priority.P4
     assert machine_rule("Comm_lost", model, at_least_p2=True).priority is Priority.P2
+    tags = TAGS | {"Comm": replace(tag("Boolean"), system="comm")}
+    plant = make_plant({"CAB": TypeSpec(tags)}, {"CAB": ["21000/CAB-0001"]})
+    urgent = a_rule(on="discrete", tag="On", equals=True, priority="P1")
+    for others, priority in (({}, Priority.P4), ({"Urgent": urgent}, Priority.P2)):
+        comm = model.model_copy(update={"tag": "Comm"})
+        book = RuleBook(plant, {"CAB": {"Comm_lost": comm, "Other": model, **others}})
+        assert [b.rule.priority for b in book.blocks][:2] == [priority, Priority.P4]
+
+
+def test_the_extreme_is_never_milder_than_the_rest() -> None:
+    model = a_rule(on="limit", tag="V", high=1, high_high=2, priority="P2", priority_extreme="P3")
+    assert machine_rule("V", model).priority_extreme is Priority.P2
 
 
 def test_a_deadband_holds_over_a_restart() -> None:

@@ -156,6 +156,14 @@ def test_first_out_is_the_first_by_field_time_within_one_scan() -> None:
     assert post.set("Trip", 1).scan()[0].first, "the group was over: a new one begins"
 
 
+def test_the_first_stays_the_first_while_its_group_lasts() -> None:
+    post = Post(1)
+    post.set("Sw", 1).scan()
+    post.set("Trip", 1).scan()
+    post.set("Sw", 0).scan()
+    assert post.set("Sw", 1).scan()[0].first
+
+
 def test_first_out_survives_a_restart() -> None:
     post = Post(1)
     post.set("Trip", 1).scan()
@@ -181,11 +189,12 @@ def test_children_are_freed_ten_a_second() -> None:
 
 
 def test_p1_does_not_wait_for_its_turn() -> None:
-    post = Post(40, RULES | {"Rcd": RULES["Rcd"] | {"suppress_when": "Loss"}})
+    post = Post(40, RULES | {"Rcd": RULES["Rcd"] | {"suppress_when": "Loss", "on_delay": "1 s"}})
     post.set("Loss", 1).set("Rcd", 1).scan()
     post.scan(3)
     assert all(h.flat is Isa.DSUPR for n, live in retained(post.engine) if n.endswith("Rcd") for h in [live.state])
-    assert len(announced(post.set("Loss", 0).scan())) == 40
+    assert announced(post.set("Loss", 0).scan()) == []
+    assert len(announced(post.scan())) == 40
 
 
 def test_a_shelved_parent_still_holds_its_children_back_a_removed_one_does_not() -> None:
@@ -198,6 +207,61 @@ def test_a_shelved_parent_still_holds_its_children_back_a_removed_one_does_not()
     assert post.flat("CAB-0001/Sw") is Isa.DSUPR
     post.act("CAB-0001/Loss", Remove("WO-1", T0 + 86400 * S))
     assert announced(post.scan(0.1)) == ["CAB-0001/Sw"]
+
+
+TWO_PARENTS = RULES | {"Rcd": RULES["Loss"] | {"tag": "Rcd", "on_delay": "4 s"}}
+
+
+def test_one_parent_of_two_goes_the_child_stays_under_the_other() -> None:
+    post = Post(1, TWO_PARENTS)
+    post.set("Loss", 1).set("Rcd", 1).scan()
+    post.scan(2)
+    post.set("Sw", 1).scan()
+    assert children(post.engine, "21000/CAB-0001/Loss").suppressed == ("21000/CAB-0001/Sw",)
+    told = post.set("Loss", 0).scan()
+    assert announced(told) == ["CAB-0001/Rcd"] and post.flat("CAB-0001/Sw") is Isa.DSUPR
+    assert announced(post.scan(60)) == []
+    assert children(post.engine, "21000/CAB-0001/Rcd").suppressed == ("21000/CAB-0001/Sw",)
+    assert announced(post.set("Rcd", 0).scan()) == ["CAB-0001/Sw"]
+
+
+def test_one_parent_of_two_comes_to_nothing_the_child_waits_for_the_other() -> None:
+    post = Post(1, TWO_PARENTS)
+    post.set("Loss", 1).set("Rcd", 1).set("Sw", 1).scan()
+    assert announced(post.set("Loss", 0).scan()) == []
+    assert announced(post.scan(3)) == ["CAB-0001/Rcd"] and post.flat("CAB-0001/Sw") is Isa.DSUPR
+
+
+def test_parent_and_child_rise_in_one_scan_the_parent_is_first() -> None:
+    post = Post(1, RULES | {"Zero": RULES["Loss"] | {"tag": "Rcd", "on_delay": "0 s"}})
+    post.set("Sw", 1)
+    post.now_ns += S // 2
+    assert announced(post.set("Rcd", 1).scan()) == ["CAB-0001/Zero", "CAB-0001/Rcd"]
+    assert post.flat("CAB-0001/Sw") is Isa.DSUPR
+
+
+def test_a_child_waits_thirty_seconds_at_most() -> None:
+    post = Post(1, RULES | {"Loss": RULES["Loss"] | {"on_delay": "5 min"}})
+    assert announced(post.set("Loss", 1).set("Sw", 1).scan()) == []
+    assert announced(post.scan(29)) == []
+    assert announced(post.scan(1)) == ["CAB-0001/Sw"]
+
+
+def test_a_child_does_not_wait_for_a_parent_nobody_can_see() -> None:
+    post = Post(1)
+    post.set("Loss", 1).scan(0.5)
+    post.set("Loss", 1, status=StatusCode.BadNoCommunication).scan(0.5)
+    assert announced(post.set("Sw", 1).scan(0.1)) == ["CAB-0001/Sw"]
+
+
+def test_a_parent_suppressed_by_design_frees_its_children() -> None:
+    post = Post(1, RULES | {"Loss": RULES["Loss"] | {"suppress_when": "Rcd"}})
+    post.set("Loss", 1).scan()
+    post.scan(2)
+    post.set("Sw", 1).scan()
+    assert announced(post.set("Rcd", 1).scan()) == ["CAB-0001/Rcd", "CAB-0001/Sw"]
+    assert post.flat("CAB-0001/Loss") is Isa.DSUPR
+    assert announced(post.set("V", 255).scan()) == ["CAB-0001/V"], "it holds nothing new back either"
 
 
 def test_children_of_a_parent() -> None:
@@ -320,6 +384,21 @@ def test_without_columns_what_stands_still_stands() -> None:
     assert post.flat("CAB-0001/V") is Isa.ACKED and post.flat("CAB-0001/Rcd") is Isa.UNACK
     (h,) = post.set("V", 230, of=0).scan()
     assert h.log.after is Isa.NORM
+
+
+def test_what_returned_while_the_server_was_down_returns() -> None:
+    post = Post(1)
+    post.set("V", 255).scan()
+    post.restart(60, with_columns=False)
+    (h,) = post.set("V", 230).scan()
+    assert h.log.what is What.RETURNED
+
+
+def test_what_is_no_longer_fitted_is_named() -> None:
+    post = Post(1)
+    post.set("V", 255).scan()
+    post.plant.supported[post.plant.types["CAB"].blocks["V"].rows] = False
+    assert post.restart(with_columns=False) == ["21000/CAB-0001/V"]
 
 
 def test_what_has_no_inputs_after_a_restart_is_unknown_soon() -> None:
