@@ -58,7 +58,7 @@ class Limits:
         references_per_browse: references in one answer for one node; the rest by BrowseNext.
         continuation_points: of one session.
         commands: writes under way in all.
-        write_answer_s: a Write is answered within this time, whatever its command still does [s]; 2 s less the way back.
+        write_answer_s: a Write is answered within this time, its command done or not [s]; 2 s less the way back.
         logins: passwords being checked at one time.
     """
 

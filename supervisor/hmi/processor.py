@@ -165,11 +165,12 @@ class Processor(Admission):
     async def _read(self, head: Header, seqhdr: Any, data: bytes) -> bool:
         engine = self.engine
         request = engine.decoder.read(data, head.at, engine.limits.nodes_per_call)
-        if request is None or not engine.space.all_open(request.rows):
+        if request is None:
             return await self._read_slowly(head, seqhdr, data)
         now_ns = engine.clock.wall_ns()
-        rows = request.rows
-        values = engine.encoder.encode(rows, engine.table.status[rows], Stamps(request.stamps), now_ns)
+        user = self._active().asker.user
+        rows, status = engine.space.readable(request.rows, engine.table.status[request.rows], user)
+        values = engine.encoder.encode(rows, status, Stamps(request.stamps), now_ns)
         self._reply(seqhdr, _READ_RESPONSE.wrap(now_ns, head.handle, len(rows), values))
         engine.counters.reads += len(rows)
         return True

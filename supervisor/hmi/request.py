@@ -133,7 +133,7 @@ def _skip_string(data: bytes, at: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """A Read of values of tags only. `stamps`: TimestampsToReturn as sent, 0..3."""
+    """A Read of values of tags only; row -1: a name that stands for nothing. `stamps`: as sent, 0..3."""
 
     rows: Rows
     stamps: int
@@ -236,7 +236,7 @@ class ListDecoder:
         told = np.frombuffer(b"".join([part[:4] for part in parts]), np.uint8)
         if len(told) != 4 * n or (told.view("<i4") != lengths - 4).any():
             return None
-        return self._space.rows_of_names([part[4:] for part in parts])
+        return self._space.rows_of_names([part[4:] for part in parts], unknown_ok=True)
 
     def _named(self, data: bytes, at: int, n: int, tail: np.dtype) -> tuple[Rows, np.ndarray] | None:
         """String NodeIds: one step per item."""

@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from config.words import Access, Kind, Rows
+from config.words import Access, Kind, Rows, StatusCode, Statuses
 from supervisor.people import User
 from supervisor.plant.plant import Area, Block, EquipmentType, Plant
 
@@ -92,13 +92,19 @@ class Space:
         else:
             self._row_of = np.argsort(plant.series).astype(np.int32)
             self._sorted = plant.series[self._row_of]
-        self._guarded = np.array([b.info.personal or b.info.access is Access.W for b in plant.blocks], np.bool_)
+        self._personal = np.array([b.info.personal for b in plant.blocks], np.bool_)
+        self._write_only = np.array([b.info.access is Access.W for b in plant.blocks], np.bool_)
+        self._guarded = self._personal | self._write_only
         self.is_float = np.array([b.info.kind.is_float for b in plant.blocks], np.bool_)
 
     # -- many at once -------------------------------------------------------------------------------------------
 
-    def rows_of_names(self, names: Sequence[bytes]) -> Rows | None:
-        """Rows of tag names '21605/CAB-0003/V1' (UTF-8), (n,); None if any of them is not a tag."""
+    def rows_of_names(self, names: Sequence[bytes], *, unknown_ok: bool = False) -> Rows | None:
+        """Rows of tag names '21605/CAB-0003/V1' (UTF-8), (n,); None if any of them is not a tag.
+
+        Args:
+            unknown_ok: a name that stands for nothing at all gives row -1 instead.
+        """
         found = self._tags
         rows: list[int] = []
         try:
@@ -107,7 +113,20 @@ class Space:
                 starts, instance = found[equipment]
                 rows.append(starts[tag] + instance)
         except KeyError:
-            return None
+            return self._rows_or_unknown(names) if unknown_ok and self.plant.rows else None
+        return np.array(rows, np.int64)
+
+    def _rows_or_unknown(self, names: Sequence[bytes]) -> Rows | None:
+        rows: list[int] = []
+        for name in names:
+            equipment, _, tag = name.rpartition(b"/")
+            starts, instance = self._tags.get(equipment, ({}, 0))
+            if (start := starts.get(tag)) is not None:
+                rows.append(start + instance)
+            elif self.find(name.decode(errors="replace")) is None:
+                rows.append(-1)
+            else:
+                return None
         return np.array(rows, np.int64)
 
     def rows_of_series(self, series: npt.NDArray[np.uint32]) -> Rows | None:
@@ -125,6 +144,25 @@ class Space:
     def all_open(self, rows: Rows) -> bool:
         """True when every logged-in user may read these rows: none is personal or write-only."""
         return not bool(self._guarded[self.plant.block_of_row[rows]].any())
+
+    def readable(self, rows: Rows, status: Statuses, user: User) -> tuple[Rows, Statuses]:
+        """Rows and statuses as this user may see them: what may not be seen gets row -1 and the reason as its status.
+
+        Args:
+            rows: (n,); -1 where there is no such node.
+            status: StatusCode of each in the table, (n,); changed in place.
+        """
+        block = self.plant.block_of_row[rows]
+        unknown = rows < 0
+        hidden = self._guarded[block] | unknown
+        if not hidden.any():
+            return rows, status
+        denied = self._personal[block] & (not user.may_read_personal())
+        status[denied] = StatusCode.BadUserAccessDenied
+        mute = self._write_only[block]
+        status[mute] = StatusCode.BadNotReadable
+        status[unknown] = StatusCode.BadNodeIdUnknown
+        return np.where(denied | mute | unknown, -1, rows), status
 
     # -- one at a time ------------------------------------------------------------------------------------------
 

@@ -62,6 +62,7 @@ _RECORD: Final = np.dtype(_DATA_VALUE)
 _RECORD_WITH_HANDLE: Final = np.dtype([("handle", "<u4"), *_DATA_VALUE])
 _HANDLE_BYTES: Final = 4
 _NULL: Final = 0
+_BARE: Final = 14  # no such node, or not for this user: nothing but a status
 _FLOAT: Final = int(Kind.Float)
 _STRING: Final = int(Kind.String)
 _DATETIME: Final = int(Kind.DateTime)
@@ -80,7 +81,7 @@ def ticks(ns: int) -> int:
 
 def _kept_bytes(head: int) -> npt.NDArray[np.bool_]:
     """Which bytes of a record remain: [stamps, wire type or null] -> (head + 30,); `head` bytes stand before it."""
-    kept = np.zeros((4, 14, head + _RECORD.itemsize), np.bool_)
+    kept = np.zeros((4, _BARE + 1, head + _RECORD.itemsize), np.bool_)
     kept[..., : head + 1] = True
     for stamps in Stamps:
         for type_, width in _WIDTH.items():
@@ -90,6 +91,7 @@ def _kept_bytes(head: int) -> npt.NDArray[np.bool_]:
             record[10:14] = True
             record[14:22] = stamps.source
             record[22:30] = stamps.server
+    kept[:, _BARE, head + 10 : head + 14] = True
     return kept
 
 
@@ -115,7 +117,7 @@ class ValueEncoder:
         """DataValues of `rows`, or MonitoredItemNotifications when `handles` are given, one after the other.
 
         Args:
-            rows: (n,); may repeat.
+            rows: (n,); may repeat. -1: there is no value to speak of; only the (Bad) status is told.
             status: StatusCode of each, (n,), normally `table.status[rows]`.
             now_ns: server timestamp [ns].
             handles: ClientHandle of each, (n,).
@@ -124,7 +126,9 @@ class ValueEncoder:
         if n == 0:
             return b""
         shape = np.where(status < BAD, self.wire[self._plant.block_of_row[rows]], np.uint8(_NULL))
-        present = np.flatnonzero(np.bincount(shape, minlength=14))
+        if rows.min() < 0:
+            shape[rows < 0] = _BARE
+        present = np.flatnonzero(np.bincount(shape, minlength=_BARE + 1))
         cells = self._table.cells[rows]
         if handles is None:
             out, kept, head = np.empty(n, _RECORD), _KEPT[stamps], 0
@@ -132,7 +136,10 @@ class ValueEncoder:
             out, kept, head = np.empty(n, _RECORD_WITH_HANDLE), _KEPT_WITH_HANDLE[stamps], _HANDLE_BYTES
             out["handle"] = handles
         mask = 2 | (4 if stamps.source else 0) | (8 if stamps.server else 0)
-        out["mask"] = mask | 1 if present[0] != _NULL else (shape != _NULL) | np.uint8(mask)
+        if present[-1] == _BARE:
+            out["mask"] = np.where(shape == _BARE, 2, (shape != _NULL) | np.uint8(mask))
+        else:
+            out["mask"] = mask | 1 if present[0] != _NULL else (shape != _NULL) | np.uint8(mask)
         out["type"] = shape
         out["value"] = _wire_cells(cells, shape, present)
         out["status"] = status

@@ -27,7 +27,11 @@ SERIES = {
     )
 }
 PLANT = replace(
-    make_plant({"CAB": TypeSpec({"V": tag("Double"), "W": tag("Int32")})}, {"CAB": NAMES}, series=dict(SERIES)),
+    make_plant(
+        {"CAB": TypeSpec({"V": tag("Double"), "W": tag("Int32"), "U": tag("Double", span=(0.0, 1.0))})},
+        {"CAB": NAMES},
+        series=dict(SERIES),
+    ),
     old_names={"21999/CAB-0001": "21605/CAB-0001"},
 )
 SPACE = Space(PLANT)
@@ -103,7 +107,8 @@ def test_items_are_rows_handles_and_modes(wanted: list[int], mode: int) -> None:
 def test_whatever_is_unusual_takes_the_slow_way() -> None:
     one = name_id(0)
     assert read(read_request([one])) == [0]
-    assert read(read_request([one, ua.NodeId("21605/CAB-0000/Nothing", NS)])) is None
+    assert read(read_request([one, ua.NodeId("21605/CAB-0000", NS)])) is None
+    assert read(read_request([one, ua.NodeId("21605/CAB-0000/V/EURange", NS)])) is None
     assert read(read_request([one, ua.NodeId(2258, 0)])) is None
     assert read(read_request([ua.NodeId(PLANT.name(0), 1)])) is None
     assert read(read_request([one], attribute=ua.AttributeIds.DisplayName)) is None
@@ -117,6 +122,11 @@ def test_whatever_is_unusual_takes_the_slow_way() -> None:
     head = header(data, 0)
     assert head is not None
     assert ListDecoder(SPACE, NS).items(data, head.at, 10_000) is None
+
+
+def test_a_name_that_stands_for_nothing_does_not_slow_the_others() -> None:
+    assert read(read_request([name_id(0), ua.NodeId("21605/CAB-0000/Nothing", NS), name_id(5)])) == [0, -1, 5]
+    assert read(read_request([ua.NodeId("", NS), name_id(5)])) == [-1, 5]
 
 
 def test_names_are_read_whatever_a_client_puts_for_nothing() -> None:

@@ -111,6 +111,21 @@ def test_notifications_are_asyncuas_bytes(
     assert ours == b"".join(map(struct_to_binary, theirs))
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(readings, st.booleans()), min_size=1, max_size=20), st.sampled_from(Stamps))
+def test_where_there_is_no_value_to_speak_of_only_the_status_is_told(
+    given: list[tuple[tuple[Kind, Any, int, int, int], bool]], stamps: Stamps
+) -> None:
+    table, plant, rows = table_of([reading for reading, _ in given])
+    known = np.array([given[row][1] for row in rows])
+    status = np.where(known, table.status[rows], np.uint32(StatusCode.BadNodeIdUnknown))
+    ours = ValueEncoder(plant, table).encode(np.where(known, rows, -1), status, stamps, 5000)
+    bare = ua.DataValue(None, ua.StatusCode(ua.UInt32(StatusCode.BadNodeIdUnknown)))
+    object.__setattr__(bare, "Value", None)
+    theirs = [data_value(*given[row][0][:4], stamps, 5000) if given[row][1] else bare for row in rows]
+    assert ours == b"".join(map(struct_to_binary, theirs))
+
+
 @pytest.mark.parametrize("kind", [k for k in KINDS if k is not Kind.String])
 def test_a_list_of_one_kind_is_encoded_alike(kind: Kind) -> None:
     """The way without a mask, which a mixed list never takes."""

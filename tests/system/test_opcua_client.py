@@ -102,6 +102,30 @@ def test_a_bad_value_is_null_on_the_wire_and_reasons_are_told(site: Site) -> Non
     asyncio.run(main())
 
 
+def test_many_nodes_at_once_say_the_same_as_one_by_one(site: Site) -> None:
+    """In one list: values, nulls, what does not exist, and what this user may not see."""
+    names = ["V1", "Nothing", "Pulse", "Never", "Double"]
+    wanted = [node_id(f"21605/CAB-0001/{n}") for n in names] + [node_id("21605/CAM-0001/Plate"), node_id("x")]
+
+    async def main(user: str) -> None:
+        site.set("21605/CAB-0001/V1", 230.5)
+        site.set("21605/CAM-0001/Plate", "AB-123-CD")
+        async with await make_client(site, user) as client:
+
+            async def read(ids: list[ua.NodeId]) -> list[tuple[object, int]]:
+                nodes = [ua.ReadValueId(i, ua.AttributeIds.Value) for i in ids]
+                values = await client.uaclient.read(ua.ReadParameters(0, ua.TimestampsToReturn.Both, nodes))
+                return [(v.Value.Value, v.StatusCode.value) for v in values]
+
+            together = await read(wanted)
+            assert together == [one for i in wanted for one in await read([i])]
+            assert together == (await read([*wanted, ua.NodeId(2258)]))[:-1]  # the slow way, for the last one's sake
+            assert (together[5][0] == "AB-123-CD") == (user == "boss")
+
+    for user in ("op", "boss"):
+        asyncio.run(main(user))
+
+
 def test_personal_data_is_seen_by_its_role_only(site: Site) -> None:
     async def main() -> None:
         site.set("21605/CAM-0001/Plate", "AB-123-CD")
