@@ -26,12 +26,9 @@ SERIES = {
         strict=True,
     )
 }
+TAGS = {"V": tag("Double", span=(0.0, 1.0)), "W": tag("Int32")}
 PLANT = replace(
-    make_plant(
-        {"CAB": TypeSpec({"V": tag("Double"), "W": tag("Int32"), "U": tag("Double", span=(0.0, 1.0))})},
-        {"CAB": NAMES},
-        series=dict(SERIES),
-    ),
+    make_plant({"CAB": TypeSpec(TAGS)}, {"CAB": NAMES}, series=dict(SERIES)),
     old_names={"21999/CAB-0001": "21605/CAB-0001"},
 )
 SPACE = Space(PLANT)
