@@ -43,7 +43,7 @@ from supervisor.alarms.happening import By, Happening
 from supervisor.alarms.living import Living
 from supervisor.alarms.machine import step
 from supervisor.alarms.rights import refusal
-from supervisor.alarms.rows import Live, decode, encode
+from supervisor.alarms.rows import Live, Row, decode, encode_all
 from supervisor.alarms.state import REST, Cause, Rule, State
 from supervisor.tags.table import TagTable
 
@@ -332,17 +332,18 @@ class AlarmEngine:
 
     # --- rows -------------------------------------------------------------------------------------------------------
 
-    def rows(self) -> dict[str, list[Any]]:
+    def rows(self) -> dict[str, Row]:
         """The table 'conditions': name -> row, for everything not at rest."""
         live = self.living.of
-        return {self.book.name(c): encode(live[c]) for c in sorted(live)}
+        rows = encode_all((self.book.name(c), live[c]) for c in sorted(live))
+        return {name: row for name, row in rows.items() if row is not None}
 
-    def take_dirty(self) -> dict[str, list[Any] | None]:
+    def take_dirty(self) -> dict[str, Row | None]:
         """Rows of that table that changed since the last call; None: at rest now, delete the row."""
         live = self.living.of
         dirty = sorted(self.living.dirty)
         self.living.dirty.clear()
-        return {self.book.name(c): encode(live[c]) if c in live else None for c in dirty}
+        return encode_all((self.book.name(c), live.get(c)) for c in dirty)
 
     def restore(self, rows: Mapping[str, Sequence[Any]], now_ns: int, *, with_columns: bool) -> list[str]:
         """Go on from stored rows; nobody acknowledges anything twice. Call before the first scan.
