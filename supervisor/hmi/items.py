@@ -68,7 +68,7 @@ _COLUMNS: Final = (
 
 
 class Items:
-    """Columns over the items of one subscription, 49 bytes an item.
+    """Columns over the items of one subscription, 48 bytes an item.
 
     Attributes:
         cells, status, source_ns: as last reported; without meaning while `fresh`.

@@ -87,18 +87,19 @@ class Result:
 
 @dataclass
 class Commands:
-    """Stands where the commands are: writes straight into the table; `slow_s` makes it take its time."""
+    """Stands where the commands are: writes straight into the table; while `held` is set, it waits before it does."""
 
     table: TagTable
     asked: list[tuple[str, int, Any, str]] = field(default_factory=list)
-    slow_s: float = 0.0
+    held: bool = False
 
     async def put(self, user: User, row: int, value: bool | int | float | str, origin: str) -> Result:
         self.asked.append((user.name, row, value, origin))
         area = self.table.plant.name(row).partition("/")[0]
         if not user.may_write(area):
             return Result(StatusCode.BadUserAccessDenied, Verdict.REFUSED, "not in this area")
-        await asyncio.sleep(self.slow_s)
+        while self.held:
+            await asyncio.sleep(0.01)
         fill(self.table, np.array([row]), [value])
         return Result(StatusCode.Good, Verdict.CONFIRMED)
 

@@ -27,7 +27,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture(autouse=True)
 def fresh(site: Site) -> None:
     site.commands.asked.clear()
-    site.commands.slow_s = 0.0
+    site.commands.held = False
 
 
 def written(site: Site, *values: ua.WriteValue, user: str = "op") -> list[int]:
@@ -111,17 +111,17 @@ def test_a_write_only_tag_is_written(site: Site) -> None:
 
 
 def test_a_command_that_takes_long_goes_on_after_the_answer(site: Site) -> None:
-    site.commands.slow_s = 0.8
-
     async def main() -> None:
         async with await make_client(site) as client:
             node = client.get_node(node_id(CAB + "Double"))
             site.set(CAB + "Double", 1.0)
+            site.commands.held = True
             pending = asyncio.create_task(write(client, value(CAB + "Double", 42.0, TYPE.Double)))
             await asyncio.sleep(0)
             assert await node.read_value() == 1.0  # the connection serves others while the command runs
-            assert not pending.done()
             assert await pending == [CODES.GoodCompletesAsynchronously]
+            assert await node.read_value() == 1.0
+            site.commands.held = False
             async with asyncio.timeout(10):
                 while await node.read_value() != 42.0:
                     await asyncio.sleep(0.05)
