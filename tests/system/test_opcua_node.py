@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import subprocess
@@ -12,33 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.node_kit import HERE, node_modules
 from tests.system.opcua_kit import PASSWORDS, Site, client_certificate, in_background, small_plant
-
-HERE = Path(__file__).parent / "node"
-CACHE = Path(__file__).parents[2] / ".cache" / "node"
 
 
 @pytest.fixture(scope="module")
 def modules() -> Path:
-    """node-opcua-client from its lock file, installed once into the cache."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("node and npm are not installed: the foreign OPC UA client cannot run")
-    lock = (HERE / "package-lock.json").read_bytes()
-    folder = CACHE / hashlib.sha256(lock).hexdigest()[:16]
-    if not (folder / "done").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, folder / name)
-        command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-        try:
-            made = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
-        except subprocess.TimeoutExpired:
-            pytest.skip("npm could not fetch node-opcua-client within 100 s: no way to the npm registry?")
-        if made.returncode:
-            pytest.skip(f"npm could not fetch node-opcua-client: {made.stderr.strip()[-200:]}")
-        (folder / "done").touch()
-    return folder / "node_modules"
+    """node-opcua-client from its lock file."""
+    return node_modules()
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from pymodbus.client import ModbusTcpClient
 
+from tests.system.node_kit import node_reads
 from tests.system.opcua_kit import client_certificate
 from tests.system.server_kit import Process, Server, running, site_of_its_own, until
 
@@ -41,6 +42,7 @@ def test_make_demo_as_a_newcomer(tmp_path: Path) -> None:
         names = [f"21605/CAB-{i:04d}/V{phase}" for i in range(1, 18) for phase in (1, 2, 3)]
         expected = [registers[name] for name in names]
         until("a poll after the field stood still", lambda: _read_opcua(demo, names, tmp_path) == expected)
+        _node_reads_the_same(demo, registers, tmp_path)
         code, said = demo.vigie("put", f"{CABINET}/DimSet", "70", "--note", "essai")
         assert code == 0 and "confirmed" in said, said
         code, said = demo.end(signal.SIGINT)
@@ -79,6 +81,17 @@ def _read_opcua(server: Server, names: list[str], folder: Path) -> list[float]:
             return [round(v, 3) for v in await client.read_values(nodes)]
 
     return asyncio.run(read())
+
+
+def _node_reads_the_same(server: Server, registers: dict[str, float], folder: Path) -> None:
+    """A second client, by other people in another language."""
+    user = next(u for u in server.connect["users"] if u["role"] == "viewer")
+    names = sorted(registers)[:6]
+    identity = client_certificate(folder / "node-client")
+    login = user["name"], user["password"]
+    seen = node_reads(server.connect["endpoint"], [*names, f"{CABINET}/LampsOut"], login, identity, folder / "node-pki")
+    assert {name: round(seen[name]["value"], 3) for name in names} == {name: registers[name] for name in names}
+    assert seen[f"{CABINET}/LampsOut"] == {"value": None, "type": "Null", "status": "BadNotSupported"}
 
 
 def test_a_killed_field_turns_null_and_bad_and_comes_back_and_a_killed_server_remembers(tmp_path: Path) -> None:
