@@ -19,6 +19,7 @@ offset u64 and "VGIX": one series of a day is found and read in 0.1 ms. They can
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import weakref
@@ -195,7 +196,6 @@ class RollupWriter:
         """
         if not self._rows or (self.width_s == MINUTE and self._rows * USEFUL > samples):
             self.abandon()
-            self._temporary.unlink()
             return None
         contents = {"first": pa.array(self._firsts, pa.uint32()), "offset": pa.array(self._offsets, pa.int64())}
         at = self._file.tell()
@@ -208,8 +208,10 @@ class RollupWriter:
         return RollupFile(self._relative, self._class_id, self._day, self.width_s, self._rows, size)
 
     def abandon(self) -> None:
-        """Leave it; the next open removes what was written. Idempotent."""
-        self._file.close()
+        """Leave nothing, unless it is finished. Idempotent."""
+        with contextlib.suppress(OSError):  # what could not be flushed to a full disk is not wanted any more
+            self._file.close()
+        self._temporary.unlink(missing_ok=True)
 
 
 def _cuts(series: npt.NDArray[np.uint32]) -> list[slice]:

@@ -176,16 +176,16 @@ def from_cells(
     now_ns: int,
     class_id: npt.NDArray[np.uint8],
     flags: npt.NDArray[np.uint8],
-    texts: Sequence[str | None] | None = None,
+    texts: Sequence[str] = (),
 ) -> Samples:
     """Samples of live cells, (n,) each.
 
     Args:
         kinds: Kind of each cell.
         now_ns: server time of them all [UTC ns].
-        texts: for rows of kind String their text, anything elsewhere; needed only if there are such rows.
+        texts: of the rows that `speaks` names, in their order.
     Raises:
-        ValueError: a String row, and no texts.
+        ValueError: another number of texts.
     """
     usable = status < BAD
     floating = (kinds == Kind.Float) | (kinds == Kind.Double)
@@ -197,12 +197,13 @@ def from_cells(
     value[~usable | is_text] = np.nan
     inexact = (cells > EXACT_MAX) | (cells < -EXACT_MAX)
     whole = inexact & usable & ~floating & ~is_text
-    spoken = is_text & usable
+    spoken = speaks(kinds, status)
+    said = int(np.count_nonzero(spoken))
+    if said != len(texts):
+        raise ValueError(f"samples: expected {said} texts, got {len(texts)}")
     text = None
-    if spoken.any():
-        if texts is None:
-            raise ValueError("samples: a row of kind String, and no texts")
-        text = pa.array([t if s else None for t, s in zip(texts, spoken.tolist(), strict=True)], pa.string())
+    if said:
+        text = pa.array(texts, pa.string()).take(pa.array(np.cumsum(spoken) - 1, mask=~spoken))
     return Samples(
         series=series,
         time_ns=time_ns,
@@ -214,6 +215,12 @@ def from_cells(
         flags=flags | whole * np.uint8(WHOLE) | spoken * np.uint8(TEXT),
         text=text,
     )
+
+
+def speaks(kinds: npt.NDArray[np.uint8], status: Statuses) -> npt.NDArray[np.bool_]:
+    """True where the value is a text."""
+    spoken: npt.NDArray[np.bool_] = (kinds == Kind.String) & (status < BAD)
+    return spoken
 
 
 def lag_of(time_ns: TimesNs, now_ns: int) -> npt.NDArray[np.int32]:

@@ -18,8 +18,9 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -43,6 +44,7 @@ from historian.store.reader import Reader
 from historian.store.samples import CLASSES, ROW_BYTES, Samples, from_arrow, to_arrow
 from historian.store.segments import DAY_NS
 
+T = TypeVar("T")
 FUTURE_NS: Final = 3600 * NS_PER_S
 """How far ahead of the server a sample's time may be [ns]."""
 GAP_MIN_NS: Final = 10 * NS_PER_S
@@ -183,17 +185,32 @@ class Store:
         with self._keeping:
             for chunk in self._files.chunks:
                 if chunk is not self._chunk:
-                    self._seal(chunk)
+                    self._with_room(lambda chunk=chunk: self._seal(chunk))  # type: ignore[misc]
                     rows += chunk.rows
             self._note_losses()
         return rows
 
+    def _with_room(self, job: Callable[[], T]) -> T:
+        """Do it, dropping day after day while the disk is full. The caller holds `_keeping`.
+
+        Raises:
+            StoreFull: nothing is left that may be dropped.
+            StoreUnwritable.
+        """
+        while True:
+            try:
+                return job()
+            except OSError as error:
+                refusal = refused(error, self._root)
+                if not isinstance(refusal, StoreFull) or not upkeep.make_room(self._files):
+                    raise refusal from error
+            except StoreFull:
+                if not upkeep.make_room(self._files):
+                    raise
+
     def _seal(self, chunk: Chunk) -> None:
         samples, last = chunk.all(), chunk.next - 1
-        try:
-            made = segments.seal(self._root, samples, chunk.first, last, self._steps)
-        except OSError as error:
-            raise refused(error, self._root) from error
+        made = segments.seal(self._root, samples, chunk.first, last, self._steps)
         change = Change(
             add=tuple(made),
             ledger=((DAMAGED, chunk.damaged_rows),),
@@ -226,22 +243,22 @@ class Store:
                 self._turn()
         self._seal_turned()
         with self._keeping:
-            try:
-                upkeep.retain(self._files, now_ns, self._limits.retention_s)
-                upkeep.merge_parts(self._files)
-                today = now_ns // DAY_NS
-                upkeep.close_days(self._files, now_ns, again=today != self._again_on)
-                self._again_on = today
-                while self.size > self._limits.size_max and upkeep.make_room(self._files):
-                    continue
-                self._files.keep_reserve()
-            except OSError as error:
-                raise refused(error, self._root) from error
+            self._with_room(lambda: self._keep(now_ns))
+
+    def _keep(self, now_ns: int) -> None:
+        upkeep.retain(self._files, now_ns, self._limits.retention_s)
+        upkeep.merge_parts(self._files)
+        today = now_ns // DAY_NS
+        upkeep.close_days(self._files, now_ns, again=today != self._again_on)
+        self._again_on = today
+        while self.size > self._limits.size_max and upkeep.make_room(self._files):
+            continue
+        self._files.keep_reserve()
 
     def _make_room(self) -> bool:
         """Drop the oldest day that is no evidence; False if there is none."""
         with self._keeping:
-            return upkeep.make_room(self._files) > 0
+            return upkeep.make_room(self._files)
 
     def record_gap(self, start_ns: int, end_ns: int, cause: str) -> None:
         """Nothing was recorded from start to end [UTC ns]; no value holds into it. Durable when it returns."""

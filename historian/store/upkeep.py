@@ -79,12 +79,10 @@ def close_days(files: Files, now_ns: int, again: bool) -> int:
         again: also days that were closed before and got late samples since.
     """
     closed = 0
-    for (class_id, day), parts in sorted(by_class_and_day(files).items()):
+    for (_, day), parts in sorted(by_class_and_day(files).items()):
         if (day + 1) * DAY_NS + CLOSE_AFTER_NS > now_ns or (not again and parts[0].level == DAY_LEVEL):
             continue
-        known = files.view().rollups
-        whole = all((class_id, day, w) in known for w in WIDTHS[CLASSES[class_id]] if w != MINUTE)
-        if len(parts) > 1 or parts[0].level != DAY_LEVEL or not whole:
+        if len(parts) > 1 or parts[0].level != DAY_LEVEL:
             _replace(files, parts, DAY_LEVEL)
             closed += 1
     return closed
@@ -164,20 +162,24 @@ def _outlived(rollup: RollupFile, now_ns: int) -> bool:
     return (rollup.day + 1) * DAY_NS + kept_s * NS_PER_S <= now_ns
 
 
-def make_room(files: Files) -> int:
-    """Drop the oldest day of classes that are no evidence; its roll-ups stay. Returns rows dropped; 0: nothing is left.
-
-    The newest such day stays: what was sealed today is not given for what comes today.
+def make_room(files: Files) -> bool:
+    """Drop the oldest day of classes that are no evidence; when only the newest such day is left, the oldest day of
+    roll-ups (what evidence they summarise is still there to be read). False: nothing is left that may go.
     """
     days: dict[int, list[Segment]] = defaultdict(list)
     for (class_id, day), parts in by_class_and_day(files).items():
         if CLASSES[class_id] not in EVIDENCE:
             days[day] += parts
-    if len(days) < 2:
-        return 0
-    parts = days[min(days)]
-    rows = sum(p.rows for p in parts)
+    rolled = files.view().rollups
+    if len(days) > 1:
+        parts = days[min(days)]
+        change = Change(remove=tuple(parts), ledger=((DROPPED_FULL, sum(p.rows for p in parts)),))
+    elif rolled:
+        oldest = min(day for _, day, _ in rolled)
+        change = Change(remove_rollups=tuple(r for r in rolled.values() if r.day == oldest))
+    else:
+        return False
     files.release_reserve()
-    files.commit(Change(remove=tuple(parts), ledger=((DROPPED_FULL, rows),)))
+    files.commit(change)
     files.keep_reserve()
-    return rows
+    return True

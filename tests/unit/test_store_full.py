@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A full disk, a bounded store, retention: what goes, in which order, and that all of it is counted."""
+
+import os
+import resource
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from config.words import NS_PER_S
+from historian.store.disk import StoreUnwritable
+from historian.store.limits import Limits
+from historian.store.rollups import QUARTER
+from historian.store.samples import CLASSES, Samples
+from historian.store.segments import DAY_NS, date_of
+from historian.store.store import Store, open_store
+from historian.store.upkeep import RETENTION_S
+
+DAY = 20_500
+BEGIN = DAY * DAY_NS
+HOUR_NS = 3600 * NS_PER_S
+HOUSE = Path(__file__).parents[2]
+
+
+def noise(n: int, time_ns: int, class_name: str, seed: int = 0) -> Samples:
+    """Samples that do not compress: of each series up to 200 in the ms from `time_ns`; other series in each class."""
+    rng = np.random.default_rng(seed)
+    return Samples(
+        series=(np.arange(n) // 200 + 1 + 1000 * CLASSES.index(class_name)).astype(np.uint32),
+        time_ns=time_ns + np.arange(n) % 200 * 5000,
+        value=rng.normal(size=n),
+        whole=np.zeros(n, np.int64),
+        status=np.zeros(n, np.uint32),
+        lag_ds=np.zeros(n, np.int32),
+        class_id=np.full(n, CLASSES.index(class_name), np.uint8),
+        flags=np.zeros(n, np.uint8),
+    )
+
+
+def fill(store: Store, days: int, n: int = 20_000) -> None:
+    """Each day a batch of A1 and one of E, sealed and closed."""
+    for day in range(days):
+        now_ns = BEGIN + day * DAY_NS + HOUR_NS
+        store.append(noise(n, now_ns, "A1", day), now_ns)
+        store.append(noise(n, now_ns, "E", day), now_ns)
+        store.seal()
+        store.maintain(now_ns)
+
+
+def days_of(root: Path, class_name: str) -> list[str]:
+    folder = root / "segments" / class_name
+    return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+
+
+def test_a_store_at_its_bound_drops_the_oldest_days_that_are_no_evidence(tmp_path: Path) -> None:
+    store = open_store(tmp_path, "s", BEGIN)
+    fill(store, 5)
+    size = store.size
+    store.close()
+    store = open_store(tmp_path, "s", BEGIN + 5 * DAY_NS, Limits(size_max=size - 400_000))
+    store.maintain(BEGIN + 5 * DAY_NS)
+    assert days_of(tmp_path, "A1") == [date_of(DAY + k) for k in (3, 4)]
+    assert days_of(tmp_path, "E") == [date_of(DAY + k) for k in range(5)]
+    ledger = store.ledger()
+    assert (ledger.dropped, ledger.balanced) == ({"disk full": 60_000}, True)
+    assert store.size <= size - 400_000
+    quarters = store.reader.buckets(1007, BEGIN, QUARTER, 8, BEGIN + 5 * DAY_NS)
+    assert quarters.count.tolist() == [0, 0, 0, 0, 200, 0, 0, 0], "roll-ups outlive their samples"
+    store.close()
+
+
+def test_evidence_alone_is_never_dropped(tmp_path: Path) -> None:
+    store = open_store(tmp_path, "s", BEGIN, Limits(size_max=1))
+    fill(store, 3)
+    assert len(days_of(tmp_path, "E")) == 3
+    assert days_of(tmp_path, "A1") == [date_of(DAY + 2)]
+    assert store.ledger().balanced
+    store.close()
+
+
+def test_each_class_is_kept_as_long_as_the_plant_documentation_says(tmp_path: Path) -> None:
+    store = open_store(tmp_path, "s", BEGIN)
+    for class_name in CLASSES:
+        store.append(noise(10, BEGIN + HOUR_NS, class_name), BEGIN + HOUR_NS)
+    store.seal()
+    for kept_s in sorted(set(RETENTION_S.values())):
+        end_ns = BEGIN + DAY_NS + kept_s * NS_PER_S
+        for now_ns, least in ((end_ns - 1, kept_s), (end_ns, kept_s + 1)):
+            store.maintain(now_ns)
+            assert {c for c in CLASSES if days_of(tmp_path, c)} == {c for c in CLASSES if RETENTION_S[c] >= least}
+    assert list((tmp_path / "rollups").rglob("*.roll")) == []
+    ledger = store.ledger()
+    assert (ledger.dropped, ledger.stored, ledger.balanced) == ({"retention": 60}, 0, True)
+    store.close()
+
+
+def test_personal_data_has_no_roll_up_and_is_gone_from_the_disk(tmp_path: Path) -> None:
+    store = open_store(tmp_path, "s", BEGIN)
+    store.append(noise(10, BEGIN + HOUR_NS, "P"), BEGIN + HOUR_NS)
+    store.maintain(BEGIN + 2 * DAY_NS)
+    store.maintain(BEGIN + 62 * DAY_NS)
+    left = {p.name for p in tmp_path.rglob("*") if p.is_file()}
+    assert left <= {"lock", "index.db", "index.db-wal", "index.db-shm", "reserve"}
+    store.close()
+
+
+def test_samples_out_of_time_are_counted_not_stored(tmp_path: Path) -> None:
+    store = open_store(tmp_path, "s", BEGIN)
+    old = noise(3, BEGIN - 61 * DAY_NS, "P")
+    ahead = noise(2, BEGIN + 2 * HOUR_NS, "E")
+    for samples in (old, ahead, noise(4, BEGIN, "E"), noise(5, -5, "D")):
+        store.append(samples, BEGIN)
+    store.count_lost(7, "queue full")
+    ledger = store.ledger()
+    assert ledger.lost == {"out of time": 10, "queue full": 7}
+    assert (ledger.offered, ledger.accepted, ledger.stored) == (21, 4, 4)
+    store.close()
+    store = open_store(tmp_path, "s", BEGIN)
+    assert store.ledger() == ledger
+    store.close()
+
+
+def test_memory_is_bounded_by_sealing_before_more_is_taken(tmp_path: Path) -> None:
+    store = open_store(tmp_path, "s", BEGIN, Limits(turn_rows=300, unsealed_rows_max=1000))
+    for k in range(40):
+        store.append(noise(90, BEGIN + k, "A2", k), BEGIN)
+        assert store.memory <= 1000 * 41
+    store.append(noise(5000, BEGIN + 50, "A2"), BEGIN)
+    assert store.memory <= 1000 * 41
+    assert store.ledger().stored == 40 * 90 + 5000
+    store.close()
+
+
+def test_a_file_that_may_not_grow_refuses_and_the_next_one_takes(tmp_path: Path) -> None:
+    store = open_store(tmp_path, "s", BEGIN)
+    store.append(noise(1000, BEGIN, "E"), BEGIN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(StoreUnwritable, match="File too large"):
+            store.append(noise(2000, BEGIN + 1, "E"), BEGIN)
+        store.append(noise(1000, BEGIN + 2, "E"), BEGIN)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    ledger = store.ledger()
+    assert ledger.lost == {"disk error": 2000}
+    assert (ledger.offered, ledger.stored, ledger.balanced) == (4000, 2000, True)
+    store.close()
+    store = open_store(tmp_path, "s", BEGIN)
+    assert store.repair == []
+    assert store.reader.raw(1, 0, 2**62).samples.time_ns[:4].tolist() == [BEGIN, BEGIN + 2, BEGIN + 5000, BEGIN + 5002]
+    store.close()
+
+
+def test_a_read_only_store_says_so(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    (tmp_path / "h").mkdir(mode=0o500)
+    with pytest.raises(StoreUnwritable, match="check the disk, its mount and its owner"):
+        open_store(tmp_path / "h", "s", BEGIN)
+
+
+TINY_DISK = """
+import sys
+from pathlib import Path
+from historian.store.disk import StoreFull
+from historian.store.limits import Limits
+from historian.store.store import open_store
+from tests.unit.test_store_full import BEGIN, DAY, DAY_NS, HOUR_NS, days_of, fill, noise
+from historian.store.segments import date_of
+
+root = Path(sys.argv[1])
+store = open_store(root, "s", BEGIN, Limits(turn_rows=100_000))
+fill(store, 60, n=20_000)
+ledger = store.ledger()
+assert ledger.balanced, ledger
+assert ledger.lost == {}, ledger
+assert ledger.dropped["disk full"] > 0, ledger
+evidence, other = days_of(root, "E"), days_of(root, "A1")
+assert evidence == [date_of(DAY + k) for k in range(60)], evidence
+assert other == evidence[-len(other):] and 0 < len(other) < 60, other
+store.close()
+
+store = open_store(root, "s", BEGIN + 60 * DAY_NS, Limits(turn_rows=100_000))
+assert store.repair == [], store.repair
+refused = 0
+for k in range(400):  # until evidence alone fills the disk
+    try:
+        store.append(noise(20_000, BEGIN + 60 * DAY_NS + k, "E", k), BEGIN + 60 * DAY_NS)
+    except StoreFull:
+        refused += 1
+        if refused > 3:
+            break
+assert refused > 3
+ledger = store.ledger()
+assert ledger.balanced and ledger.lost == {"disk full": 20_000 * refused}, ledger
+assert days_of(root, "E") == evidence
+store.close()
+open_store(root, "s", BEGIN + 60 * DAY_NS).close()
+print("done", len(other), ledger)
+"""
+
+
+def test_a_really_full_disk(tmp_path: Path) -> None:
+    """A file system of 24 MiB in a name space of its own: only the kernel says when it is full."""
+    mount = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=24m none "$1" && exec "$2" -c "$3" "$1"', "sh"]
+    probe = subprocess.run([*mount, str(tmp_path), "true", ""], capture_output=True, text=True, check=False)
+    if probe.returncode:
+        pytest.skip(f"no file system can be mounted here: {probe.stderr.strip()}")
+    done = subprocess.run(
+        [*mount, str(tmp_path), sys.executable, TINY_DISK],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=HOUSE,
+        env={**os.environ, "PYTHONPATH": str(HOUSE)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("done")
+
+
+def test_what_cannot_be_written_is_lost_once(tmp_path: Path) -> None:
+    """A refusal in the middle of a large batch: what came before it is accepted, the rest counted."""
+    store = open_store(tmp_path, "s", BEGIN, replace(Limits(), turn_rows=500, unsealed_rows_max=500))
+    (tmp_path / "segments").rename(tmp_path / "elsewhere")
+    (tmp_path / "segments").write_text("a file where a folder should be")
+    with pytest.raises(StoreUnwritable):
+        store.append(noise(2000, BEGIN, "E"), BEGIN)
+    ledger = store.ledger()
+    assert (ledger.offered, ledger.accepted, ledger.lost) == (2000, 500, {"disk error": 1500})
+    (tmp_path / "segments").unlink()
+    (tmp_path / "elsewhere").rename(tmp_path / "segments")
+    store.append(noise(2000, BEGIN + 1, "E"), BEGIN)
+    assert store.ledger().balanced
+    store.close()
