@@ -82,6 +82,7 @@ class Conditions:
             self._types.append(tuple(_line(maker, block) for block in book.of_type(t.name)))
             for block in book.of_type(t.name):
                 on_ns[block.conditions], off_ns[block.conditions] = _delays(block)
+        self._watches = [line.watch for lines in self._types for line in lines]
         self.delays = Delays(on_ns, off_ns)
         self.designed: Mask = np.zeros(book.count, np.bool_)
         self.last_ns: int | None = None
@@ -95,6 +96,11 @@ class Conditions:
     def unevaluable(self) -> Mask:
         """In force, but nobody can say: shown UNKNOWN, (n,)."""
         return self.book.in_force & ~self.delays.usable
+
+    def limit(self, condition: int, level: int) -> float | None:
+        """The limit that a condition is beyond at a level [unit]; None where its rule has none."""
+        block = self.book.block(condition)
+        return self._watches[block.index].limit(condition - block.start, level)
 
     def run(self, table: TagTable, now_ns: int) -> Moves:
         """Evaluate every rule against the table as it stands.

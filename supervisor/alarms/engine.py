@@ -366,6 +366,10 @@ class AlarmEngine:
         standing = [c for c, live in self.living.of.items() if live.state.process]
         levels = [self.living.of[c].state.level for c in standing]
         self.conditions.align(np.array(standing, np.int64), np.array(levels, np.int8), keep_raw=with_columns)
+        if not with_columns:
+            # Or an expression that turned false while nobody looked would never let go.
+            own = [c for c, live in self.living.of.items() if any(not cause.topology for cause in live.state.causes)]
+            self.conditions.designed[own] = True
         self._settled_ns = now_ns + SETTLE_NS
         self.living.dirty.clear()
         return gone

@@ -63,6 +63,13 @@ class LimitBank:
         self.level = level
         self.evaluable = usable
 
+    def limit(self, rule: int, level: int) -> float | None:
+        """The limit [unit] beyond which a rule is at that level; None: it has none, or the level is normal."""
+        if not level:
+            return None
+        limit = float(self._enter[{-2: 0, -1: 1, 1: 2, 2: 3}[level], rule])
+        return limit if np.isfinite(limit) else None
+
     def _held(self, value: npt.NDArray[np.float64], off: Rows) -> npt.NDArray[np.int8]:
         before = self.level[off]
         held = np.array([before <= -2, before <= -1, before >= 1, before >= 2])

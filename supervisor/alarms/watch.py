@@ -52,6 +52,10 @@ class Watch:
     def seed(self, level: Levels) -> None:
         """Start from these levels, (n,): where a deadband holds what stood before."""
 
+    def limit(self, instance: int, level: int) -> float | None:
+        """The limit that an instance is beyond at a level [unit]; None where there is none."""
+        return None
+
 
 class LimitWatch(Watch):
     """Numbers from anywhere against limits.
@@ -73,6 +77,9 @@ class LimitWatch(Watch):
 
     def seed(self, level: Levels) -> None:
         self._bank.level = level.copy()
+
+    def limit(self, instance: int, level: int) -> float | None:
+        return self._bank.limit(instance, level)
 
 
 class DiscreteWatch(Watch):

@@ -84,6 +84,12 @@ def test_limit_with_a_parameter_for_each_instance() -> None:
     assert bench.levels == [0, 0] and moves.clear.tolist() == [0]
 
 
+def test_the_limit_that_is_passed_can_be_told() -> None:
+    bench = Bench(a_rule(on="limit", tag="V", low=10, high="limit_V", high_high=300))
+    assert [bench.conditions.limit(1, level) for level in (-2, -1, 0, 1, 2)] == [None, 10.0, None, 260.0, 300.0]
+    assert Bench(a_rule(on="discrete", tag="On", equals=True)).conditions.limit(0, 1) is None
+
+
 def test_limit_on_a_counted_number() -> None:
     bench = Bench(a_rule(on="limit", tag="Count", low=30))
     bench.set("Count", 29, 30).run()

@@ -489,3 +489,15 @@ def test_the_rules_of_the_shipped_types_are_understood() -> None:
     table.put(np.array([row]), np.array([1]), np.zeros(1, np.uint32), T0 + 3 * S)
     (h,) = engine.scan(table, T0 + 3 * S)
     assert h.name == f"{cab.equipment[0]}/RCD_Trip" and h.announced and h.severity == 900
+
+
+def test_what_an_expression_suppressed_before_a_restart_is_let_go_when_it_is_false_afterwards() -> None:
+    rules = {"Sw": {**RULES["Sw"], "suppress_when": "Rcd"}}
+    post = Post(1, rules)
+    post.set("Rcd", 1).scan()
+    assert [h.announced for h in post.set("Sw", 1).scan()] == [False]
+    assert post.flat("CAB-0001/Sw") is Isa.DSUPR
+    post.set("Rcd", 0)
+    assert post.restart(5, with_columns=False) == []
+    told = [name for _ in range(3) for name in announced(post.scan())]
+    assert told == ["CAB-0001/Sw"] and post.flat("CAB-0001/Sw") is Isa.UNACK
