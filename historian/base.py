@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/unit/test_journal.py
-"""What a journal offers, whoever keeps it: the file of this release or the chained database that follows it.
+"""What a journal offers, whoever keeps it.
 
 Law of this file: words only; no I/O.
 
@@ -25,6 +25,8 @@ TEXT_LENGTH_MAX: Final = 2000
 NAME_LENGTH_MAX: Final = 256
 DATA_LENGTH_MAX: Final = 24
 DATA_TEXT_LENGTH_MAX: Final = 512
+QUERY_MAX: Final = 10_000
+TIME_NS_MAX: Final = 2**63 - 1
 
 
 class JournalError(Exception):
@@ -49,6 +51,9 @@ class RecordKind(StrEnum):
     ROLE = "role"
     CONFIG = "config"
     SERVER = "server"
+    ALARM = "alarm"
+    LOCK = "lock"
+    PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ class Record:
     """One thing that happened.
 
     Attributes:
-        time_ns: UTC [ns since 1970].
+        time_ns: UTC [ns since 1970], within 64 bits.
         user: who, as named in the site; 'vigie' for the server itself.
         subject: name of the tag or equipment, empty if none.
         text: one sentence for people, at most 2,000 characters.
@@ -73,6 +78,8 @@ class Record:
     data: Mapping[str, Plain] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not -TIME_NS_MAX <= self.time_ns <= TIME_NS_MAX:
+            raise ValueError(f"journal record: time_ns: expected nanoseconds within 64 bits, got {self.time_ns}")
         for name, text, most in (
             ("user", self.user, NAME_LENGTH_MAX),
             ("subject", self.subject, NAME_LENGTH_MAX),
@@ -100,10 +107,90 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A record read back."""
+    """A record read back.
+
+    Attributes:
+        post: number of the post whose chain it stands in. (post, epoch, sequence) names an event for ever.
+        imported: where it stood in the journal of files it was taken over from; None for a record of the chain itself.
+    """
 
     position: Position
     record: Record
+    post: int = 1
+    imported: Position | None = None
+
+
+class Head(NamedTuple):
+    """The last record of a chain and its seal: whoever keeps one can prove later that nothing before it has changed."""
+
+    post: int
+    epoch: int
+    sequence: int
+    digest: bytes
+
+    def __str__(self) -> str:
+        return f"{self.post}/{self.epoch}/{self.sequence}:{self.digest.hex()}"
+
+
+class Row(NamedTuple):
+    """A row of a named table of live state, written together with the records that tell of it. `payload` None: gone."""
+
+    table: str
+    key: bytes
+    payload: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which records are wanted; everything given must fit. The newest are found first.
+
+    Attributes:
+        from_ns, until_ns: UTC [ns], `until_ns` not included.
+        kinds: empty: all.
+        subject: a name or the beginning of one up to a '/': area, area/equipment, area/equipment/tag.
+        person: name as in the site, or 'erased person <8 hex digits>'.
+        before: only records of a lower sequence, to turn pages.
+        limit: 1..10,000.
+    """
+
+    from_ns: int | None = None
+    until_ns: int | None = None
+    kinds: frozenset[RecordKind] = frozenset()
+    subject: str = ""
+    person: str = ""
+    before: int | None = None
+    limit: int = 100
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.limit <= QUERY_MAX:
+            raise ValueError(f"limit: expected 1..{QUERY_MAX}, got {self.limit}")
+        for name, text in (("subject", self.subject), ("person", self.person)):
+            if len(text) > NAME_LENGTH_MAX:
+                raise ValueError(f"{name}: expected at most {NAME_LENGTH_MAX} characters, got {len(text)}")
+        for name, number in (("from", self.from_ns), ("until", self.until_ns), ("before", self.before)):
+            if number is not None and abs(number) > TIME_NS_MAX:
+                raise ValueError(f"{name}: expected a number within 64 bits, got {number}")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a query found, oldest first; `more`: older ones fit too (`before` the first one's sequence)."""
+
+    entries: list[Entry]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """A person whose name is gone.
+
+    Attributes:
+        shown: how the person appears from now on: 'erased person 1a2b3c4d'.
+        originals: files of an older journal that were kept and may still hold the name; a person must see to them.
+    """
+
+    shown: str
+    originals: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +205,8 @@ class JournalStatus:
         refused: records that could not be written since start.
         waiting: records handed over and not yet durable; `waiting_max` is their bound.
         size: bytes held of at most `size_max`.
+        reserve: why the reserve for a full disk is not whole, one sentence; None while it is.
+        head: the last record and its seal, to be kept elsewhere ('1/5/1234:<64 hex digits>'); empty if there is none.
     """
 
     error: str | None
@@ -129,21 +218,50 @@ class JournalStatus:
     waiting_max: int
     size: int
     size_max: int
+    reserve: str | None = None
+    head: str = ""
 
 
 class Journal(Protocol):
     """Append-only record of what was done."""
 
     async def append(self, records: Sequence[Record]) -> Sequence[Position]:
-        """Write records in order; returns once all of them are on the disk (fdatasync).
+        """Write records in order; returns once all of them are on the disk.
 
         Raises:
             JournalFull, JournalUnwritable: none of them is written.
         """
         ...
 
+    async def append_with(self, records: Sequence[Record], rows: Sequence[Row]) -> Sequence[Position]:
+        """Write records and rows in one transaction: after whatever happens both are there or neither is.
+
+        Raises:
+            JournalFull, JournalUnwritable: nothing of it is written.
+        """
+        ...
+
+    async def rows(self, table: str) -> list[tuple[bytes, bytes]]:
+        """All rows (key, payload) of a table, by key."""
+        ...
+
     async def tail(self, n: int) -> list[Entry]:
         """The last `n` readable records, oldest first; n is cut to 10,000."""
+        ...
+
+    async def query(self, query: Query) -> Found:
+        """The newest records that fit."""
+        ...
+
+    async def erase(self, name: str, by: Record) -> Erasure:
+        """Erase a person's name for ever; the records stay and show 'erased person <key>'.
+
+        Args:
+            by: the record of this act, which must not hold the name; written in the same transaction.
+        Raises:
+            KeyError: no record is of that person.
+            JournalFull, JournalUnwritable: nothing was erased.
+        """
         ...
 
     def status(self) -> JournalStatus: ...

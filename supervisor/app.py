@@ -30,7 +30,7 @@ from config.words import NS_PER_S
 from drivers import registry
 from historian.base import JournalError, Record, RecordKind
 from historian.catalogue import Catalogue, ForeignCatalogue
-from historian.journal.journal import FileJournal
+from historian.journal.journal import ChainJournal
 from supervisor.clock import SystemClock
 from supervisor.commands.commands import Commands
 from supervisor.commands.guard import guard_permit
@@ -142,7 +142,7 @@ class App:
 
     async def _open_journal(self, stack: AsyncExitStack, state_dir: Path) -> None:
         try:
-            self.journal = await FileJournal.open(state_dir / "journal", self.epoch, self.offload.run)
+            self.journal = await ChainJournal.open(state_dir / "journal", self.epoch, self.offload.run)
         except JournalError as e:
             raise Failure(str(e)) from e
         stack.push_async_callback(self.journal.close)
@@ -282,7 +282,8 @@ class App:
     async def _watch_vitals(self) -> None:
         while True:
             sample = await self.offload.run(self.machine.sample)
-            kept = not self.keeper.error and self.journal.status().error is None
+            journal = self.journal.status()
+            kept = not self.keeper.error and journal.error is None and journal.reserve is None
             self._vitals.update(sample)
             self._vitals["storage.ok"] = kept
             self._vitals["pki.days"] = await self.offload.run(self._certificate_days)

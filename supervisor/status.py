@@ -112,6 +112,8 @@ def status_document(
         "journal": {
             "error": journal.error,
             "repair": journal.repair or None,
+            "reserve": journal.reserve,
+            "head": journal.head or None,
             "records": journal.records,
             "refused": journal.refused,
             "waiting": journal.waiting,
@@ -134,6 +136,8 @@ def _errors(post: Post, journal: JournalStatus) -> list[str]:
     errors = [f"no proof of life from: {', '.join(post.late)}; commands are refused"] if post.late else []
     if journal.error is not None:
         errors.append(journal.error)
+    if journal.reserve is not None:
+        errors.append(journal.reserve)
     return [*errors, *post.errors]
 
 

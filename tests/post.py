@@ -15,7 +15,7 @@ from config.model import Role
 from config.words import Access, Batch, Clock, Outcome, Permit, StatusCode, Verdict
 from drivers.base import DeviceSpec, WriteItem, WriteOutcome
 from historian.base import Entry
-from historian.journal.journal import FileJournal
+from historian.journal.journal import ChainJournal
 from supervisor.clock import SystemClock
 from supervisor.commands import values
 from supervisor.commands.commands import Commands
@@ -136,7 +136,7 @@ class Post:
     plant: Plant
     table: TagTable
     field: Field
-    journal: FileJournal
+    journal: ChainJournal
     permits: Permits
     commands: Commands
     seen: list[Batch]
@@ -171,7 +171,7 @@ def with_post(
         clock: Clock = SystemClock() if real else sim.clock()
         table = TagTable(p, StringPool(), clock.wall_ns())
         offload = Offload(1)
-        journal = await FileJournal.open(tmp_path / "journal", 4, offload.run)
+        journal = await ChainJournal.open(tmp_path / "journal", 4, offload.run, reserve_size=0)
         field, permits = Field(p, table), Permits()
         seen: list[Batch] = []
         commands = Commands(p, table, field, journal, permits, clock, seen.append, **kw)

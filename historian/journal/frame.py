@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_journal.py
-r"""How a record lies in the file: one line a record, `<length> <crc32> <json>`.
+# Tests: tests/unit/test_journal_import.py
+r"""How a record lies in the journal of files, the first release's: one line a record, `<length> <crc32> <json>`.
 
 Law of this file: bytes in, entries out; no I/O.
 
@@ -20,27 +20,6 @@ from zlib import crc32
 from historian.base import Entry, Position, Record, RecordKind
 
 _PREFIX_LENGTH: Final = 18
-
-
-def encode(entry: Entry) -> bytes:
-    """One line, line feed included."""
-    record = entry.record
-    body = json.dumps(
-        {
-            "n": entry.position.sequence,
-            "e": entry.position.epoch,
-            "t": record.time_ns,
-            "k": record.kind.value,
-            "u": record.user,
-            "s": record.subject,
-            "x": record.text,
-            "d": dict(record.data),
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
-        allow_nan=False,
-    ).encode("utf-8", "backslashreplace")
-    return b"%08x %08x %s\n" % (len(body), crc32(body), body)
 
 
 def decode(line: bytes) -> Entry | None:

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from historian.base import RecordKind
+from historian.journal.reading import ChainReader
+from historian.journal.verify import verify
 from tests.system.server_kit import PATIENCE_S, ROOT, VIGIE, until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -77,10 +80,14 @@ def test_a_person_commands_the_demo_and_breaks_a_device(tmp_path: Path) -> None:
         vigie(state, "simulate", "sennecey", "--turn", "CAB-0003", "ok")
         until("it is Good again", lambda: " Good " in vigie(state, "read", "21605/CAB-0003/K1_Fb")[1])
         assert vigie(state, "put", "21605/CAB-0003/DimSet", "40")[0] == 0
-    journal = "".join(p.read_text() for p in sorted((state / "journal").glob("journal-*.log")))
-    assert '"note":"essai"' in journal
-    assert journal.count('"k":"command"') == 4, "what reached its turn, and what a gate refused"
-    assert journal.count('"k":"verdict"') == 4, "what was carried out, and what its silent device kept from beginning"
+    assert verify(state / "journal").whole
+    reader = ChainReader(state / "journal" / "journal.sqlite", 1)
+    records = [e.record for e in reader.tail(1000)]
+    reader.close()
+    assert any(r.data.get("note") == "essai" for r in records)
+    kinds = [r.kind for r in records]
+    assert kinds.count(RecordKind.COMMAND) == 4, "what reached its turn, and what a gate refused"
+    assert kinds.count(RecordKind.VERDICT) == 4, "what was carried out, and what its silent device kept from beginning"
 
 
 def passwords(state: Path) -> set[str]:
