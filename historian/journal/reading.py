@@ -6,7 +6,7 @@ Law of this file: reads only. Work is bounded: a query looks into at most so man
 stopped.
 
 Theory of operation. A query walks the segments from the newest to the oldest and uses in each the index of its most
-selective condition, in this order: subject, person, kind, time. The others are tested on what that index finds.
+selective condition, in this order: subject, kind and person, time. The others are tested on what that index finds.
 Segments that hold nothing of the time asked for are passed over by one look into the index by time, so a clock that was
 set back hides nothing.
 """
@@ -164,14 +164,15 @@ def _where(query: Query, people: list[int] | None) -> _Where:
         text += " AND subject >= ? AND subject < ? AND (subject = ? OR subject >= ?)"
         values += [subject, subject + "0", subject, subject + "/"]
         index = " INDEXED BY by_subject"
+    if query.kinds or (people is not None and not index):
+        # One index serves kinds, and persons through all kinds.
+        kinds = sorted(kind.value for kind in query.kinds or RecordKind)
+        text += f" AND kind IN ({','.join('?' * len(kinds))})"
+        values += kinds
+        index = index or " INDEXED BY by_kind"
     if people is not None:
         text += f" AND person IN ({','.join('?' * len(people))})"
         values += people
-        index = index or " INDEXED BY by_person"
-    if query.kinds:
-        text += f" AND kind IN ({','.join('?' * len(query.kinds))})"
-        values += sorted(kind.value for kind in query.kinds)
-        index = index or " INDEXED BY by_kind"
     if query.from_ns is not None or query.until_ns is not None:
         text += " AND time_ns >= ? AND time_ns < ?"
         values += _span(query)

@@ -331,7 +331,7 @@ def test_an_index_that_hides_a_record_is_found(tmp_path: Path) -> None:
     outside(
         tmp_path,
         "PRAGMA writable_schema = 1",
-        "UPDATE sqlite_schema SET sql = replace(sql, 'kind)', 'epoch)') WHERE name = 'by_kind'",
+        "UPDATE sqlite_schema SET sql = replace(sql, 'kind, ', 'epoch, ') WHERE name = 'by_kind'",
     )
     assert "index" in verify(tmp_path).reason
 
