@@ -120,9 +120,9 @@ def fold(pieces: Pieces, start_ns: int, width_ns: int, n: int, until_ns: int) ->
     p = pieces
     inside = np.flatnonzero((p.first_ns >= start_ns) & (p.first_ns < edges[-1]))
     b = (p.first_ns[inside] - start_ns) // width_ns
-    area = np.bincount(b, p.area[inside], n)
-    good_ns = np.bincount(b, p.good_ns[inside].astype(np.float64), n)
-    count = np.bincount(b, p.count[inside], n).astype(np.int64)
+    area = _sums(b, p.area[inside], n)
+    good_ns = _sums(b, p.good_ns[inside], n)
+    count = _sums(b, p.count[inside], n).astype(np.int64)
     _extremes(low, high, b, p.low[inside], p.high[inside])
 
     following = np.append(p.first_ns[1:], np.iinfo(np.int64).max)
@@ -131,8 +131,8 @@ def fold(pieces: Pieces, start_ns: int, width_ns: int, n: int, until_ns: int) ->
     b = (at - start_ns) // width_ns
     value = p.last[owner]
     finite = ~np.isnan(value)
-    area += np.bincount(b, np.where(finite, value, 0.0) * (dt / NS_PER_S), n)
-    good_ns += np.bincount(b, dt.astype(np.float64), n)
+    area += _sums(b, np.where(finite, value, 0.0) * (dt / NS_PER_S), n)
+    good_ns += _sums(b, dt, n)
     _extremes(low, high, b, value, value)
 
     known = np.clip(until_ns - edges[:-1], 0, width_ns)
@@ -146,6 +146,10 @@ def fold(pieces: Pieces, start_ns: int, width_ns: int, n: int, until_ns: int) ->
     status[~((share > 0) | (~none))] = StatusCode.Bad
     last = _value_at(p, np.minimum(edges[1:], until_ns))
     return Buckets(edges[:-1], width_ns, low, high, mean, last, count, share, status)
+
+
+def _sums(bucket: Any, amounts: Any, n: int) -> npt.NDArray[np.float64]:
+    return np.bincount(bucket, amounts.astype(np.float64), n).astype(np.float64)  # of nothing it would make integers
 
 
 def _extremes(low: Any, high: Any, bucket: Any, lows: Any, highs: Any) -> None:
