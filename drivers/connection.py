@@ -11,20 +11,43 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from config.words import LinkState
 from drivers import base
 from drivers.base import LinkDown
 from drivers.gate import Gate
-from drivers.link import Effect, Event, Link, step
+from drivers.link import Effect, Event, Health, Link, step
 from drivers.sink import Means
 from drivers.status import sentence
 
-if TYPE_CHECKING:
-    from drivers.device import Device
-
 log = logging.getLogger("vigie.field")
+
+
+class Standing(Protocol):
+    """What the link tells a device of itself (`drivers.standing`)."""
+
+    lost: bool
+    health: Health
+
+    def link_down(self, reason: str) -> None: ...
+
+    def tell(self) -> None: ...
+
+
+class Sharer(Protocol):
+    """A device, as far as its link knows it (`drivers.device`)."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def driver(self) -> base.Driver: ...
+
+    @property
+    def standing(self) -> Standing: ...
+
+    def wake(self) -> None: ...
 
 
 def passes(error: BaseException) -> bool:
@@ -55,7 +78,7 @@ class Connection:
         self.link = Link()
         self.generation = 0
         self.turns = Gate(max(1, wire.window))
-        self.devices: list[Device] = []
+        self.devices: list[Sharer] = []
         self.writing = 0
         self._means = means
         self._loop = asyncio.get_running_loop()
