@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_alarm_desk.py
+"""What the journal is told of alarms: happenings as records, conditions as rows; and both read back.
+
+Law of this file: no I/O, no clock; made off the loop from what a scan handed over. A record stands for itself, whatever
+becomes of the rule that made it: text, priority, value and limit are written out.
+
+Names of people stand in records only (there they can be erased), never in rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from config.model import AlarmRule
+from config.words import BAD, Cells, Rows, Statuses
+from historian.base import DATA_TEXT_LENGTH_MAX, TEXT_LENGTH_MAX, Plain, Record, RecordKind, Row
+from supervisor.alarms.conditions import Conditions
+from supervisor.alarms.happening import Happening
+from supervisor.alarms.rows import Live, decode, encode_all
+from supervisor.alarms.rules import RuleBook
+from supervisor.control.readings import plain
+from supervisor.tags.table import TagTable
+
+TABLE: Final = "conditions"
+_LEVELS: Final = {-2: "LOW LOW", -1: "LOW", 1: "HIGH", 2: "HIGH HIGH"}
+_SERVER: Final = "vigie"
+
+
+class EventId(NamedTuple):
+    """Where the record of an event stands: unique for ever, the same on both posts. Written '1/5/1234'."""
+
+    post: int
+    epoch: int
+    sequence: int
+
+    def __str__(self) -> str:
+        return f"{self.post}/{self.epoch}/{self.sequence}"
+
+    @classmethod
+    def parse(cls, text: str) -> EventId | None:
+        """The id written like that; None if it is none."""
+        parts = text.split("/")
+        if len(parts) != 3 or not all(p.isascii() and p.isdigit() and len(p) < 20 for p in parts):
+            return None
+        return cls(*map(int, parts))
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one scan, or one action of a person, hands over to be written.
+
+    Attributes:
+        values: of each happening's tag at that instant, as the table had it; made plain off the loop.
+        lives: conditions that changed: as they are now; None: at rest.
+        notes: records that belong to no happening.
+        gone: names of rows to delete whose condition is no more.
+    """
+
+    happenings: list[Happening]
+    lives: dict[int, Live | None]
+    values: Glance | None = None
+    notes: list[Record] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+
+    @property
+    def weight(self) -> int:
+        """Records and rows it makes."""
+        return len(self.happenings) + len(self.lives) + len(self.notes) + len(self.gone)
+
+
+class Glance(NamedTuple):
+    """Tags of some happenings as they were; row -1: its rule looks at no single tag."""
+
+    table: TagTable
+    rows: Rows
+    cells: Cells
+    statuses: Statuses
+
+    def part(self, start: int, end: int) -> Glance:
+        return Glance(self.table, self.rows[start:end], self.cells[start:end], self.statuses[start:end])
+
+    def values(self) -> list[Plain]:
+        """One plain value each; None for Bad, personal data and rules without a tag."""
+        return [self._value(i, int(row)) if row >= 0 else None for i, row in enumerate(self.rows)]
+
+    def _value(self, i: int, row: int) -> Plain:
+        info = self.table.plant.block(row).info
+        if self.statuses[i] >= BAD or info.personal:
+            return None
+        cell = self.cells[i]
+        if info.kind.is_float:
+            return plain(info, round(float(cell.view(np.float64)), 6))
+        if info.kind.name == "Boolean":
+            return bool(cell)
+        if info.kind.name == "String":
+            return str(self.table.pool[int(cell)])[:DATA_TEXT_LENGTH_MAX]
+        return plain(info, int(cell.view(np.uint64)) if info.kind.name == "UInt64" else int(cell))
+
+
+def values_of(batch: Batch) -> list[Plain]:
+    """The value of each happening's tag."""
+    return [None] * len(batch.happenings) if batch.values is None else batch.values.values()
+
+
+def split(batch: Batch, n: int) -> list[Batch]:
+    """Parts of at most `n` happenings or `n` rows. A row goes with the first of its records, as the whole left it."""
+    parts, lives = [], dict(batch.lives)
+    for start in range(0, len(batch.happenings), n):
+        happenings = batch.happenings[start : start + n]
+        own = {h.condition: lives.pop(h.condition) for h in happenings if h.condition in lives}
+        values = None if batch.values is None else batch.values.part(start, start + n)
+        parts.append(Batch(happenings, own, values))
+    rest = list(lives.items())
+    parts += [Batch([], dict(rest[start : start + n])) for start in range(0, len(rest), n)]
+    parts[-1].notes, parts[-1].gone = batch.notes, batch.gone
+    return parts
+
+
+class Glances:
+    """Takes glances: which tag each condition's value is read from.
+
+    The value shown is the rule's tag; for a discrepancy the feedback.
+    """
+
+    def __init__(self, book: RuleBook) -> None:
+        types = book.plant.types
+        blocks = [(b, types[b.type].blocks.get(value_tag(b.model) or "")) for b in book.blocks]
+        self._offset = np.array([-(1 << 62) if tag is None else tag.start - b.start for b, tag in blocks], np.int64)
+        self._block_of = np.frombuffer(book.block_of, np.uint16) if book.count else np.zeros(0, np.uint16)
+
+    def take(self, table: TagTable, happenings: Sequence[Happening]) -> Glance:
+        """Copy what is needed; columnar, so that a storm costs a scan next to nothing."""
+        conditions = np.fromiter((h.condition for h in happenings), np.int64, len(happenings))
+        rows = conditions + self._offset[self._block_of[conditions]]
+        rows[rows < 0] = -1
+        return Glance(table, rows, table.cells[rows], table.status[rows])
+
+
+def value_tag(model: AlarmRule) -> str | None:
+    """The tag whose value is shown beside an alarm of this rule."""
+    return model.feedback or model.tag if model.on == "discrepancy" else model.tag
+
+
+class Scribe:
+    """Makes records and rows for one generation of rules; not thread-safe, one job at a time."""
+
+    def __init__(self, conditions: Conditions) -> None:
+        self._book = conditions.book
+        self._limit = conditions.limit
+
+    def records(self, batch: Batch, values: Sequence[Plain]) -> list[Record]:
+        """A record of each happening, in order, then the notes. `values`: those of `values_of`."""
+        return [*map(self._record, batch.happenings, values), *batch.notes]
+
+    def _record(self, h: Happening, value: Plain) -> Record:
+        block = self._book.block(h.condition)
+        model, log, state = block.model, h.log, h.state
+        data: dict[str, Plain] = {
+            "what": log.what.value,
+            "before": log.before.value,
+            "after": log.after.value,
+            "priority": h.rule.priority_at(state.level).value,
+            "level": state.level,
+            "occurrence": state.occurrence_ns,
+        }
+        if h.announced:
+            data["announced"] = True
+        if h.field_ns and h.field_ns != h.time_ns:
+            data["field"] = h.field_ns
+        if value is not None:
+            data["value"] = value
+            if (limit := self._limit(h.condition, state.level)) is not None:
+                data["limit"] = limit
+        if h.first:
+            data["first"] = True
+        if log.detail:
+            data["detail"] = log.detail[:DATA_TEXT_LENGTH_MAX]
+        if state.shelved_until_ns is not None:
+            data["until"] = state.shelved_until_ns
+        text = f"{log.what.value}: {model.text.en}"
+        if model.on in ("limit", "deviation", "rate") and state.level:
+            text += f" ({_LEVELS[state.level]})"
+        if h.by is None:
+            return Record(h.time_ns, RecordKind.ALARM, _SERVER, h.name, text, data)
+        data["terminal"] = h.by.terminal[:DATA_TEXT_LENGTH_MAX]
+        if h.by.comment:
+            data["comment"] = h.by.comment[:DATA_TEXT_LENGTH_MAX]
+            text = f"{text}; {h.by.comment}"[:TEXT_LENGTH_MAX]
+        return Record(h.time_ns, RecordKind.ALARM, h.by.user.name, h.name, text, data)
+
+    def rows(self, batch: Batch) -> list[Row]:
+        """Rows to put and to delete; what is deleted first, so that a renamed condition keeps its row."""
+        name = self._book.name
+        gone = [Row(TABLE, key.encode(), None) for key in batch.gone]
+        return gone + rows_of((name(c), live) for c, live in batch.lives.items())
+
+
+def rows_of(living: Iterable[tuple[str, Live | None]]) -> list[Row]:
+    """Rows of conditions by name. In a storm thousands share one state, which is written out once."""
+    heads: dict[int, str] = {}
+    made = []
+    for name, row in encode_all(living).items():
+        if row is None:
+            made.append(Row(TABLE, name.encode(), None))
+            continue
+        *state, field_ns, first = row
+        if (head := heads.get(id(state[2]))) is None:
+            head = heads[id(state[2])] = json.dumps(state, separators=(",", ":"))[:-1]
+        made.append(Row(TABLE, name.encode(), f"{head},{field_ns},{'true' if first else 'false'}]".encode()))
+    return made
+
+
+def read_rows(stored: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, list[Any]], list[str]]:
+    """Rows back: name -> row, and the names of those that cannot be read."""
+    rows, damaged = {}, []
+    for key, payload in stored:
+        name = key.decode("utf-8", "replace")
+        try:
+            row = json.loads(payload)
+            decode(row)
+            rows[name] = row
+        except ValueError:
+            damaged.append(name)
+    return rows, damaged

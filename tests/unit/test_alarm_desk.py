@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The alarm desk over a real journal: durable before shown, actions answered when recorded, restarts, a disk that refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from config.model import AlarmRule, Role
+from config.words import StatusCode, cell_of
+from historian.base import JournalFull, Position, Query, Record, RecordKind, Row
+from historian.journal.journal import ChainJournal
+from supervisor.alarms import writer as writer_module
+from supervisor.alarms.conditions import Conditions
+from supervisor.alarms.desk import AlarmDesk
+from supervisor.alarms.engine import AlarmEngine
+from supervisor.alarms.events import Acknowledge, Operator, Refused, Shelve
+from supervisor.alarms.happening import By
+from supervisor.alarms.rate import Rate
+from supervisor.alarms.records import TABLE, EventId
+from supervisor.alarms.rules import RuleBook
+from supervisor.alarms.shown import Entry
+from supervisor.alarms.state import Isa
+from supervisor.offload import Offload
+from supervisor.people import User
+from supervisor.plant.plant import Plant
+from supervisor.tags.pool import StringPool
+from supervisor.tags.sun import Sun
+from supervisor.tags.table import TagTable
+from tests.plants import TypeSpec, make_plant, tag
+from tests.sim import loop as sim
+
+S = 1_000_000_000
+TEXT = {"fr": "Tension", "en": "Voltage"}
+RULES: dict[str, dict[str, Any]] = {
+    "Loss": {"on": "discrete", "tag": "Loss", "equals": True, "parent": True, "priority": "P2"},
+    "V": {"on": "limit", "tag": "V", "high": 253, "high_high": 264, "priority": "P3", "priority_extreme": "P2"},
+    "Trip": {"on": "discrete", "tag": "Trip", "equals": True, "priority": "P1", "latching": True},
+}
+TAGS = {"V": "Float", "Loss": "Boolean", "Trip": "Boolean"}
+ANNE = By(User("anne", Role.OPERATOR), "desk 1", "vu")
+LEA = By(User("lea", Role.ENGINEER), "desk 2")
+
+
+class Disk:
+    """A real journal whose disk can be told to refuse, or to be slow."""
+
+    def __init__(self, journal: ChainJournal) -> None:
+        self.journal = journal
+        self.refuses = False
+        self.slow = asyncio.Event()
+        self.slow.set()
+        self.appends: list[int] = []
+
+    async def append_with(self, records: Sequence[Record], rows: Sequence[Row]) -> Sequence[Position]:
+        await self.slow.wait()
+        if self.refuses:
+            raise JournalFull("journal: no space left on the disk; free some")
+        self.appends.append(len(records))
+        return await self.journal.append_with(records, rows)
+
+    async def rows(self, table: str) -> list[tuple[bytes, bytes]]:
+        return await self.journal.rows(table)
+
+    async def query(self, query: Query) -> Any:
+        return await self.journal.query(query)
+
+
+class Post:
+    """N cabinets, a desk, a journal in a folder."""
+
+    def __init__(self, folder: Path, n: int = 3, names: Sequence[str] | None = None) -> None:
+        self.folder = folder
+        self.names = list(names or [f"21000/CAB-{i + 1:04d}" for i in range(n)])
+        self.rules = {name: AlarmRule.model_validate({"text": TEXT} | rule) for name, rule in RULES.items()}
+        self.clock = sim.clock()
+        self.offload = Offload()
+        self.epoch = 0
+
+    async def open(self, names: Sequence[str] | None = None, old: dict[str, str] | None = None) -> Post:
+        self.epoch += 1
+        self.names = list(names or self.names)
+        self.plant: Plant = make_plant({"CAB": TypeSpec({t: tag(k) for t, k in TAGS.items()})}, {"CAB": self.names})
+        self.plant.old_names.update(old or {})
+        self.journal = await ChainJournal.open(self.folder, self.epoch, self.offload.run, reserve_size=0)
+        self.disk = Disk(self.journal)
+        self.table = TagTable(self.plant, StringPool(), self.clock.wall_ns())
+        everything = np.arange(self.plant.rows)
+        self.table.put(everything, np.zeros(len(everything), np.int64), np.zeros(len(everything), np.uint32), 0)
+        engine = AlarmEngine(Conditions(RuleBook(self.plant, {"CAB": self.rules}), Sun(47.3, 5.0)))
+        self.desk = AlarmDesk(engine, self.disk, self.clock, self.offload.run)
+        await self.desk.restore()
+        self.desk.start()
+        return self
+
+    async def close(self) -> None:
+        await self.desk.close()
+        await self.journal.close()
+
+    def set(self, name: str, value: float, *, status: int = 0) -> None:
+        """'CAB-0001/V', or 'V' of all."""
+        equipment, _, label = name.rpartition("/")
+        block = self.plant.types["CAB"].blocks[label]
+        rows = np.arange(block.start, block.start + block.count)
+        if equipment:
+            rows = rows[[i for i, path in enumerate(self.names) if path.endswith(equipment)]]
+        cells = np.full(len(rows), cell_of(block.info.kind, value))
+        self.table.put(rows, cells, np.full(len(rows), status, np.uint32), self.clock.wall_ns())
+
+    async def scan(self, seconds: float = 1.0) -> None:
+        """Let time pass, scan, and let the disk do its work."""
+        await asyncio.sleep(seconds)
+        self.desk.watch(self.table, self.clock.wall_ns())
+        await self.settle()
+
+    async def settle(self) -> None:
+        while self.desk.writer.waiting and not self.desk.writer.error and self.disk.slow.is_set():
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)
+
+    def entry(self, name: str) -> Entry | None:
+        condition = self.desk.book.find(f"21000/{name}")
+        assert condition is not None
+        return self.desk.shown.entries.get(condition)
+
+    def state(self, name: str) -> Isa:
+        entry = self.entry(name)
+        return Isa.NORM if entry is None else entry.live.state.flat
+
+    def seen(self, name: str) -> Entry:
+        entry = self.entry(name)
+        assert entry is not None, f"{name} is not shown"
+        return entry
+
+    async def act(self, name: str, event: Operator, by: By = ANNE) -> Refused | None:
+        return await self.desk.act(f"21000/{name}", event, by)
+
+    async def ack(self, name: str, by: By = ANNE) -> Refused | None:
+        return await self.act(name, Acknowledge(self.seen(name).live.state.occurrence_ns), by)
+
+    async def told(self) -> list[str]:
+        """The journal's alarm records: 'name what'."""
+        found = await self.journal.query(Query(kinds=frozenset({RecordKind.ALARM}), limit=10_000))
+        return [f"{e.record.subject.partition('/')[2]} {e.record.data['what']}" for e in found.entries]
+
+
+def story(folder: Path, tell: Callable[[Post], Awaitable[None]], n: int = 3) -> None:
+    async def main() -> None:
+        post = await Post(folder, n).open()
+        try:
+            await tell(post)
+        finally:
+            post.disk.slow.set()
+            await post.close()
+            post.offload.close()
+
+    sim.run(main(), debug=False)
+
+
+def test_an_alarm_is_shown_with_the_event_its_record_got(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        post.set("CAB-0002/V", 255)
+        await post.scan()
+        entry = post.seen("CAB-0002/V")
+        (line,) = (await post.journal.query(Query(kinds=frozenset({RecordKind.ALARM})))).entries
+        assert entry.event == EventId(line.post, *line.position) and post.desk.shown.recorded(entry)
+        assert (line.record.subject, line.record.user) == ("21000/CAB-0002/V", "vigie")
+        assert line.record.text == "alarm: Voltage (HIGH)"
+        said = {k: line.record.data[k] for k in ("value", "limit", "priority", "before", "after", "announced")}
+        assert said == {
+            "value": 255.0,
+            "limit": 253.0,
+            "priority": "P3",
+            "before": "A",
+            "after": "B",
+            "announced": True,
+        }
+        counts = post.desk.counts()
+        assert (counts.active, counts.unacked, counts.unevaluable, post.desk.annunciated()) == (1, 1, 0, 1)
+        post.set("V", 230)
+        await post.scan()
+        assert await post.ack("CAB-0002/V") is None
+        assert post.desk.counts().active == post.desk.counts().unacked == 0 and not post.desk.shown.entries
+        assert await post.journal.rows(TABLE) == []
+
+    story(tmp_path, tell)
+
+
+def test_nothing_is_shown_before_it_is_on_the_disk(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        post.disk.slow.clear()
+        post.set("V", 255)
+        await post.scan()
+        await asyncio.sleep(1.0)
+        assert not post.desk.shown.entries and post.desk.counts().active == 0
+        post.disk.slow.set()
+        await post.settle()
+        assert len(post.desk.shown.entries) == 3 and not post.desk.errors()
+
+    story(tmp_path, tell)
+
+
+def test_a_disk_that_hangs_does_not_blind_the_operator(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        post.disk.slow.clear()
+        post.set("CAB-0001/V", 255)
+        await post.scan()
+        await asyncio.sleep(writer_module.LATE_S + 0.5)
+        entry = post.seen("CAB-0001/V")
+        assert not post.desk.shown.recorded(entry) and entry.event is None
+        assert "shown without being recorded" in post.desk.errors()[0]
+        post.set("CAB-0002/V", 255)
+        await post.scan()
+        await asyncio.sleep(0.5)
+        assert post.state("CAB-0002/V") is Isa.UNACK, "what comes later is shown too"
+        post.disk.slow.set()
+        await post.settle()
+        await post.scan()
+        for name in ("CAB-0001/V", "CAB-0002/V"):
+            assert post.desk.shown.recorded(post.seen(name)) and post.seen(name).event is not None
+        assert post.desk.errors() == [] and (await post.told()) == ["CAB-0001/V alarm", "CAB-0002/V alarm"]
+
+    story(tmp_path, tell)
+
+
+def test_a_disk_that_refuses_shows_marks_refuses_actions_and_catches_up(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        post.set("CAB-0001/V", 255)
+        await post.scan()
+        post.disk.refuses = True
+        post.set("CAB-0002/V", 255)
+        await post.scan()
+        assert post.state("CAB-0002/V") is Isa.UNACK and not post.desk.shown.recorded(post.seen("CAB-0002/V"))
+        assert "no space left" in post.desk.errors()[0]
+        answer = await post.ack("CAB-0001/V")
+        assert isinstance(answer, Refused) and answer.text.startswith("nothing was done")
+        post.set("V", 230)
+        for _ in range(3):
+            await post.scan()
+        assert post.state("CAB-0001/V") is Isa.RTNUN, "what is shown stays the present"
+        post.disk.refuses = False
+        await asyncio.sleep(writer_module.RETRY_S + 1)
+        await post.settle()
+        assert post.desk.errors() == []
+        assert await post.told() == [
+            "CAB-0001/V alarm",
+            "CAB-0002/V alarm",
+            "CAB-0001/V returned",
+            "CAB-0002/V returned",
+        ]
+        assert post.state("CAB-0002/V") is Isa.RTNUN and post.desk.shown.recorded(post.seen("CAB-0002/V"))
+        assert await post.ack("CAB-0002/V") is None
+
+    story(tmp_path, tell)
+
+
+def test_an_action_whose_record_fails_says_that_it_may_be_lost(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        post.set("CAB-0001/V", 255)
+        await post.scan()
+        post.disk.refuses = True
+        answer = await post.ack("CAB-0001/V")
+        assert isinstance(answer, Refused) and "may be lost" in answer.text
+        post.disk.refuses = False
+        await asyncio.sleep(writer_module.RETRY_S + 1)
+        assert (await post.told())[-1] == "CAB-0001/V acknowledged"
+
+    story(tmp_path, tell)
+
+
+def test_what_is_owed_is_bounded_and_states_are_never_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "OWED_MAX", 10)
+
+    async def tell(post: Post) -> None:
+        post.disk.refuses = True
+        for i in range(20):
+            post.set("V", 255 if i % 2 == 0 else 230)
+            await post.scan()
+        post.set("V", 255)
+        await post.scan()
+        assert post.desk.writer.waiting <= 13 and post.desk.writer.lost > 30
+        assert "records were given up" in post.desk.errors()[1]
+        post.disk.refuses = False
+        await asyncio.sleep(writer_module.RETRY_S + 1)
+        await post.close()
+        await post.open()
+        assert [post.state(f"CAB-000{i}/V") for i in (1, 2, 3)] == [Isa.UNACK] * 3
+
+    story(tmp_path, tell)
+
+
+def test_actions_are_recorded_with_their_person_and_seen_on_the_list(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        post.set("V", 255)
+        await post.scan()
+        assert await post.ack("CAB-0001/V") is None
+        again = await post.ack("CAB-0001/V")
+        assert again is not None and again.code is StatusCode.BadConditionBranchAlreadyAcked
+        assert await post.act("CAB-0002/V", Shelve(3600 * S, "travaux"), LEA) is None
+        assert await post.desk.comment("21000/CAB-0003/V", ANNE) is None
+        assert post.seen("CAB-0001/V").acked_by == "anne" and post.seen("CAB-0001/V").comment == "vu"
+        assert (post.state("CAB-0002/V"), post.seen("CAB-0002/V").shelved_by) == (Isa.SHLVD, "lea")
+        assert post.seen("CAB-0003/V").comment == "vu"
+        lines = (await post.journal.query(Query(person="anne"))).entries
+        assert [e.record.data["what"] for e in lines] == ["acknowledged", "comment"]
+        assert (lines[0].record.data["terminal"], lines[0].record.data["comment"]) == ("desk 1", "vu")
+        eve = By(User("eve", Role.VIEWER), "desk 3", "x")
+        for answer in (await post.ack("CAB-0003/V", eve), await post.desk.comment("21000/CAB-0003/V", eve)):
+            assert answer is not None and answer.code is StatusCode.BadUserAccessDenied
+        nobody = await post.desk.comment("21000/CAB-0009/V", ANNE)
+        assert nobody is not None and nobody.code is StatusCode.BadNodeIdUnknown
+
+    story(tmp_path, tell)
+
+
+def test_a_restart_forgets_nothing_and_repeats_nothing(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        post.set("V", 255)
+        post.set("CAB-0003/Trip", 1)
+        await post.scan()
+        await post.ack("CAB-0001/V")
+        await post.act("CAB-0002/V", Shelve(3600 * S, "travaux"), LEA)
+        before = {c: (e.live, e.event, e.acked_by, e.shelved_by, e.value) for c, e in post.desk.shown}
+        told = await post.told()
+        counts = post.desk.counts()
+        await post.close()
+        await asyncio.sleep(60)
+        await post.open()
+        after = {c: (e.live, e.event, e.acked_by, e.shelved_by, e.value) for c, e in post.desk.shown}
+        assert after == before and post.desk.annunciated() == 4
+        post.set("V", 255)
+        post.set("CAB-0003/Trip", 1)
+        for _ in range(15):
+            await post.scan()
+        assert await post.told() == told, "nothing is announced, acknowledged or recorded twice"
+        assert post.desk.counts() == counts
+        event = post.seen("CAB-0003/Trip").event
+        assert event is not None and post.desk.shown.by_event(event) is not None
+        await asyncio.sleep(3600)
+        await post.scan()
+        assert (await post.told())[-1] == "CAB-0002/V shelving expired", "at the end it was given, not later"
+
+    story(tmp_path, tell)
+
+
+def test_a_renamed_cabinet_keeps_its_alarm_and_a_vanished_one_is_told(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        post.set("V", 255)
+        await post.scan()
+        await post.close()
+        names = ["21000/CAB-0007", "21000/CAB-0002"]
+        await post.open(names, {"21000/CAB-0001": "21000/CAB-0007"})
+        assert post.state("CAB-0007/V") is Isa.UNACK
+        await post.settle()
+        post.set("V", 255)
+        await post.scan()
+        assert (await post.told())[-1] == "CAB-0003/V closed"
+        keys = [key for key, _ in await post.journal.rows(TABLE)]
+        assert keys == [b"21000/CAB-0002/V", b"21000/CAB-0007/V"]
+        assert "1 are no more" in post.desk.found
+
+    story(tmp_path, tell)
+
+
+def test_a_damaged_row_is_told_and_evaluated_anew(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        await post.journal.append_with([], [Row(TABLE, b"21000/CAB-0001/V", b"[1,2]")])
+        await post.close()
+        await post.open()
+        await post.settle()
+        assert await post.told() == ["CAB-0001/V closed"] and await post.journal.rows(TABLE) == []
+
+    story(tmp_path, tell)
+
+
+def test_a_scan_heavier_than_a_transaction_is_written_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_module, "WEIGHT_MAX", 8)
+
+    async def tell(post: Post) -> None:
+        post.set("V", 255)
+        await post.scan()
+        assert post.disk.appends == [4, 4, 2]
+        assert len(post.desk.shown.entries) == 10 == len(await post.journal.rows(TABLE))
+        assert all(post.desk.shown.recorded(e) and e.event for _, e in post.desk.shown)
+
+    story(tmp_path, tell, n=10)
+
+
+def test_event_ids_are_read_as_written() -> None:
+    assert EventId.parse(str(EventId(1, 5, 1234))) == EventId(1, 5, 1234)
+    for text in ("", "1/5", "21605/CAB-0001/V", "1/5/x", "1/5/-2", "1/5/" + "9" * 30, "1/²/3"):
+        assert EventId.parse(text) is None
+
+
+def test_rate_of_the_last_ten_minutes() -> None:
+    rate = Rate()
+    t0 = 1_750_000_000 * S
+    rate.count(2, t0)
+    rate.count(3, t0 + 300 * S)
+    assert [rate.last(t0 + s * S) for s in (300, 599, 601, 950)] == [5, 5, 3, 0]
+    rate.count(4, t0 + 10_000 * S)
+    assert rate.last(t0 + 1000 * S) == 0, "a clock that was set back by hours keeps nothing for hours"
