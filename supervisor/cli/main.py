@@ -34,6 +34,9 @@ COMMANDS: Final[dict[str, str]] = {
     "read": "read tags from the running server",
     "put": "command a tag through the running server",
     "probe": "what exactly is wrong with a device",
+    "journal": "what was done and what happened, by time, tag, person, kind",
+    "note": "write a note into the logbook",
+    "verify": "prove that the journal is whole",
     "passwd": "make the password hash of a user",
 }
 

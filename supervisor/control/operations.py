@@ -17,9 +17,9 @@ import numpy as np
 from config.model import Role
 from config.words import BAD, UNCERTAIN, Clock, Rows
 from drivers.status import DeviceStatus
-from historian.base import Entry, Journal
+from historian.base import Journal, JournalError
 from supervisor.commands.commands import Commands
-from supervisor.commands.values import iso
+from supervisor.control.logbook import RECORDS_MAX, entry_document, note_of, query_of
 from supervisor.control.readings import reading
 from supervisor.control.search import find_rows, no_such_tag
 from supervisor.people import User
@@ -27,7 +27,6 @@ from supervisor.status import device_document
 from supervisor.tags.table import TagTable
 
 TAGS_MAX: Final = 1000
-JOURNAL_MAX: Final = 1000
 _TEXT_LENGTH_MAX: Final = 1000
 
 
@@ -153,22 +152,33 @@ async def _devices(call: Call) -> Any:
 
 
 async def _journal(call: Call) -> Any:
-    entries = await call.server.journal.tail(call.number("n", 20, JOURNAL_MAX))
-    return {"entries": [entry_document(e) for e in entries]}
+    """The last `n` records that fit, oldest first; `more`: older ones do too (`before` the first one's sequence)."""
+    server, plant = call.server, call.server.table.plant
+    n = call.number("n", 20, RECORDS_MAX)
+    try:
+        query = query_of(call.arguments, plant, max(n, 1))
+    except ValueError as e:
+        raise Refused(str(e)) from None
+    try:
+        found = await server.journal.query(query)
+    except JournalError as e:
+        raise Refused(str(e)) from e
+    entries = found.entries[-n:] if n else []
+    return {"more": found.more, "entries": [entry_document(e, plant, call.user) for e in entries]}
 
 
-def entry_document(entry: Entry) -> dict[str, Any]:
-    record = entry.record
-    return {
-        "epoch": entry.position.epoch,
-        "sequence": entry.position.sequence,
-        "time": iso(record.time_ns),
-        "kind": record.kind.value,
-        "user": record.user,
-        "subject": record.subject,
-        "text": record.text,
-        "data": dict(record.data),
-    }
+async def _note(call: Call) -> Any:
+    """Write `text` into the logbook, about `subject` if one is named."""
+    server = call.server
+    try:
+        record = note_of(call.arguments, server.table.plant, call.user, call.origin, server.clock.wall_ns())
+    except ValueError as e:
+        raise Refused(str(e)) from None
+    try:
+        (position,) = await server.journal.append([record])
+    except JournalError as e:
+        raise Refused(f"not noted: {e}") from e
+    return {"epoch": position.epoch, "sequence": position.sequence, "subject": record.subject}
 
 
 async def _stop(call: Call) -> Any:
@@ -186,6 +196,7 @@ OPERATIONS: Final[dict[str, tuple[_OPERATION, frozenset[Role]]]] = {
     "put": (_put, _ANYONE),  # who may command what is decided by the gates of `commands`, and journalled there
     "devices": (_devices, _ANYONE),
     "journal": (_journal, _ANYONE - {Role.VIEWER}),
+    "note": (_note, _ANYONE - {Role.VIEWER}),
     "stop": (_stop, frozenset({Role.ENGINEER})),
 }
 
