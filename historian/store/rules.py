@@ -138,11 +138,17 @@ def deadband_of(rule: HistoryRule, low: float, high: float) -> float:
 
 
 class Sieve:
-    """Which rows of a scan are stored. 36 bytes of state a row."""
+    """Which rows of a scan are stored. 36 bytes of state a row.
 
-    def __init__(self, rules: RowRules) -> None:
+    Args:
+        begun_ns: server time at which recording begins [UTC ns]. The first sample of a row is not older: what was known
+            before then is said as of now, so that no sample of an earlier run is overwritten.
+    """
+
+    def __init__(self, rules: RowRules, begun_ns: int = NEVER) -> None:
         n = len(rules.series)
         self.rules = rules
+        self._begun_ns = begun_ns
         self._cells: Cells = np.zeros(n, np.int64)
         self._status: Statuses = np.zeros(n, np.uint32)
         self._stored_ns = np.full(n, NEVER, np.int64)
@@ -163,6 +169,11 @@ class Sieve:
         self._now_ns = old._now_ns
         stored = mine[self._stored_ns[mine] != NEVER]
         self._due_ns[stored] = self._next_due(stored, self._stored_ns[stored])
+
+    def restate(self) -> None:
+        """Make every row due that was ever stored: after samples were lost, what holds now has to be said again."""
+        self._due_ns[self._stored_ns != NEVER] = NEVER
+        self._look_ns = NEVER
 
     def step(
         self,
@@ -266,6 +277,7 @@ class Sieve:
         known = time_ns == last
         due = self._due_ns[rows] <= now_ns
         known |= due & (time_ns < last)
+        known |= (last == NEVER) & (time_ns < self._begun_ns)
         longest = rules.longest_ns[rows]
         known |= (
             due

@@ -86,32 +86,52 @@ class Store:
 
     # ----------------------------------------------------------------------------------------------------------- write
 
-    def append(self, samples: Samples, now_ns: int, epoch: int = 0, digest: bytes = frames.NO_DIGEST) -> int:
+    def append(
+        self,
+        samples: Samples,
+        now_ns: int,
+        epoch: int = 0,
+        digest: bytes = frames.NO_DIGEST,
+        *,
+        keeps: bool = False,
+    ) -> int:
         """Accept samples; durable when this returns.
 
         Args:
             now_ns: server time [UTC ns].
             epoch: of the permit; digest: of the plant, 16 bytes. Both go into the frame.
+            keeps: the caller keeps samples that are refused and offers them again: they are not counted as lost.
         Returns: sequence of the last accepted row. Rows out of time are counted as lost and are no error.
         Raises:
-            StoreFull, StoreUnwritable: what could not be written is counted as lost.
+            StoreFull, StoreUnwritable: what could not be written is counted as lost; of samples that the caller keeps
+                none is written.
+            ValueError: more samples than can be kept, `kept_max`.
         """
+        if keeps and len(samples) > self.kept_max:
+            raise ValueError(f"history: expected at most {self.kept_max} samples to be kept, got {len(samples)}")
         fine = self._in_time(samples, now_ns)
-        if fine is not samples:
-            self._lost[OUT_OF_TIME] += len(samples) - len(fine)
-        step = min(FRAME_ROWS_MAX, self._limits.unsealed_rows_max)
+        step = self.kept_max
         for start in range(0, len(fine), step):
             part = fine.take(slice(start, start + step)) if len(fine) > step else fine
             try:
                 self._append(part, now_ns, epoch, digest)
             except StoreError as error:
-                self._lost[DISK_FULL if isinstance(error, StoreFull) else DISK_ERROR] += len(fine) - start
+                if not keeps:
+                    self.count_lost(len(samples) - len(fine), OUT_OF_TIME)
+                    self._lost[DISK_FULL if isinstance(error, StoreFull) else DISK_ERROR] += len(fine) - start
                 raise
+        self.count_lost(len(samples) - len(fine), OUT_OF_TIME)
         return self._next - 1
+
+    @property
+    def kept_max(self) -> int:
+        """Most samples that are written as one: all or none."""
+        return min(FRAME_ROWS_MAX, self._limits.unsealed_rows_max)
 
     def count_lost(self, rows: int, cause: str) -> None:
         """Rows that never reached `append`: a full queue before it, for instance."""
-        self._lost[cause] += rows
+        if rows:
+            self._lost[cause] += rows
 
     def _in_time(self, samples: Samples, now_ns: int) -> Samples:
         oldest = now_ns - np.array([self._limits.retention_s[c] for c in CLASSES], np.int64) * NS_PER_S
@@ -232,21 +252,23 @@ class Store:
             self._lost += lost
             raise
 
-    def maintain(self, now_ns: int) -> None:
+    def maintain(self, now_ns: int) -> tuple[int, int]:
         """Do what is due. Call it about every minute.
 
+        Returns: rows sealed; rows forgotten because their class is not kept longer.
         Raises:
             StoreError: something could not be done; it will be tried again.
         """
         with self._writing:
             if self._log is not None and now_ns - self._begun_ns >= self._limits.turn_age_s * NS_PER_S:
                 self._turn()
-        self._seal_turned()
+        sealed = self._seal_turned()
         with self._keeping:
-            self._with_room(lambda: self._keep(now_ns))
+            forgotten = self._with_room(lambda: self._keep(now_ns))
+        return sealed, forgotten
 
-    def _keep(self, now_ns: int) -> None:
-        upkeep.retain(self._files, now_ns, self._limits.retention_s)
+    def _keep(self, now_ns: int) -> int:
+        forgotten = sum(upkeep.retain(self._files, now_ns, self._limits.retention_s).values())
         upkeep.merge_parts(self._files)
         today = now_ns // DAY_NS
         upkeep.close_days(self._files, now_ns, again=today != self._again_on)
@@ -254,6 +276,7 @@ class Store:
         while self.size > self._limits.size_max and upkeep.make_room(self._files):
             continue
         self._files.keep_reserve()
+        return forgotten
 
     def _make_room(self) -> bool:
         """Drop the oldest day that is no evidence; False if there is none."""
@@ -271,6 +294,11 @@ class Store:
     def size(self) -> int:
         """Segments, roll-ups and log [B]."""
         return self._files.bytes() + sum(p.stat().st_size for p in wal.log_files(self._root / "wal"))
+
+    @property
+    def days(self) -> int:
+        """Days (UTC) of which something is sealed."""
+        return len(self._files.view().days)
 
     @property
     def memory(self) -> int:

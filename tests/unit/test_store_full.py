@@ -237,3 +237,22 @@ def test_what_cannot_be_written_is_lost_once(tmp_path: Path) -> None:
     store.append(noise(2000, BEGIN + 1, "E"), BEGIN)
     assert store.ledger().balanced
     store.close()
+
+
+def test_what_the_caller_keeps_is_not_lost_when_it_is_refused(tmp_path: Path) -> None:
+    """All or none of it is written, and the ledger knows it only once it is."""
+    store = open_store(tmp_path, "s", BEGIN)
+    samples = noise(1000, BEGIN, "E")
+    (tmp_path / "wal").rename(tmp_path / "elsewhere")
+    for _ in range(2):
+        with pytest.raises(StoreUnwritable):
+            store.append(samples, BEGIN, keeps=True)
+    assert (store.ledger().offered, store.ledger().lost) == (0, {})
+    (tmp_path / "elsewhere").rename(tmp_path / "wal")
+    store.append(samples, BEGIN, keeps=True)
+    assert (store.ledger().offered, store.ledger().accepted, store.ledger().lost) == (1000, 1000, {})
+    with pytest.raises(ValueError, match="expected at most 500000 samples"):
+        store.append(noise(500_001, BEGIN, "E"), BEGIN, keeps=True)
+    assert store.maintain(BEGIN + DAY_NS) == (1000, 0)
+    assert store.days == 1
+    store.close()

@@ -242,3 +242,27 @@ def test_another_generation_goes_on_where_the_last_one_was() -> None:
 
 def test_rows_without_a_block_are_not_stored() -> None:
     assert rules_of(np.array([1], np.uint32), []).class_id.tolist() == [NOT_STORED]
+
+
+def test_what_was_known_before_recording_began_is_said_as_of_now() -> None:
+    """A last value of an earlier run, now uncertain, must not overwrite the good sample that run had stored."""
+    begun = BEGIN * NS_PER_S
+    sieve = Sieve(rules("A2", n=2), begun)
+    cells, status = np.zeros(2, np.int64), np.array([UNCERTAIN, GOOD], np.uint32)
+    source = np.array([begun - HOUR * NS_PER_S, begun + 1000])
+    samples = sieve.step(np.arange(2), cells, status, source, begun + NS_PER_S)
+    assert samples.time_ns.tolist() == [begun + NS_PER_S, begun + 1000]
+    assert samples.flags.tolist() == [0, 0]
+
+
+def test_after_a_loss_everything_that_is_stored_at_all_is_said_again_once() -> None:
+    n = 3
+    sieve = Sieve(rules("E", Kind.Boolean, n=n))
+    cells, status, source = np.zeros(n, np.int64), np.zeros(n, np.uint32), np.full(n, BEGIN * NS_PER_S)
+    none = np.empty(0, np.int64)
+    sieve.step(np.array([0, 2]), cells, status, source, BEGIN * NS_PER_S)
+    sieve.restate()
+    again = sieve.step(none, cells, status, source, BEGIN * NS_PER_S + 1000)
+    assert again.series.tolist() == [1, 3]
+    assert again.time_ns.tolist() == [BEGIN * NS_PER_S + 1000] * 2
+    assert len(sieve.step(none, cells, status, source, (BEGIN + 60) * NS_PER_S)) == 0
