@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -42,6 +42,7 @@ class Files:
         self.steps = steps
         self._mutex = threading.Lock()
         self._chunks: list[Chunk] = []
+        self._reserved = False
         self._view = self._build()
         self.reader = Reader(root, self.view)
 
@@ -67,11 +68,7 @@ class Files:
         Raises:
             StoreFull, StoreUnwritable: nothing changed.
         """
-        try:
-            self.index.commit(change)
-        except StoreFull:
-            self.release_reserve()
-            self.index.commit(change)
+        self._with_reserve(lambda: self.index.commit(change))
         self.steps("index committed")
         self.refresh(gone)
         paths = [s.path for s in change.remove] + [r.path for r in change.remove_rollups]
@@ -82,6 +79,23 @@ class Files:
                 continue
             self._remove(path, path in damaged)
             self.steps("file removed")
+
+    def count(self, entries: Sequence[tuple[str, int]]) -> None:
+        """Add to the ledger, on a full disk too.
+
+        Raises:
+            StoreFull, StoreUnwritable: nothing is added.
+        """
+        if entries:
+            self._with_reserve(lambda: self.index.count(entries))
+
+    def _with_reserve(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except StoreFull:
+            self.release_reserve()
+            job()
+            self.keep_reserve()
 
     def refresh(self, gone: Chunk | None = None) -> None:
         """Show what the index says."""
@@ -126,21 +140,24 @@ class Files:
 
     def keep_reserve(self) -> bool:
         """Allocate the reserve if it is not there; False if the disk has no room for it now."""
-        path = self.root / "reserve"
-        if path.exists():
+        if self._reserved:
             return True
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path = self.root / "reserve"
         try:
-            os.posix_fallocate(fd, 0, RESERVE_BYTES)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(fd, 0, RESERVE_BYTES)
+            finally:
+                os.close(fd)
         except OSError:
-            path.unlink()
+            path.unlink(missing_ok=True)
             return False
-        finally:
-            os.close(fd)
+        self._reserved = True
         return True
 
     def release_reserve(self) -> None:
         """Give its room to whoever must write now."""
+        self._reserved = False
         (self.root / "reserve").unlink(missing_ok=True)
 
 

@@ -5,7 +5,9 @@
 Law of this file: bytes in, frames out; no I/O, no clock. Never raises for hostile bytes, never believes them either.
 
     magic "VGF1" | body length u32 | rows u32 | CRC of body u32 | first u64 | epoch u64 | written_ns i64
-    | plant digest 16 bytes | CRC of this header u32 || body: one Arrow IPC stream with one record batch
+    | plant digest 16 bytes | CRC of this header u32 || body
+
+The body is one Arrow IPC stream with one record batch (zstd); in roll-up files, see there.
 
 Little endian; both checksums are CRC-32 as of zlib (in the standard library and faster than any disk here; CRC-32C
 would need a dependency and finds the same errors). The header has its own, so that a frame whose body is damaged still
@@ -34,10 +36,7 @@ ROWS_MAX: Final = 1 << 22
 DIGEST_LENGTH: Final = 16
 NO_DIGEST: Final = bytes(DIGEST_LENGTH)
 _READ: Final = pa.ipc.IpcReadOptions(use_threads=False)
-_WRITE: Final = {
-    "zstd": pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", 1), use_threads=False),
-    "lz4": pa.ipc.IpcWriteOptions(compression=pa.Codec("lz4"), use_threads=False),
-}
+_WRITE: Final = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", 1), use_threads=False)
 
 
 class FrameDamaged(Exception):
@@ -61,26 +60,34 @@ class Header(NamedTuple):
         return HEADER_LENGTH + self.body_length
 
 
-def encode(batch: Any, first: int, epoch: int, written_ns: int, digest: bytes, codec: str = "zstd") -> list[Any]:
-    """One frame as [header, body], for `os.writev`.
+def encode(batch: Any, first: int, epoch: int, written_ns: int, digest: bytes) -> list[Any]:
+    """One frame with an Arrow record batch, as [header, body] for `os.writev`.
 
     Args:
         batch: a record batch without dictionaries; 1..ROWS_MAX rows.
         digest: of the plant, 16 bytes.
-        codec: zstd where size counts (the log), lz4 where reading a small frame counts (roll-ups).
     Raises:
         ValueError: a bound is exceeded.
     """
-    if not 0 < batch.num_rows <= ROWS_MAX or len(digest) != DIGEST_LENGTH:
-        raise ValueError(f"frame: expected 1..{ROWS_MAX} rows and a digest of {DIGEST_LENGTH} bytes")
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema, options=_WRITE[codec]) as writer:
+    with pa.ipc.new_stream(sink, batch.schema, options=_WRITE) as writer:
         writer.write_batch(batch)
-    body = sink.getvalue()
-    if body.size > BODY_LENGTH_MAX:
-        raise ValueError(f"frame: expected a body of at most {BODY_LENGTH_MAX} bytes, got {body.size}")
-    fixed = _HEADER.pack(MAGIC, body.size, batch.num_rows, zlib.crc32(body), first, epoch, written_ns, digest)
-    return [fixed + _CRC.pack(zlib.crc32(fixed)), memoryview(body)]
+    return pack(sink.getvalue(), batch.num_rows, first, epoch, written_ns, digest)
+
+
+def pack(body: Any, rows: int, first: int, epoch: int, written_ns: int, digest: bytes) -> list[Any]:
+    """One frame around any body, as [header, body].
+
+    Raises:
+        ValueError: a bound is exceeded.
+    """
+    content = memoryview(body)
+    if not 0 < rows <= ROWS_MAX or len(digest) != DIGEST_LENGTH:
+        raise ValueError(f"frame: expected 1..{ROWS_MAX} rows and a digest of {DIGEST_LENGTH} bytes")
+    if len(content) > BODY_LENGTH_MAX:
+        raise ValueError(f"frame: expected a body of at most {BODY_LENGTH_MAX} bytes, got {len(content)}")
+    fixed = _HEADER.pack(MAGIC, len(content), rows, zlib.crc32(content), first, epoch, written_ns, digest)
+    return [fixed + _CRC.pack(zlib.crc32(fixed)), content]
 
 
 def header_at(data: memoryview, offset: int) -> Header | None:
@@ -100,9 +107,7 @@ def decode(data: memoryview, offset: int, header: Header) -> Any:
     Raises:
         FrameDamaged: the checksum, or what Arrow makes of the bytes, says so.
     """
-    body = data[offset + HEADER_LENGTH : offset + header.length]
-    if len(body) != header.body_length or zlib.crc32(body) != header.body_crc:
-        raise FrameDamaged(f"frame at byte {offset}: the content does not fit its checksum")
+    body = body_of(data, offset, header)
     try:
         with pa.ipc.open_stream(pa.py_buffer(body), options=_READ) as stream:
             batch = stream.read_next_batch()
@@ -111,6 +116,18 @@ def decode(data: memoryview, offset: int, header: Header) -> Any:
     if batch.num_rows != header.rows:
         raise FrameDamaged(f"frame at byte {offset}: expected {header.rows} rows, got {batch.num_rows}")
     return batch
+
+
+def body_of(data: memoryview, offset: int, header: Header) -> memoryview:
+    """The body of the frame at `offset`.
+
+    Raises:
+        FrameDamaged: it does not fit its checksum.
+    """
+    body = data[offset + HEADER_LENGTH : offset + header.length]
+    if len(body) != header.body_length or zlib.crc32(body) != header.body_crc:
+        raise FrameDamaged(f"frame at byte {offset}: the content does not fit its checksum")
+    return body
 
 
 @dataclass(frozen=True, slots=True)

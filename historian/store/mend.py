@@ -112,7 +112,7 @@ def _rollups(root: Path, kept: tuple[Segment, ...]) -> Iterator[RollupFile]:
         if day is None:
             continue
         try:
-            RollupReader(path).close()
+            RollupReader(path)
         except FrameDamaged:
             continue
         name = path.relative_to(root).as_posix()

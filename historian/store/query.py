@@ -167,8 +167,10 @@ def _holds(begin: TimesNs, end: TimesNs, edges: TimesNs) -> tuple[npt.NDArray[np
 
     Intervals ascend and do not overlap; what lies outside the edges is left out.
     """
-    points = np.unique(np.clip(np.concatenate([begin, end, edges]), edges[0], edges[-1]))
-    at, dt = points[:-1], np.diff(points)
+    points = np.clip(np.concatenate([begin, end, edges]), edges[0], edges[-1])
+    points.sort(kind="stable")  # three ascending runs, made one in linear time
+    dt = np.diff(points)
+    at, dt = points[:-1][dt > 0], dt[dt > 0]
     owner = np.searchsorted(begin, at, "right") - 1
     held = owner >= 0
     if len(end):
@@ -258,7 +260,7 @@ def width_for(start_ns: int, end_ns: int, points_max: int) -> int:
     for nice in _NICE_S:
         if need <= nice:
             return nice
-    unit = 60 if need <= 900 else 900 if need <= 43_200 else 3600 if need <= 86_400 else 86_400
+    unit = 60 if need <= 900 else 900 if need <= 7200 else 3600 if need <= 86_400 else 86_400
     return -(-need // unit) * unit
 
 

@@ -8,33 +8,37 @@ once, whatever is sealed, merged or dropped meanwhile; if a file is gone by then
 
 from __future__ import annotations
 
-import threading
+import itertools
 from bisect import bisect_left
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from config.words import NS_PER_S, TimesNs
-from historian.store import query
+from historian.store import query, rollups
+from historian.store.cache import Recent
 from historian.store.chunk import Chunk
 from historian.store.disk import StoreError
 from historian.store.frames import FrameDamaged
 from historian.store.index import RollupFile, Segment
 from historian.store.query import LOOK_BACK_NS, AtTimes, Buckets, Pieces
-from historian.store.rollups import RollupReader
+from historian.store.rollups import Records, RollupReader
 from historian.store.samples import CLASSES, Samples, concat, empty, last_words
 from historian.store.segments import DAY_LEVEL, DAY_NS, SegmentDamaged, SegmentFile
 
 T = TypeVar("T")
+Rolled = tuple[int, int, Records]
+"""Class, width [s] and records of one series and day."""
 ROWS_MAX: Final = 1_000_000
 """Most raw samples of one query [rows]; what is left out is said."""
-FILES_MAX: Final = 256
-"""Most files held open."""
+FILES_MAX: Final = 128
+"""Most segments held open."""
+CONTENTS_MAX: Final = 1024
+"""Most roll-up files whose table of contents is at hand."""
 _AGAIN_MAX: Final = 5
 
 
@@ -84,10 +88,9 @@ class Reader:
     """
 
     def __init__(self, root: Path, view: Callable[[], View]) -> None:
-        self._root = root
         self._view = view
-        self._mutex = threading.Lock()
-        self._files: OrderedDict[str, Any] = OrderedDict()
+        self._segments = Recent(root, SegmentFile, FILES_MAX)
+        self._rollups = Recent(root, RollupReader, CONTENTS_MAX)
         self.damaged: set[str] = set()
 
     def raw(self, series: int, start_ns: int, end_ns: int, rows_max: int = ROWS_MAX) -> Raw:
@@ -162,7 +165,7 @@ class Reader:
         for segment in view.segments.get(day, ()):
             if not mask >> segment.class_id & 1:
                 continue
-            file = self._open(segment.path, SegmentFile)
+            file = self._segment(segment.path)
             if file is None:
                 hurt = True
                 continue
@@ -199,16 +202,24 @@ class Reader:
             int(d) for c, n in view.chunks for d in np.unique(c.find(series, start_ns, end_ns, n).time_ns // DAY_NS)
         }
         parts: list[Pieces] = []
+        run: list[Rolled] = []
         raw_from: int | None = None
+
+        def flush() -> None:
+            parts.extend(_joined(run, view.gap_starts))
+            run.clear()
+
         for day in sorted({*(_days(view, first * DAY_NS, end_ns) if mask else ()), *live}):
             rolled = None if day in live else self._rolled(view, day, series, widths)
             if rolled is None:
+                flush()
                 raw_from = max(start_ns, day * DAY_NS) if raw_from is None else raw_from
                 continue
             if raw_from is not None:
                 parts.append(self._raw_pieces(view, series, raw_from, day * DAY_NS))
                 raw_from = None
-            parts += rolled
+            run += rolled
+        flush()
         if raw_from is not None:
             parts.append(self._raw_pieces(view, series, raw_from, end_ns))
         before = query.of_samples(self._before(view, series, start_ns), view.gap_starts)
@@ -223,9 +234,9 @@ class Reader:
             raise StoreError(f"{text} of whole quarters, hours or days that begin at one (UTC)")
         return query.of_samples(raw.samples, view.gap_starts)
 
-    def _rolled(self, view: View, day: int, series: int, widths: dict[int, int | None]) -> list[Pieces] | None:
-        """Pieces of a closed day from its roll-ups; None if they cannot say everything about it."""
-        found: list[Pieces] = []
+    def _rolled(self, view: View, day: int, series: int, widths: dict[int, int | None]) -> list[Rolled] | None:
+        """Roll-ups of a closed day, none or one; None if they cannot say everything about it."""
+        found: list[Rolled] = []
         for class_id, width in widths.items():
             own = [s for s in view.segments.get(day, ()) if s.class_id == class_id]
             listed = None if width is None else view.rollups.get((class_id, day, width))
@@ -233,40 +244,37 @@ class Reader:
                 continue
             if len(own) > 1 or (own and own[0].level != DAY_LEVEL):
                 return None
-            reader = None if listed is None else self._open(listed.path, RollupReader)
+            reader = None if listed is None else self._contents(listed.path)
             records = None if reader is None else reader.find(series)
             if records is None or listed is None:
                 return None
             if len(records):
-                found.append(query.of_records(records, listed.width_s, class_id, view.gap_starts))
+                found.append((class_id, listed.width_s, records))
         return found if len(found) < 2 else None
 
     # ----------------------------------------------------------------------------------------------------------- files
 
-    def _open(self, path: str, kind: Callable[[Path], T]) -> T | None:
-        """An open file, from the cache if it is there; None if it cannot be read at all."""
-        with self._mutex:
-            file = self._files.get(path)
-            if file is not None:
-                self._files.move_to_end(path)
-                return file  # type: ignore[no-any-return]
+    def _segment(self, path: str) -> SegmentFile | None:
+        """An open segment; None if it cannot be read at all."""
         try:
-            opened = kind(self._root / path)
-        except (SegmentDamaged, FrameDamaged):
+            return self._segments.get(path)
+        except SegmentDamaged:
             self.damaged.add(path)
             return None
-        with self._mutex:
-            self._files[path] = opened
-            while len(self._files) > FILES_MAX:
-                self._files.popitem(last=False)
-        return opened
+
+    def _contents(self, path: str) -> RollupReader | None:
+        """The table of contents of a roll-up file; None if it cannot be read."""
+        try:
+            return self._rollups.get(path)
+        except FrameDamaged:
+            self.damaged.add(path)
+            return None
 
     def forget(self, paths: Sequence[str]) -> None:
-        """Hold these files no longer: they are gone."""
-        with self._mutex:
-            for path in paths:
-                self._files.pop(path, None)
-                self.damaged.discard(path)
+        """Hold these files no longer: they are gone, or written anew."""
+        self._segments.forget(paths)
+        self._rollups.forget(paths)
+        self.damaged.difference_update(paths)
 
     def _again(self, ask: Callable[[View], T]) -> T:
         for _ in range(_AGAIN_MAX):
@@ -277,7 +285,17 @@ class Reader:
         raise StoreError(f"history: {missing.filename} is gone; run `vigie verify history`") from missing
 
     def close(self) -> None:
-        self.forget(list(self._files))
+        """Hold no file."""
+        self._segments.clear()
+        self._rollups.clear()
+
+
+def _joined(run: Sequence[Rolled], gap_starts: TimesNs) -> list[Pieces]:
+    """Pieces of days in a row; those of one class and width are made in one pass."""
+    return [
+        query.of_records(rollups.join([records for _, _, records in same]), width_s, class_id, gap_starts)
+        for (class_id, width_s), same in itertools.groupby(run, key=lambda r: r[:2])
+    ]
 
 
 def _days(view: View, start_ns: int, end_ns: int) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -143,12 +143,15 @@ class Sieve:
     Args:
         begun_ns: server time at which recording begins [UTC ns]. The first sample of a row is not older: what was known
             before then is said as of now, so that no sample of an earlier run is overwritten.
+        step_ns: source times are cut to whole steps. A clock that counts nanoseconds costs 4 bytes a sample in the
+            segments, one that counts milliseconds 1.
     """
 
-    def __init__(self, rules: RowRules, begun_ns: int = NEVER) -> None:
+    def __init__(self, rules: RowRules, begun_ns: int = NEVER, step_ns: int = 1) -> None:
         n = len(rules.series)
         self.rules = rules
         self._begun_ns = begun_ns
+        self._step_ns = step_ns
         self._cells: Cells = np.zeros(n, np.int64)
         self._status: Statuses = np.zeros(n, np.uint32)
         self._stored_ns = np.full(n, NEVER, np.int64)
@@ -260,6 +263,9 @@ class Sieve:
         due: TimesNs = np.where(every > 0, (stored_ns // whole + 1) * whole, alive)
         return due
 
+    def _cut(self, time_ns: Any) -> Any:
+        return time_ns // self._step_ns * self._step_ns
+
     def _samples(
         self,
         rows: Rows,
@@ -271,7 +277,7 @@ class Sieve:
     ) -> Samples:
         rules = self.rules
         last = self._time_ns[rows]
-        time_ns = source_ns[rows]
+        time_ns = self._cut(source_ns[rows])
         # Kept alive without a fresh reading, or changed by the server itself: it is so now, and no older sample of
         # the same time may be overwritten.
         known = time_ns == last
@@ -285,7 +291,7 @@ class Sieve:
             & (now_ns - time_ns > longest // 8)
             & (longest > 0)
         )
-        time_ns = np.where(known, np.maximum(now_ns, last + 1), time_ns)
+        time_ns = np.where(known, np.maximum(self._cut(now_ns), last + self._step_ns), time_ns)
         kinds, statuses = rules.kind[rows], status[rows]
         spoken = np.flatnonzero(speaks(kinds, statuses))
         return from_cells(

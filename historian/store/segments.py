@@ -6,8 +6,9 @@ Law of this file: blocking I/O on whole files, no clock; a segment is never chan
 same rows. Memory is bounded by RANGE_ROWS, not by the size of a day.
 
 All rows are kept, also those whose series and time a later row has too: so the ledger stays exact, and readers take the
-last word. Values are split by byte, times are deltas, the rest is dictionaries: about 2 bytes a sample. Pages carry
-checksums; a row group that fails is left out, counted, and the rest of the file read. Any Parquet reader can open them.
+last word. Values are split by byte, times are deltas of milliseconds with the nanoseconds below apart (packed as deltas
+of nanoseconds they cost 4 bytes), the rest is dictionaries: 2 to 3 bytes a sample. Pages carry checksums; a row group
+that fails is left out, counted, and the rest of the file read. Any Parquet reader can open them.
 """
 
 from __future__ import annotations
@@ -35,7 +36,12 @@ GROUP_ROWS: Final = 16_384
 RANGE_ROWS: Final = 1_000_000
 """Rows a merge holds in memory; more only if one series has more in one day."""
 FOLDER: Final = "segments"
-_NEVER_NULL: Final = ["series", "time_ns", "value", "status", "lag_ds", "class", "flags"]
+MS_NS: Final = 1_000_000
+_TIME: Final = SCHEMA.get_field_index("time_ns")
+_SCHEMA: Final = SCHEMA.set(_TIME, pa.field("time_ms", pa.int64(), nullable=False)).append(
+    pa.field("time_rest_ns", pa.int32(), nullable=False)
+)
+_ALWAYS: Final = ["series", "time_ms", "value", "status", "lag_ds", "class", "flags"]
 
 
 class SegmentDamaged(Exception):
@@ -66,9 +72,9 @@ def write(
     make_folder(path.parent)
     temporary = path.with_suffix(".tmp")
     told = {"class": CLASSES[class_id], "day": str(day), "level": str(level), "first": str(first), "last": str(last)}
-    schema = SCHEMA.with_metadata({f"vigie.{k}": v for k, v in told.items()})
+    schema = _SCHEMA.with_metadata({f"vigie.{k}": v for k, v in told.items()})
     try:
-        rows = _write_ranges(temporary, schema, ranges)
+        rows = _write_ranges(temporary, schema, ranges, 9 if level == DAY_LEVEL else 3)
     except OSError:
         temporary.unlink(missing_ok=True)  # on a full disk the half file would be in the way
         raise
@@ -77,17 +83,17 @@ def write(
     return Segment(relative, class_id, day, level, rows, path.stat().st_size, first, last)
 
 
-def _write_ranges(path: Path, schema: Any, ranges: Iterator[Samples]) -> int:
+def _write_ranges(path: Path, schema: Any, ranges: Iterator[Samples], effort: int) -> int:
     rows = 0
     with pq.ParquetWriter(
         path,
         schema,
         compression="zstd",
-        compression_level=3,
-        use_dictionary=["series", "text", "status", "lag_ds", "class", "flags"],
+        compression_level=effort,
+        use_dictionary=["series", "text", "status", "lag_ds", "class", "flags", "time_rest_ns"],
         column_encoding={
             "value": "BYTE_STREAM_SPLIT",
-            "time_ns": "DELTA_BINARY_PACKED",
+            "time_ms": "DELTA_BINARY_PACKED",
             "whole": "DELTA_BINARY_PACKED",
         },
         sorting_columns=[pq.SortingColumn(0), pq.SortingColumn(1)],
@@ -95,10 +101,23 @@ def _write_ranges(path: Path, schema: Any, ranges: Iterator[Samples]) -> int:
     ) as writer:
         for samples in ranges:
             if len(samples):
-                table = pa.Table.from_batches([to_arrow(samples)]).replace_schema_metadata(schema.metadata)
-                writer.write_table(table, row_group_size=GROUP_ROWS)
+                writer.write_table(_table(samples, schema), row_group_size=GROUP_ROWS)
                 rows += len(samples)
     return rows
+
+
+def _table(samples: Samples, schema: Any) -> Any:
+    time_ms = samples.time_ns // MS_NS
+    columns = list(to_arrow(samples).columns)
+    columns[_TIME] = pa.array(time_ms)
+    return pa.table([*columns, pa.array((samples.time_ns - time_ms * MS_NS).astype(np.int32))], schema=schema)
+
+
+def _samples(table: Any) -> Samples:
+    time_ns = table.column("time_ms").to_numpy() * MS_NS
+    if "time_rest_ns" in table.column_names:
+        time_ns += table.column("time_rest_ns").to_numpy()
+    return from_arrow(table.append_column("time_ns", pa.array(time_ns)))
 
 
 def seal(root: Path, samples: Samples, first: int, last: int, steps: Steps) -> list[Segment]:
@@ -138,15 +157,16 @@ class SegmentFile:
             stats = [[g.column(c).statistics for c in (0, 1)] for g in groups]
             self._low = np.array([s[0].min for s in stats], np.int64)
             self._high = np.array([s[0].max for s in stats], np.int64)
-            self._time_low = np.array([s[1].min for s in stats], np.int64)
-            self._time_high = np.array([s[1].max for s in stats], np.int64)
+            self._time_low = np.array([s[1].min for s in stats], np.int64) * MS_NS
+            self._time_high = np.array([s[1].max for s in stats], np.int64) * MS_NS + MS_NS - 1
             sparse = [any(g.column(c).statistics.null_count < g.num_rows for g in groups) for c in (3, 4)]
+            finer = any(g.column(len(_SCHEMA) - 1).statistics.max for g in groups)
         except FileNotFoundError:
             raise
         except (pa.ArrowException, OSError, AttributeError, TypeError, ValueError, OverflowError) as error:
             raise SegmentDamaged(f"history: {path}: {error}; its rows are lost, the rest is read") from error
-        names = [n for n, present in zip(("whole", "text"), sparse, strict=True) if present]
-        self._columns = _NEVER_NULL + names
+        names = zip(("whole", "text", "time_rest_ns"), (*sparse, finer), strict=True)
+        self._columns = _ALWAYS + [name for name, present in names if present]
 
     @property
     def groups(self) -> int:
@@ -180,7 +200,7 @@ class SegmentFile:
         try:
             with self._mutex:
                 table = self._file.read_row_group(group, columns=self._columns, use_threads=False)
-            return from_arrow(table)
+            return _samples(table)
         except (pa.ArrowException, OSError, ValueError):
             self.damaged[group] = self.group_rows[group]
             return empty()

@@ -145,6 +145,8 @@ class Store:
         batch = to_arrow(samples)
         while True:
             try:
+                if not self._files.keep_reserve():
+                    raise StoreFull(f"history: {self._root}: No space left on device; make room on this disk")
                 if sum(c.rows for c in self._files.chunks) + len(samples) > self._limits.unsealed_rows_max:
                     self.seal()
                 with self._writing:
@@ -247,7 +249,7 @@ class Store:
     def _note_losses(self) -> None:
         lost, self._lost = self._lost, Counter()
         try:
-            self._files.index.count([(f"lost: {cause}", n) for cause, n in lost.items()])
+            self._files.count([(f"lost: {cause}", n) for cause, n in lost.items()])
         except StoreError:
             self._lost += lost
             raise

@@ -179,7 +179,6 @@ def make_room(files: Files) -> bool:
         change = Change(remove_rollups=tuple(r for r in rolled.values() if r.day == oldest))
     else:
         return False
-    files.release_reserve()
     files.commit(change)
     files.keep_reserve()
     return True
