@@ -4,7 +4,7 @@
 
 Law of this file: wiring, top to bottom, no logic. Whatever is opened is closed by the exit stack, in reverse:
 
-    state folder, offload, journal, catalogue and plant, people, core and its last values,
+    state folder, offload, journal, catalogue and plant, people, core and its last values, alarms,
     commands, OPC UA, control socket, HTTP, connect.json  ->  ready
 
 An error on the way is one sentence and exit 1. Afterwards a part that ends by itself is a bug and ends the server:
@@ -31,6 +31,7 @@ from drivers import registry
 from historian.base import JournalError, Record, RecordKind
 from historian.catalogue import Catalogue, ForeignCatalogue
 from historian.journal.journal import ChainJournal
+from supervisor.alarms.desk import AlarmDesk, make_engine
 from supervisor.clock import SystemClock
 from supervisor.commands.commands import Commands
 from supervisor.commands.guard import guard_permit
@@ -127,6 +128,7 @@ class App:
         self.people = People.of(self.site.users)
         logins = await self.offload.run(lambda: add_demo_users(self.people)) if self.options.demo else []
         await self._open_core(stack)
+        await self._open_alarms(stack)
         self.permits = StandingPermit(self.epoch, self.proof)
         self.commands = Commands(
             self.plant,
@@ -175,13 +177,25 @@ class App:
         used = {d.protocol for d in self.plant.devices}
         try:
             protocols = registry.protocols(used)
-            self.core = Core.build(self.site, self.plant, protocols, self.clock, SystemRandom(), lambda: self._vitals)
+            self.core = Core.build(self.site, self.plant, protocols, self.clock, SystemRandom(), self._measured)
+            engine = make_engine(self.site, self.plant)
         except (registry.ProtocolUnavailable, ValueError) as e:
             raise Failure(str(e)) from e
+        self.alarms = AlarmDesk(engine, self.journal, self.clock, self.offload.run)
         self.keeper = Keeper(self.core, self.options.state_dir, self.epoch, self.clock, self.offload)
         await self.keeper.restore()
         self.machine = Machine(self.options.state_dir)
         stack.push_async_callback(self.keeper.save)
+
+    async def _open_alarms(self, stack: AsyncExitStack) -> None:
+        """Before the first scan: whatever stood when the last server ended goes on."""
+        try:
+            await self.alarms.restore()
+        except JournalError as e:
+            raise Failure(str(e)) from e
+        self.alarms.start()
+        stack.push_async_callback(self.alarms.close)
+        self.core.scan.watchers = (self.alarms.watch,)
 
     async def _open_doors(self, stack: AsyncExitStack, logins: list[Login]) -> None:
         from supervisor.hmi.server import HmiServer
@@ -206,7 +220,14 @@ class App:
         stack.push_async_callback(self.hmi.stop)
         door = ControlDoor(
             Server(
-                self.core.table, self.commands, self.journal, self.clock, self.status, self.core.host.status, self.stop
+                self.core.table,
+                self.commands,
+                self.journal,
+                self.clock,
+                self.status,
+                self.core.host.status,
+                self.stop,
+                self.alarms,
             ),
             self.people,
             self.offload.run,
@@ -224,12 +245,13 @@ class App:
     # --- living
 
     async def _live(self, stack: AsyncExitStack) -> int:
-        await self._say(f"server started, epoch {self.epoch}; {self.keeper.found}")
+        await self._say(f"server started, epoch {self.epoch}; {self.keeper.found}; {self.alarms.found}")
         parts = [
             self.core.run(lambda: self._beat("scan")),
             self.keeper.run(),
             self._beat_on(),
             self._watch_vitals(),
+            self.alarms.run(),
             guard_permit(self.permits, self.clock, self.core.host.abort_all),
         ]
         tasks = [asyncio.create_task(part) for part in parts]
@@ -289,6 +311,11 @@ class App:
             self._vitals["pki.days"] = await self.offload.run(self._certificate_days)
             await asyncio.sleep(VITALS_S)
 
+    def _measured(self) -> Mapping[str, float | None]:
+        """What this post says of itself in its next scan."""
+        self._vitals["alarms.rate"] = self.alarms.annunciated()
+        return self._vitals
+
     def _certificate_days(self) -> float | None:
         expiry_ns = certificate_expiry_ns(Path(self.hmi.certificate_path))
         return None if expiry_ns is None else (expiry_ns - self.clock.wall_ns()) // (86_400 * NS_PER_S)
@@ -317,11 +344,19 @@ class App:
             values_applied=core.scan.values_applied,
         )
         return status_document(
-            post, self.plant, core.table.status, core.host.status(), scan, self.journal.status(), self.commands.status()
+            post,
+            self.plant,
+            core.table.status,
+            core.host.status(),
+            scan,
+            self.journal.status(),
+            self.commands.status(),
+            self.alarms.counts(),
         )
 
     def _errors(self) -> list[str]:
         errors = [self.keeper.error] if self.keeper.error else []
+        errors += self.alarms.errors()
         if self.core.inbox.refused:
             errors.append(f"{self.core.inbox.refused} readings found no room before the scan; they are Uncertain")
         if self.core.table.pool.overflows:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from config.words import StatusCode, Statuses
 from drivers.status import DeviceStatus
 from historian.base import JournalStatus
+from supervisor.alarms.happening import Counts
 from supervisor.commands.commands import CommandsStatus
 from supervisor.commands.values import iso
 from supervisor.plant.plant import Plant
@@ -80,11 +81,13 @@ def status_document(
     scan: ScanNumbers,
     journal: JournalStatus,
     commands: CommandsStatus,
+    alarms: Counts | None = None,
 ) -> dict[str, Any]:
     """The document, ready for JSON.
 
     Args:
         statuses: the table's status column, (plant.rows,).
+        alarms: None for a server without an alarm engine: null, not 0.
     """
     return {
         "site": post.site,
@@ -100,7 +103,7 @@ def status_document(
         "tags": count_tags(statuses),
         "equipment": sum(len(t.equipment) for t in plant.types.values()),
         "devices": [device_document(d, post.now_ns) for d in devices],
-        "alarms": dict.fromkeys(("active", "unacked", "shelved", "suppressed", "unevaluable")),
+        "alarms": dict.fromkeys(Counts.__slots__) if alarms is None else asdict(alarms),
         "scan": {
             "period_ms": scan.period_ms,
             "duration_ms_p99": round(scan.duration_ms_p99, 3),

@@ -18,7 +18,9 @@ from config.model import Role
 from config.words import BAD, UNCERTAIN, Clock, Rows
 from drivers.status import DeviceStatus
 from historian.base import Journal, JournalError
+from supervisor.alarms.desk import AlarmDesk
 from supervisor.commands.commands import Commands
+from supervisor.control.alarms import ALARM_OPERATIONS, AlarmCall
 from supervisor.control.logbook import RECORDS_MAX, entry_document, note_of, query_of
 from supervisor.control.readings import reading
 from supervisor.control.search import find_rows, no_such_tag
@@ -42,6 +44,7 @@ class Server:
         status: makes the document of `supervisor.status`.
         devices: states of all devices, in the order of the plant.
         stop: asks the server to stop in order; returns at once.
+        alarms: None: a server without an alarm engine.
     """
 
     table: TagTable
@@ -51,6 +54,7 @@ class Server:
     status: Callable[[], dict[str, Any]]
     devices: Callable[[], Sequence[DeviceStatus]]
     stop: Callable[[str], None]
+    alarms: AlarmDesk | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +193,27 @@ async def _stop(call: Call) -> Any:
 _ANYONE: Final = frozenset(Role)
 _OPERATION = Callable[[Call], Awaitable[Any]]
 
+_ALARM_ROLES: Final = {"alarm_history": _ANYONE - {Role.VIEWER}}  # it is the journal
+
+
+def _of_alarms(operation: Callable[[AlarmCall], Awaitable[Any]]) -> _OPERATION:
+    """An operation of `control.alarms` as one of this table."""
+
+    async def carry(call: Call) -> Any:
+        server = call.server
+        if server.alarms is None:
+            raise Refused("this server has no alarm engine")
+        now_ns = server.clock.wall_ns()
+        try:
+            return await operation(
+                AlarmCall(server.alarms, server.journal, call.user, call.origin, call.arguments, now_ns)
+            )
+        except (ValueError, JournalError) as e:
+            raise Refused(str(e)) from None
+
+    return carry
+
+
 OPERATIONS: Final[dict[str, tuple[_OPERATION, frozenset[Role]]]] = {
     "status": (_status, _ANYONE),
     "tags": (_tags, _ANYONE),
@@ -198,6 +223,8 @@ OPERATIONS: Final[dict[str, tuple[_OPERATION, frozenset[Role]]]] = {
     "journal": (_journal, _ANYONE - {Role.VIEWER}),
     "note": (_note, _ANYONE - {Role.VIEWER}),
     "stop": (_stop, frozenset({Role.ENGINEER})),
+    # Everyone sees the alarms; who may do what to one is the table of `alarms.rights`.
+    **{name: (_of_alarms(operation), _ALARM_ROLES.get(name, _ANYONE)) for name, operation in ALARM_OPERATIONS.items()},
 }
 
 

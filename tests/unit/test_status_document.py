@@ -53,7 +53,8 @@ def test_it_has_the_agreed_shape_and_is_json() -> None:
     assert {"site", "role", "generation", "tags", "devices", "alarms", "scan", "history"} <= d.keys()
     assert d["tags"] == {"total": 20, "good": 20, "bad": 0, "uncertain": 0, "not_supported": 0}
     assert {"name", "protocol", "link", "since"} <= d["devices"][0].keys()
-    assert d["alarms"] == dict.fromkeys(("active", "unacked", "shelved", "suppressed", "unevaluable"))
+    assert {"active", "unacked", "shelved", "suppressed", "unevaluable"} <= d["alarms"].keys()
+    assert set(d["alarms"].values()) == {None}, "nobody counted: null, not 0"
     assert {"period_ms", "duration_ms_p99", "missed"} <= d["scan"].keys()
     assert d["history"]["state"] == "not built"
     assert d["uptime_s"] == 10.0

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_alarm_report.py
+"""How well the alarm system itself works: rates, floods, chattering and the worst ten, from what the journal tells.
+
+Law of this file: pure; records in, one document out. The measures are those of ISA-18.2 (IEC 62682, clause 16): what is
+counted is annunciations, what was put before a person.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from config.words import NS_PER_S
+from historian.base import Record
+
+TEN_MINUTES_NS: Final = 600 * NS_PER_S
+HOUR_NS: Final = 3600 * NS_PER_S
+FLOOD: Final = 10
+"""More annunciations than this in ten minutes are a flood: nobody follows them any more."""
+CHATTER: Final = 3
+CHATTER_NS: Final = 60 * NS_PER_S
+"""A condition annunciated CHATTER times within a minute chatters."""
+TOP: Final = 10
+
+
+class Tally:
+    """Annunciations of a time, from..until [UTC ns]."""
+
+    def __init__(self, from_ns: int, until_ns: int) -> None:
+        self.from_ns = from_ns
+        self.until_ns = max(until_ns, from_ns + 1)
+        self._times: dict[str, list[int]] = {}
+        self._priorities: Counter[str] = Counter()
+        self.records = 0
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Alarm records in any order; those outside the time are left out."""
+        for record in records:
+            if not self.from_ns <= record.time_ns < self.until_ns:
+                continue
+            self.records += 1
+            if record.data.get("announced"):
+                self._times.setdefault(record.subject, []).append(record.time_ns)
+                self._priorities[str(record.data.get("priority", "?"))] += 1
+
+    def document(self) -> dict[str, Any]:
+        """The report as plain data; rates are per whole period asked for, not per time something happened."""
+        every = np.sort(np.array([t for times in self._times.values() for t in times], np.int64))
+        span_ns = self.until_ns - self.from_ns
+        tens = _counts(every, self.from_ns, self.until_ns, TEN_MINUTES_NS)
+        hours = _counts(every, self.from_ns, self.until_ns, HOUR_NS)
+        ranked = sorted(self._times.items(), key=lambda item: (-len(item[1]), item[0]))[:TOP]
+        return {
+            "records": self.records,
+            "annunciated": len(every),
+            "per_day": len(every) * 24 * HOUR_NS / span_ns,
+            "per_hour": len(every) * HOUR_NS / span_ns,
+            "per_hour_max": int(hours.max()),
+            "per_10_min": len(every) * TEN_MINUTES_NS / span_ns,
+            "per_10_min_max": int(tens.max()),
+            "flood_share": float((tens > FLOOD).mean()),
+            "hours": [[self.from_ns + i * HOUR_NS, int(n)] for i, n in enumerate(hours) if n],
+            "priorities": {p: self._priorities[p] for p in sorted(self._priorities)},
+            "top": [{"name": n, "count": len(t), "share": len(t) / len(every)} for n, t in ranked],
+            "chattering": self._chattering(),
+        }
+
+    def _chattering(self) -> list[dict[str, Any]]:
+        found = []
+        for name, times in self._times.items():
+            if (most := _most_within(sorted(times), CHATTER_NS)) >= CHATTER:
+                found.append({"name": name, "per_minute_max": most, "count": len(times)})
+        return sorted(found, key=lambda f: (-f["per_minute_max"], f["name"]))
+
+
+def _counts(times: np.ndarray[Any, Any], from_ns: int, until_ns: int, width_ns: int) -> np.ndarray[Any, Any]:
+    n = max(1, -(-(until_ns - from_ns) // width_ns))
+    return np.bincount((times - from_ns) // width_ns, minlength=n)
+
+
+def _most_within(times: Sequence[int], width_ns: int) -> int:
+    most = start = 0
+    for end, time_ns in enumerate(times):
+        while time_ns - times[start] >= width_ns:
+            start += 1
+        most = max(most, end - start + 1)
+    return most

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_control_alarms.py
+"""An alarm as a document for people and scripts; which list it is in; which comes first.
+
+Law of this file: reads what is shown, changes nothing; one document per alarm asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from config.words import NS_PER_S
+from supervisor.alarms.desk import AlarmDesk
+from supervisor.alarms.lists import children
+from supervisor.alarms.records import value_tag
+from supervisor.alarms.rules import RuleBook
+from supervisor.alarms.shown import Entry
+from supervisor.alarms.state import Rule
+from supervisor.commands.values import iso
+
+CHILDREN_SHOWN: Final = 50
+
+
+def _standing(entry: Entry, rule: Rule) -> bool:
+    """Before the operator: retained, and nothing lies over it. What is protected (P1, safety, latching) is shown
+    whatever lies over it: nothing dangerous is hidden.
+    """
+    return entry.live.state.retain and (rule.protected or not entry.live.state.overlaid)
+
+
+LISTS: Final[dict[str, Callable[[Entry, Rule], bool]]] = {
+    "active": _standing,
+    "unacked": lambda e, r: _standing(e, r) and not e.live.state.acked,
+    "shelved": lambda e, _r: e.live.state.shelved,
+    "suppressed": lambda e, _r: e.live.state.suppressed,
+    "out-of-service": lambda e, _r: e.live.state.out_of_service or not e.live.state.enabled,
+    "all": lambda _e, _r: True,
+}
+
+
+def order(book: RuleBook, *, newest: bool) -> Callable[[int, Entry], tuple[Any, ...]]:
+    """Sort key: the urgent and unacknowledged ones first, then the newest; or the newest first of all."""
+
+    def key(condition: int, entry: Entry) -> tuple[Any, ...]:
+        state = entry.live.state
+        if newest:
+            return (-state.raised_ns, condition)
+        priority = book.block(condition).rule.priority_at(state.level)
+        return (priority.value, state.acked, -state.raised_ns, condition)
+
+    return key
+
+
+def document(desk: AlarmDesk, condition: int, entry: Entry, now_ns: int) -> dict[str, Any]:
+    """One alarm. Times are ISO 8601, null where nothing happened yet."""
+    book, state = desk.book, entry.live.state
+    block = book.block(condition)
+    model, rule, instance = block.model, block.rule, condition - block.start
+    kind = book.plant.types[block.type]
+    equipment = kind.equipment[instance]
+    area = equipment.partition("/")[0]
+    tag = kind.blocks.get(value_tag(model) or "")
+    known_area = book.plant.areas.get(area)
+    made: dict[str, Any] = {
+        "name": book.name(condition),
+        "event": None if entry.event is None else str(entry.event),
+        "recorded": desk.shown.recorded(entry),
+        "priority": rule.priority_at(state.level).value,
+        "severity": rule.severity_at(state.level),
+        "state": state.flat.value,
+        "active": state.active,
+        "acked": state.acked,
+        "latched": state.latched,
+        "known": state.evaluable,
+        "level": state.level,
+        "raised": _time(state.raised_ns),
+        "returned": _time(state.returned_ns),
+        "elapsed_s": round((now_ns - state.raised_ns) / NS_PER_S, 1) if state.raised_ns else None,
+        "area": area,
+        "area_title": known_area.title if known_area is not None else area,
+        "equipment": equipment.partition("/")[2],
+        "equipment_title": kind.titles[instance],
+        "text": {"fr": model.text.fr, "en": model.text.en},
+        "value": entry.value,
+        "unit": tag.info.unit if tag is not None else None,
+        "limit": desk.engine.conditions.limit(condition, state.level),
+        "owner_desk": model.owner_desk,
+        "acked_by": entry.acked_by or None,
+        "acked_at": _time(state.acked_ns) if state.acked and state.acked_ns > state.raised_ns else None,
+        "comment": entry.comment or None,
+        "shelved_until": _time(state.shelved_until_ns or 0),
+        "shelved_by": entry.shelved_by or None,
+        "one_shot": state.one_shot,
+        "suppressed_by": sorted(c.detail for c in state.causes),
+        "work_order": state.work_order,
+        "first_out": entry.live.first,
+        "children": None,
+    }
+    if rule.parent:
+        family = children(desk.engine, book.name(condition))
+        made["children"] = {
+            "suppressed": list(family.suppressed[:CHILDREN_SHOWN]),
+            "unknown": len(family.blinded),
+            "standing": list(family.standing[:CHILDREN_SHOWN]),
+        }
+    return made
+
+
+def _time(ns: int) -> str | None:
+    return iso(ns) if ns else None

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_control_alarms.py
+"""What people ask of the alarms through the control socket: lists, actions, history, report.
+
+Law of this file: arguments come from outside and are checked here; a wrong one is a ValueError whose sentence goes to
+who asked. Answers are bounded. Who may do what is decided by the engine's table of rights, not here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from config.words import NS_PER_S
+from historian.base import Entry as Line
+from historian.base import Journal, Query, RecordKind
+from supervisor.alarms.desk import ACTIONS_MAX, COMMENT_LENGTH_MAX, AlarmDesk
+from supervisor.alarms.events import (
+    Acknowledge,
+    Confirm,
+    Operator,
+    Place,
+    Refused,
+    Remove,
+    Reset,
+    Shelve,
+    Silence,
+    Unshelve,
+)
+from supervisor.alarms.happening import By
+from supervisor.alarms.records import EventId
+from supervisor.alarms.report import Tally
+from supervisor.alarms.shown import Entry
+from supervisor.commands.values import iso
+from supervisor.control.alarm_names import matcher, resolve
+from supervisor.control.alarm_view import LISTS, document, order
+from supervisor.people import User
+
+LIST_MAX: Final = 1000
+HISTORY_PAGES_MAX: Final = 20
+REPORT_DAYS_MAX: Final = 400
+REPORT_RECORDS_MAX: Final = 1_000_000
+STALE_NS: Final = 24 * 3600 * NS_PER_S
+_PAGE: Final = 5000
+_TEXT_LENGTH_MAX: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmCall:
+    """One request: who asks, from where, with which arguments."""
+
+    desk: AlarmDesk
+    journal: Journal
+    user: User
+    origin: str
+    arguments: dict[str, Any]
+    now_ns: int
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self.arguments.get(name, default)
+        if not isinstance(value, str) or len(value) > _TEXT_LENGTH_MAX:
+            raise ValueError(f"{name}: expected a text of at most {_TEXT_LENGTH_MAX} characters")
+        return value
+
+    def number(self, name: str, default: int | None, most: int) -> int:
+        value = self.arguments.get(name, default)
+        if type(value) is not int or not 0 <= value <= most:
+            raise ValueError(f"{name}: expected a whole number 0..{most}")
+        return value
+
+    def by(self) -> By:
+        return By(self.user, self.origin, self.text("note", "")[:COMMENT_LENGTH_MAX])
+
+    def condition(self) -> str:
+        """The condition that is meant, by its whole name."""
+        return resolve(self.desk.book, self.text("condition"))
+
+
+async def _list(call: AlarmCall) -> Any:
+    """Alarms of one list whose names match, the urgent ones first."""
+    which, matches = call.text("list", "active"), matcher(call.text("pattern", ""))
+    limit = call.number("limit", 200, LIST_MAX)
+    if which not in LISTS:
+        raise ValueError(f"list: expected one of {', '.join(LISTS)}, got '{which[:30]}'")
+    name, belongs = call.desk.book.name, LISTS[which]
+    found: list[tuple[int, Entry]] = []
+    for n, (condition, entry) in enumerate(list(call.desk.shown)):
+        if belongs(entry, call.desk.book.block(condition).rule) and matches(name(condition)):
+            found.append((condition, entry))
+        if n % 2000 == 1999:
+            await asyncio.sleep(0)
+    key = order(call.desk.book, newest=bool(call.arguments.get("newest")))
+    found.sort(key=lambda f: key(*f))
+    return {
+        "total": len(found),
+        "errors": call.desk.errors(),
+        "alarms": [document(call.desk, c, e, call.now_ns) for c, e in found[:limit]],
+    }
+
+
+async def _ack(call: AlarmCall) -> Any:
+    """Acknowledge what is shown of `what`: an event's id, or names by pattern. `reset`, `confirm`: that instead."""
+    what = call.text("what").strip()
+    if not what:
+        raise ValueError("what: expected the id of an event (1/5/1234), or a pattern; '*' is every one")
+    kind = call.text("action", "ack")
+    wanted = list(_wanted(call.desk, what, kind))
+    if len(wanted) > ACTIONS_MAX:
+        raise ValueError(f"{len(wanted):,} alarms match; at most {ACTIONS_MAX:,} at a time, so narrow the pattern")
+    answers = await call.desk.act_all(wanted, call.by())
+    refused = [{"name": n, "text": a.text} for (n, _), a in zip(wanted, answers, strict=True) if a is not None]
+    done = [n for (n, _), a in zip(wanted, answers, strict=True) if a is None]
+    return {"done": done, "refused": refused}
+
+
+def _wanted(desk: AlarmDesk, what: str, kind: str) -> Iterator[tuple[str, Operator]]:
+    """What was meant, as its person saw it: an occurrence that came later is not acknowledged unseen."""
+    make = _ON_OCCURRENCE.get(kind)
+    if make is None:
+        raise ValueError(f"action: expected one of {', '.join(_ON_OCCURRENCE)}")
+    if (event := EventId.parse(what)) is not None:
+        if (found := desk.shown.by_event(event)) is None:
+            raise ValueError(f"event {event} is no alarm's present one; look at 'vigie alarms' again")
+        condition, entry = found
+        yield desk.book.name(condition), make(entry)
+        return
+    matches = matcher(what)
+    any_matched = False
+    for condition, entry in list(desk.shown):
+        if matches(name := desk.book.name(condition)):
+            any_matched = True
+            if _OPEN[kind](entry):
+                yield name, make(entry)
+    if not any_matched:
+        raise ValueError(f"no alarm matches '{what[:100]}'; 'vigie alarms' shows those that stand")
+
+
+_ON_OCCURRENCE: Final[dict[str, Callable[[Entry], Operator]]] = {
+    "ack": lambda e: Acknowledge(e.live.state.occurrence_ns),
+    "confirm": lambda e: Confirm(e.live.state.occurrence_ns),
+    "reset": lambda _e: Reset(),
+    "silence": lambda _e: Silence(),
+}
+_OPEN: Final[dict[str, Callable[[Entry], bool]]] = {
+    "ack": lambda e: e.live.state.enabled and not e.live.state.acked,
+    "confirm": lambda e: e.live.state.acked and not e.live.state.confirmed,
+    "reset": lambda e: e.live.state.latched,
+    "silence": lambda e: e.live.state.sounding,
+}
+
+
+async def _shelve(call: AlarmCall) -> Any:
+    """Shelve `condition` for `seconds` (null: once, until it returns to normal) because of `note`."""
+    seconds = call.arguments.get("seconds")
+    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float)):
+        raise ValueError("seconds: expected a number or null")
+    duration_ns = None if seconds is None else round(min(max(float(seconds), 0.0), 1e9) * NS_PER_S)
+    return await _act(call, Shelve(duration_ns, call.text("note", "")[:COMMENT_LENGTH_MAX]))
+
+
+async def _unshelve(call: AlarmCall) -> Any:
+    return await _act(call, Unshelve())
+
+
+async def _remove(call: AlarmCall) -> Any:
+    """Out of service under `work_order`, to be reviewed in `days`."""
+    review_ns = call.now_ns + call.number("days", 30, 366) * 86_400 * NS_PER_S
+    return await _act(call, Remove(call.text("work_order"), review_ns))
+
+
+async def _place(call: AlarmCall) -> Any:
+    return await _act(call, Place())
+
+
+async def _comment(call: AlarmCall) -> Any:
+    name = call.condition()
+    _refuse(await call.desk.comment(name, call.by()))
+    return {"name": name}
+
+
+async def _act(call: AlarmCall, event: Operator) -> Any:
+    name = call.condition()
+    _refuse(await call.desk.act(name, event, call.by()))
+    condition = call.desk.book.find(name)
+    entry = None if condition is None else call.desk.shown.entries.get(condition)
+    until_ns = None if entry is None else entry.live.state.shelved_until_ns
+    return {"name": name, "until": None if until_ns is None else iso(until_ns)}
+
+
+def _refuse(answer: Refused | None) -> None:
+    if answer is not None:
+        raise ValueError(answer.text)
+
+
+# --- the past ---------------------------------------------------------------------------------------------------------
+
+
+async def _history(call: AlarmCall) -> Any:
+    """The newest `limit` alarm records whose names match, oldest first."""
+    pattern, limit = call.text("pattern", ""), call.number("limit", 200, LIST_MAX)
+    matches = matcher(pattern)
+    lines: list[Line] = []
+    before: int | None = None
+    for _ in range(HISTORY_PAGES_MAX):
+        found = await call.journal.query(Query(kinds=frozenset({RecordKind.ALARM}), before=before, limit=_PAGE))
+        lines += [line for line in reversed(found.entries) if matches(line.record.subject)]
+        if len(lines) >= limit or not found.more:
+            break
+        before = found.entries[0].position.sequence
+    return {"records": [_line(call.desk, line) for line in reversed(lines[:limit])]}
+
+
+def _line(desk: AlarmDesk, line: Line) -> dict[str, Any]:
+    record = line.record
+    condition = desk.book.find(record.subject)
+    text = None if condition is None else desk.book.block(condition).model.text
+    return {
+        "event": str(EventId(line.post, *line.position)),
+        "time": iso(record.time_ns),
+        "name": record.subject,
+        "user": record.user,
+        "what": str(record.data.get("what", "")),
+        "text": {"fr": record.text, "en": record.text} if text is None else {"fr": text.fr, "en": text.en},
+        "data": dict(record.data),
+    }
+
+
+async def _report(call: AlarmCall) -> Any:
+    """How the alarm system did in the last `hours`."""
+    hours = max(1, call.number("hours", 24, REPORT_DAYS_MAX * 24))
+    from_ns = call.now_ns - hours * 3600 * NS_PER_S
+    tally, whole, before = Tally(from_ns, call.now_ns), False, None
+    while tally.records < REPORT_RECORDS_MAX and not whole:
+        query = Query(from_ns, call.now_ns, frozenset({RecordKind.ALARM}), before=before, limit=_PAGE)
+        found = await call.journal.query(query)
+        tally.add(line.record for line in found.entries)
+        whole = not found.more
+        before = found.entries[0].position.sequence if found.entries else None
+    book = call.desk.book
+    stale = [
+        document(call.desk, c, e, call.now_ns)
+        for c, e in list(call.desk.shown)
+        if LISTS["active"](e, book.block(c).rule) and call.now_ns - e.live.state.raised_ns > STALE_NS
+    ]
+    made = tally.document() | {"from": iso(from_ns), "until": iso(call.now_ns), "complete": whole}
+    for line in (*made["top"], *made["chattering"]):
+        condition = book.find(line["name"])
+        text = None if condition is None else book.block(condition).model.text
+        line["text"] = None if text is None else {"fr": text.fr, "en": text.en}
+    return made | {"stale_total": len(stale), "stale": sorted(stale, key=lambda d: d["raised"])[:LIST_MAX]}
+
+
+ALARM_OPERATIONS: Final[dict[str, Callable[[AlarmCall], Awaitable[Any]]]] = {
+    "alarms": _list,
+    "ack": _ack,
+    "shelve": _shelve,
+    "unshelve": _unshelve,
+    "alarm_remove": _remove,
+    "alarm_place": _place,
+    "alarm_comment": _comment,
+    "alarm_history": _history,
+    "alarm_report": _report,
+}
