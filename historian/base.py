@@ -42,7 +42,7 @@ class JournalFull(JournalError):
 
 
 class RecordKind(StrEnum):
-    """What a record is about."""
+    """What a record is about. A kind is never renamed or removed: journals are read for years."""
 
     COMMAND = "command"
     VERDICT = "verdict"
@@ -96,6 +96,8 @@ class Record:
                 raise ValueError(f"journal record: data.{key}: expected at most 512 characters, got {len(value)}")
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"journal record: data.{key}: expected a finite number, got {value}")
+            if value is not None and not isinstance(value, str | int | float):
+                raise ValueError(f"journal record: data.{key}: expected a plain value, got a {type(value).__name__}")
 
 
 class Position(NamedTuple):

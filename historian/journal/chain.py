@@ -15,14 +15,14 @@ Theory of operation. The seal of a record is SHA-256 over the *canonical encodin
     lengths    7 x u32: of the seven fields that follow, in bytes
     fields     kind, person, subject, text, data, imported, peer
 
-`kind`, `subject` and `text` are UTF-8; `data` is JSON as it lies in the database (keys sorted, no spaces);
+`kind`, `subject` and `text` are UTF-8; `data` is JSON, byte for byte as it lies in the database;
 `imported` is 'epoch/sequence' in the journal of files, or empty; `peer` is the last seen head of the other post (u8
 post, u64 epoch, u64 sequence, 32 bytes), or empty. Lengths stand before the fields: no two records share an encoding.
 
 `person` is the 32-byte *subject key*, SHA-256 over 32 random bytes and the name. While random bytes and name are kept
 in a table beside the chain anyone can check that a key is that person's, so names cannot be swapped unnoticed. Once
 both are erased the key is 32 bytes that lead to nobody, not even to somebody who tries all the names of a city; the
-seals stay valid. What people write themselves, in notes and reasons, is text like any other and cannot be erased.
+seals stay valid. What people write of others, in notes and reasons, is text like any other and cannot be erased.
 
 What a chain can prove: without a seal kept elsewhere, that nothing was changed, taken out, moved or cut off by anyone
 who did not seal everything behind it anew. With a head kept elsewhere (the other post, an archive of `/status`), that
@@ -33,10 +33,13 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final
 
-from historian.base import Head, Position
+from pydantic_core import to_json
+
+from historian.base import Head, Plain, Position
 
 LAYOUT: Final = 1
 FIRST: Final = bytes(32)  # what the first record of a chain is sealed over
@@ -47,10 +50,8 @@ SEQUENCE_MAX: Final = 2**48 - 1
 
 _FIXED: Final = struct.Struct(">BBQQq7I")
 _HEAD: Final = struct.Struct(">BQQ32s")
-# Made once: `json.dumps` with options builds an encoder for each call, which costs three times the encoding.
-encode_data: Final = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False, check_circular=False
-).encode
+# Data as JSON in UTF-8: four times as fast as `json`, which matters to 34,000 records.
+encode_data: Final = to_json
 
 
 def seal(
@@ -106,6 +107,11 @@ def clean(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-8", "backslashreplace").decode()
     return text
+
+
+def encode_any_data(data: Mapping[str, Plain]) -> bytes:
+    """Data as JSON in which what UTF-8 cannot hold stands as its escape."""
+    return json.dumps(dict(data), ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
 
 
 def encode_head(head: Head | None) -> bytes:

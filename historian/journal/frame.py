@@ -13,7 +13,6 @@ damage costs that one record, and whatever stands whole behind it is read. A per
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Final
 from zlib import crc32
 
@@ -35,32 +34,6 @@ def decode(line: bytes) -> Entry | None:
         return None  # a right checksum over a wrong record: written by something else; as unreadable as damage
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """What a file holds.
-
-    Attributes:
-        entries: readable records in file order.
-        good_length: bytes up to the end of the last readable record; what follows is a torn tail.
-        damaged: lines before that point that cannot be read.
-    """
-
-    entries: list[Entry]
-    good_length: int
-    damaged: int
-
-
-def scan(content: bytes) -> Scan:
-    """Read a whole file; never raises whatever the bytes."""
-    entries: list[Entry] = []
-    good_length = damaged = pending = start = 0
-    while (end := content.find(b"\n", start)) >= 0:
-        if (entry := decode(content[start:end])) is None:
-            pending += 1
-        else:
-            entries.append(entry)
-            damaged += pending
-            pending = 0
-            good_length = end + 1
-        start = end + 1
-    return Scan(entries, good_length, damaged)
+def scan(content: bytes) -> list[Entry]:
+    """Every readable record of a file, in file order; never raises whatever the bytes."""
+    return [entry for line in content.split(b"\n")[:-1] if (entry := decode(line)) is not None]

@@ -59,7 +59,7 @@ def _done(path: Path) -> dict[str, tuple[int, int]]:
 
 def _import_file(store: ChainStore, path: Path, last: int) -> int:
     content = path.read_bytes()
-    entries = [e for e in frame.scan(content).entries if e.position.sequence > last]
+    entries = [e for e in frame.scan(content) if e.position.sequence > last]
     items = list(_with_gaps(entries, last, path.name))
     if entries:
         last = entries[-1].position.sequence

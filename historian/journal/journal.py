@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from historian.base import (
-    QUERY_MAX,
     Entry,
     Erasure,
     Found,
@@ -34,11 +33,12 @@ from historian.base import (
     Run,
 )
 from historian.journal.importing import import_files, originals
-from historian.journal.reading import ChainReader
+from historian.journal.reading import ChainReader, Step
 from historian.journal.reserve import RESERVE_SIZE
 from historian.journal.store import CHECKPOINT_PAGES, SIZE_MAX, ChainStore
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # Four storms of 34,000 conditions, record and row each; some 150 MB at the length such records have.
 WAITING_MAX: Final = 2**18
@@ -213,13 +213,21 @@ class ChainJournal:
 
     # --- reading
 
+    async def _read(self, job: Callable[[], T]) -> T:
+        try:
+            return await self._run(job)
+        except JournalError:
+            raise
+        except Exception as e:  # no room off the loop: one sentence, as for any other reason
+            raise JournalError(f"journal: cannot be read now: {e}") from e
+
     async def rows(self, table: str) -> list[tuple[bytes, bytes]]:
         """As `Journal.rows`."""
-        return await self._run(lambda: self._reader.rows(table))
+        return await self._read(lambda: self._reader.rows(table))
 
     async def tail(self, n: int) -> list[Entry]:
         """As `Journal.tail`."""
-        return await self._run(lambda: self._reader.tail(min(n, QUERY_MAX)))
+        return await self._read(lambda: self._reader.tail(n))
 
     async def query(self, query: Query) -> Found:
         """As `Journal.query`. Long ones are done in parts."""
@@ -228,7 +236,7 @@ class ChainJournal:
         async with self._asking:
             while True:
                 want = query.limit + 1 - len(entries)
-                step = await self._run(lambda b=below, w=want: self._reader.find(query, b, w))  # type: ignore[misc]
+                step: Step = await self._read(lambda b=below, w=want: self._reader.find(query, b, w))  # type: ignore[misc]
                 entries += step.entries
                 below = step.below
                 if below is None or len(entries) > query.limit:
@@ -240,9 +248,8 @@ class ChainJournal:
         if self._closed:
             raise JournalUnwritable("journal: closed; the server is stopping")
         async with self._asking:  # a reader's old view would keep the name in the log
-            shown = await self._run(lambda: self._store.erase(name, by))
+            shown, kept = await self._run(lambda: (self._store.erase(name, by), originals(self._store.folder)))
             self._records += 1
-            kept = await self._run(lambda: originals(self._store.folder))
         return Erasure(shown, tuple(path.name for path in kept))
 
     # --- the rest

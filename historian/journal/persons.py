@@ -3,10 +3,15 @@
 """Persons: names beside the chain, keys within it.
 
 Law of this file: works within the transaction of its caller; never decides when to commit.
+
+A sentence often names who it is about: 'refused: anne (operator) may not command ...'. Where the text or data of a
+record hold the name of its own person as a word, a mark stands in the chain instead, and the name, or what is shown
+after it was erased, is put back in its place when the record is read.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 import sqlite3
 from collections.abc import Callable
@@ -17,6 +22,8 @@ from historian.journal.chain import SALT_LENGTH, clean, shown_as, subject_key
 # Names of failed logins come from outside: what is remembered of them is bounded, what is written is in the database.
 REMEMBERED_MAX: Final = 4096
 SERVER: Final = "vigie"  # stands in the chain like a person, but is none
+MARK: Final = "\x1a"  # SUBSTITUTE; one that comes from outside is written as its picture
+_PICTURE: Final = "␚"
 
 
 class Person(NamedTuple):
@@ -24,6 +31,17 @@ class Person(NamedTuple):
 
     number: int
     key: bytes
+
+
+def hide(text: str, name: str) -> str:
+    """Text with a mark for each word that is this name."""
+    text = text.replace(MARK, _PICTURE)
+    return re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", MARK, text) if name else text
+
+
+def reveal(text: str, shown: str, length_max: int) -> str:
+    """Text with what is shown for its person where the marks are."""
+    return text.replace(MARK, shown)[:length_max] if MARK in text else text
 
 
 class Persons:

@@ -20,10 +20,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from historian.base import QUERY_MAX, TIME_NS_MAX, Entry, Position, Query, Record, RecordKind
+from historian.base import (
+    DATA_TEXT_LENGTH_MAX,
+    QUERY_MAX,
+    TEXT_LENGTH_MAX,
+    TIME_NS_MAX,
+    Entry,
+    Position,
+    Query,
+    Record,
+    RecordKind,
+)
 from historian.journal import schema
 from historian.journal.chain import SEQUENCE_MAX, clean, decode_imported
-from historian.journal.persons import names, numbers
+from historian.journal.persons import SERVER, names, numbers, reveal
 
 # One call stays within some 10 ms, so that other work off the loop gets its turn between two.
 SEGMENTS_MAX: Final = 64
@@ -183,8 +193,14 @@ def entry(row: Sequence[Any], user: str) -> Entry:
     """An entry of `_COLUMNS`. What does not fit a record, because somebody changed it, is shown as damaged."""
     number, epoch, time_ns, kind, _, subject, text, data, imported = row
     try:
-        record = Record(time_ns, RecordKind(kind), user, subject, text, json.loads(data))
+        read = json.loads(data)
+        if user != SERVER:
+            text = reveal(text, user, TEXT_LENGTH_MAX)
+            read = {k: reveal(v, user, DATA_TEXT_LENGTH_MAX) if isinstance(v, str) else v for k, v in read.items()}
+        record = Record(time_ns, RecordKind(kind), user, subject, text, read)
     except (ValueError, TypeError, AttributeError, RecursionError) as e:
-        shown = f"damaged: {str(e)[:200]}: {kind[:50]}: {text[:1500]}"
-        record = Record(max(time_ns, -TIME_NS_MAX), RecordKind.SERVER, user[:256], subject[:256], shown)
-    return Entry(Position(epoch, number & SEQUENCE_MAX), record, number >> schema.POST_SHIFT, decode_imported(imported))
+        shown = f"damaged: {str(e)[:200]}: {str(kind)[:50]}: {str(text)[:1500]}"
+        at = time_ns if isinstance(time_ns, int) and abs(time_ns) <= TIME_NS_MAX else 0
+        record = Record(at, RecordKind.SERVER, str(user)[:256], str(subject)[:256], shown)
+    was = decode_imported(str(imported))
+    return Entry(Position(epoch, number & SEQUENCE_MAX), record, number >> schema.POST_SHIFT, was)

@@ -19,14 +19,14 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from historian.base import Head, JournalError, JournalUnwritable, Position, Record, Row
+from historian.base import Head, JournalError, JournalUnwritable, Plain, Position, Record, Row
 from historian.journal import chain, schema
-from historian.journal.persons import Persons
+from historian.journal.persons import SERVER, Persons, hide
 from historian.journal.reserve import RESERVE_SIZE, SLICE, Reserve
 
 T = TypeVar("T")
@@ -229,17 +229,19 @@ class ChainStore:
         base = post << schema.POST_SHIFT
         for record, was in items:
             number, key = person_of(record.user)
-            kind, subject, text = plain(record.kind), record.subject, record.text
-            data, imported = encode_data(record.data), chain.encode_imported(was)
+            kind, subject, text, named = plain(record.kind), record.subject, record.text, record.data
+            if record.user != SERVER:
+                text, named = _without_name(record)
+            imported = chain.encode_imported(was)
             try:
-                fields = encode(kind), key, encode(subject), encode(text), encode(data), encode(imported), peer
-            except UnicodeEncodeError:
-                subject, text, data = map(chain.clean, (subject, text, data))
-                fields = encode(kind), key, encode(subject), encode(text), encode(data), encode(imported), peer
+                data = encode_data(named)
+                fields = encode(kind), key, encode(subject), encode(text), data, encode(imported), peer
+            except ValueError:  # what UTF-8 cannot hold; anything else fails again
+                subject, text, data = chain.clean(subject), chain.clean(text), chain.encode_any_data(named)
+                fields = encode(kind), key, encode(subject), encode(text), data, encode(imported), peer
             previous = seal(previous, post, epoch, sequence, record.time_ns, *fields)
-            yield (
-                base | sequence, epoch, record.time_ns, kind, number, subject, text, data, imported, peer, previous,
-            )  # fmt: skip
+            told = kind, number, subject, text, data.decode(), imported, peer
+            yield base | sequence, epoch, record.time_ns, *told, previous
             sequence += 1
             peer = b""
         self._seal = previous
@@ -302,3 +304,10 @@ class ChainStore:
             if self._lock_fd >= 0:
                 os.close(self._lock_fd)
                 self._lock_fd = -1
+
+
+def _without_name(record: Record) -> tuple[str, Mapping[str, Plain]]:
+    """Text and data with marks where they name the person of the record."""
+    user = record.user
+    data = {key: hide(value, user) if isinstance(value, str) else value for key, value in record.data.items()}
+    return hide(record.text, user), data

@@ -171,8 +171,8 @@ class _Checker:
                 imported.encode(),
                 peer,
             )
-        except (struct.error, UnicodeEncodeError):
-            return None
+        except (struct.error, UnicodeEncodeError, AttributeError, TypeError):
+            return None  # a damaged page gives values of any type, whatever the table says
 
     def _key(self, person: int) -> bytes | None:
         if person not in self._keys:
@@ -183,6 +183,8 @@ class _Checker:
         return self._keys[person]
 
     def _compare(self, said: list[tuple[int, int, int, bytes]]) -> None:
+        if not all(isinstance(value, int) for row in said for value in row[:3]):
+            raise _BrokenError(None, "the head of a chain is damaged")
         for head in (*(Head(*row) for row in said), *self._known.values()):
             last = self._heads.get(head.post, Head(head.post, head.epoch, 0, chain.FIRST))
             if last.sequence < head.sequence:
@@ -206,9 +208,13 @@ class _Checker:
             if name is None:
                 self._erased += 1
                 continue
-            if salt is None or chain.subject_key(salt, name) != key:
-                raise _BrokenError(None, f"the name beside key {key.hex()[:8]} is not that of its records")
+            if not self._is_of(key, salt, name):
+                shown = chain.shown_as(key) if isinstance(key, bytes) else "of no key"
+                raise _BrokenError(None, f"the name beside {shown} is not that of its records")
             self._persons += 1
+
+    def _is_of(self, key: object, salt: object, name: object) -> bool:
+        return isinstance(salt, bytes) and isinstance(name, str) and chain.subject_key(salt, name) == key
 
     def _next(self) -> Position | None:
         if not self._heads:

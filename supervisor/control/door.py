@@ -127,7 +127,7 @@ class ControlDoor:
             error = f"login '{login}' is no user of this site; name it in the site's users as unix_user: {login}"
             await _answer(writer, {"ok": False, "error": error})
             return
-        while await self._one(reader, writer, user, f"control {login}"):
+        while await self._one(reader, writer, user, f"control uid {uid}"):
             pass
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, user: User, origin: str) -> bool:

@@ -80,6 +80,12 @@ def test_a_person_commands_the_demo_and_breaks_a_device(tmp_path: Path) -> None:
         vigie(state, "simulate", "sennecey", "--turn", "CAB-0003", "ok")
         until("it is Good again", lambda: " Good " in vigie(state, "read", "21605/CAB-0003/K1_Fb")[1])
         assert vigie(state, "put", "21605/CAB-0003/DimSet", "40")[0] == 0
+        assert vigie(state, "note", "the crew is on site", "--tag", "CAB-0003")[0] == 0
+        code, said = vigie(state, "journal", "--tag", "CAB-0003", "--kind", "note,command")
+        assert (code, said.splitlines()[-1]) == (0, "5 records"), said
+        assert "the crew is on site" in said.splitlines()[-2]
+        code, said = vigie(state, "verify", "journal")
+        assert (code, said[:21]) == (0, "the journal is whole:"), said
     assert verify(state / "journal").whole
     reader = ChainReader(state / "journal" / "journal.sqlite", 1)
     records = [e.record for e in reader.tail(1000)]

@@ -2,19 +2,23 @@
 """The journal: durable before returned, all or nothing, persons erasable, changes from outside found."""
 
 import asyncio
+import random
 import resource
 import sqlite3
 import stat
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from historian.base import Head, JournalFull, JournalUnwritable, Position, Query, Record, RecordKind, Row
 from historian.journal import chain, schema
 from historian.journal.journal import ChainJournal
+from historian.journal.persons import hide, reveal
 from historian.journal.reading import ChainReader
 from historian.journal.store import ChainStore
 from historian.journal.verify import verify
@@ -88,7 +92,8 @@ def with_journal(folder: Path, scenario: Callable[[ChainJournal], Awaitable[None
 def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
     with opened(tmp_path / "j", epoch=7) as store:
         assert store.append([record(1), record(2)]) == [Position(7, 1), Position(7, 2)]
-        odd = Record(-5, RecordKind.NOTE, "é\x00ve", "a\x00b", "nul \x00, tab \t, 𝄞", {"ключ": "\x00\n"})
+        numbers = {"big": 2**70, "small": 5e-324, "minus": -0.0, "numpy": np.float64(0.1), "large": 1e300}
+        odd = Record(-5, RecordKind.NOTE, "é\x00ve", "a\x00b", "nul \x00, tab \t, 𝄞", {"ключ": "\x00\n", **numbers})
         assert store.append([odd]) == [Position(7, 3)]
         assert store.repair == ""
     with opened(tmp_path / "j", epoch=8) as store:
@@ -156,6 +161,8 @@ def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
         ({"data": {"a": "x" * 513}}, "data.a: expected at most 512"),
         ({"data": {"a": float("nan")}}, "data.a: expected a finite number"),
         ({"data": {"x" * 65: 1}}, "keys of at most 64"),
+        ({"data": {"a": [1]}}, "data.a: expected a plain value, got a list"),
+        ({"data": {"a": np.int64(1)}}, "data.a: expected a plain value, got a int64"),
         ({"time_ns": 2**63}, "within 64 bits"),
     ],
 )
@@ -219,7 +226,12 @@ def test_an_erased_name_is_in_no_file_and_the_chain_is_whole(tmp_path: Path) -> 
     name = "Anne-Élisabeth Quelconque"
 
     async def scenario(journal: ChainJournal) -> None:
-        await journal.append([record(1, user=name), record(2, user="bob"), record(3, user=name)])
+        told = f"refused: {name} (operator) may not command; \x1a"
+        third = replace(record(3, told, user=name), data={"note": f"ask {name}", "n": 5})
+        await journal.append([record(1, user=name), record(2, user="bob"), third])
+        entry = (await journal.tail(1))[0].record
+        assert entry.data == third.data
+        assert entry.text == told.replace("\x1a", "␚")
         with pytest.raises(KeyError):
             await journal.erase("nobody", by())
         with pytest.raises(KeyError):
@@ -232,6 +244,9 @@ def test_an_erased_name_is_in_no_file_and_the_chain_is_whole(tmp_path: Path) -> 
         shown = erasure.shown
         assert shown.startswith("erased person ") and len(shown) == len("erased person ") + 8
         assert [e.record.user for e in await journal.tail(10)] == [shown, "bob", shown, "lea"]
+        entry = (await journal.tail(2))[0].record
+        assert entry.text == f"refused: {shown} (operator) may not command; ␚"
+        assert entry.data == {"note": f"ask {shown}", "n": 5}
         found = await journal.query(Query(person=shown))
         assert [e.position.sequence for e in found.entries] == [1, 3]
         assert (await journal.query(Query(person=name))).entries == []
@@ -245,6 +260,25 @@ def test_an_erased_name_is_in_no_file_and_the_chain_is_whole(tmp_path: Path) -> 
     with_journal(tmp_path, scenario)
     found = verify(tmp_path)
     assert (found.whole, found.persons, found.erased) == (True, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("anne did it, Anne", "\x1a did it, Anne"),
+        ("anne", "\x1a"),
+        ("jeanne, annette, anne2", "jeanne, annette, anne2"),
+        ("control anne/anne", "control \x1a/\x1a"),
+        ("\x1a anne", "␚ \x1a"),
+        ("", ""),
+    ],
+)
+def test_a_name_is_hidden_where_it_is_a_word(text: str, hidden: str) -> None:
+    assert hide(text, "anne") == hidden
+    assert reveal(hidden, "anne", 2000) == text.replace("\x1a", "␚")
+    assert reveal("\x1a" * 300, "erased person 12345678", 2000) == ("erased person 12345678" * 300)[:2000]
+    assert hide("any (text", "") == "any (text"
+    assert hide("a (b", "a (b") == "\x1a"
 
 
 def test_names_that_were_exchanged_are_found(tmp_path: Path) -> None:
@@ -316,11 +350,14 @@ def test_damaged_pages_are_a_finding_not_a_crash(tmp_path: Path) -> None:
         store.append([record(i) for i in range(2000)])
         path = store.path
     content = path.read_bytes()
+    rng = random.Random(1)
     for page in range(len(content) // 4096):
         at = page * 4096 + 5
         path.write_bytes(content[:at] + b"\xff" * 64 + content[at + 64 :])
-        found = verify(path)
-        assert not found.whole, page
+        assert not verify(path).whole, page
+        at = page * 4096 + rng.randrange(4000)
+        path.write_bytes(content[:at] + rng.randbytes(rng.choice((1, 8, 90))) + content[at + 90 :])
+        verify(path)  # whatever it finds, it does not raise
     path.write_bytes(b"\x00" * 8192)
     assert not verify(path).whole
 
