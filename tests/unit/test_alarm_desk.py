@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The alarm desk over a real journal: durable before shown, actions answered when recorded, restarts, refusing disks."""
+"""The alarm desk over a real journal: durable before shown, actions answered when recorded, restarts, a bad disk."""
 
 from __future__ import annotations
 
