@@ -11,7 +11,6 @@ Where the old numbers jump, because records were damaged, a record says which ar
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -42,7 +41,7 @@ def import_files(store: ChainStore) -> str:
                 records += _import_file(store, path, max(last, max((n for _, n in done.values()), default=0)))
                 files += 1
                 done = _done(store.path)
-    except (OSError, sqlite3.Error) as e:
+    except (OSError, *schema.ERRORS) as e:
         raise schema.sentence(store.folder, e) from e
     if not records:
         return ""

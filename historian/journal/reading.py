@@ -16,9 +16,9 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from historian.base import (
     DATA_TEXT_LENGTH_MAX,
@@ -26,6 +26,7 @@ from historian.base import (
     TEXT_LENGTH_MAX,
     TIME_NS_MAX,
     Entry,
+    JournalUnwritable,
     Position,
     Query,
     Record,
@@ -34,6 +35,8 @@ from historian.base import (
 from historian.journal import schema
 from historian.journal.chain import SEQUENCE_MAX, clean, decode_imported
 from historian.journal.persons import SERVER, names, numbers, reveal
+
+T = TypeVar("T")
 
 # One call stays within some 10 ms, so that other work off the loop gets its turn between two.
 SEGMENTS_MAX: Final = 64
@@ -68,17 +71,20 @@ class ChainReader:
         self._mutex = threading.Lock()
         try:
             self._db: sqlite3.Connection | None = schema.open_reader(path)
-        except sqlite3.Error as e:
+        except schema.ERRORS as e:
             raise schema.sentence(path.parent, e) from e
 
-    def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
+    def _ask(self, job: Callable[[sqlite3.Connection], T]) -> T:
         with self._mutex:
             if self._db is None:
-                return []
+                raise JournalUnwritable(f"journal {self._path.parent}: closed")
             try:
-                return self._db.execute(sql, values).fetchall()
-            except sqlite3.Error as e:
+                return job(self._db)
+            except schema.ERRORS as e:
                 raise schema.sentence(self._path.parent, e) from e
+
+    def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        return self._ask(lambda db: db.execute(sql, values).fetchall())
 
     def tail(self, n: int) -> list[Entry]:
         """The last `n` records, oldest first.
@@ -102,10 +108,7 @@ class ChainReader:
         Raises:
             JournalError: the database cannot be read.
         """
-        people: list[int] | None = None
-        if query.person:
-            with self._mutex:
-                people = numbers(self._db, query.person) if self._db is not None else []
+        people = self._ask(lambda db: numbers(db, query.person)) if query.person else None
         oldest = self._rows("SELECT id FROM records WHERE id > ? ORDER BY id LIMIT 1", (self._low,))
         if below is None:
             before = SEQUENCE_MAX if query.before is None else max(0, min(query.before, SEQUENCE_MAX))
@@ -145,8 +148,7 @@ class ChainReader:
         return self._rows(sql, (segment if where.by else low, below, *where.values, limit))
 
     def _entries(self, rows: list[Any]) -> list[Entry]:
-        with self._mutex:
-            shown = names(self._db, {row[4] for row in rows}) if self._db is not None else {}
+        shown = self._ask(lambda db: names(db, {row[4] for row in rows}))
         return [entry(row, shown[row[4]]) for row in rows]
 
     def close(self) -> None:

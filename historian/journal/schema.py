@@ -64,6 +64,8 @@ CREATE TRIGGER records_hold BEFORE UPDATE ON records BEGIN SELECT RAISE(ABORT, '
 CREATE TRIGGER persons_stay BEFORE DELETE ON persons BEGIN SELECT RAISE(ABORT, 'keys of persons stay'); END;
 """
 
+# What `sqlite3` raises: the second where its own message quotes bytes of a damaged file.
+ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
 # A write that finds no room is SQLITE_FULL for ENOSPC and an I/O error for EFBIG and EDQUOT.
 _NO_ROOM: Final = frozenset(
     {
@@ -136,9 +138,14 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return db
 
 
-def is_damage(e: sqlite3.Error) -> bool:
+def is_damage(e: BaseException) -> bool:
     """True if the file was read and is no sound database."""
-    return getattr(e, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    if isinstance(e, UnicodeDecodeError):
+        return True
+    return isinstance(e, sqlite3.Error) and getattr(e, "sqlite_errorcode", 0) & 0xFF in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    )
 
 
 def sync_folder(folder: Path) -> None:
@@ -170,7 +177,7 @@ def sentence(folder: Path, e: Exception) -> JournalError:
         return JournalFull(f"journal {folder}: no space is left; free space on that disk")
     if code & 0xFF == sqlite3.SQLITE_READONLY:
         return JournalUnwritable(f"journal {folder}: the file system is read-only; remount or replace the disk")
-    if isinstance(e, sqlite3.Error) and is_damage(e):
+    if is_damage(e):
         return JournalUnwritable(
             f"journal {folder}: {FILE} is damaged ({e}); keep a copy as evidence, then move it away to begin a new one"
         )

@@ -86,7 +86,7 @@ class ChainStore:
             self._persons = Persons(self._db)
             self._head = self._find_head()
             self._with_reserve(self._try_to_write)
-        except (OSError, sqlite3.Error, JournalError) as e:
+        except (OSError, *schema.ERRORS, JournalError) as e:
             self.close()
             raise schema.sentence(folder, e) from e
         self.refill()
@@ -172,7 +172,7 @@ class ChainStore:
         with self._mutex:
             try:
                 return self._with_reserve(lambda: self._write(items, rows, also))
-            except (OSError, sqlite3.Error) as e:
+            except (OSError, *schema.ERRORS) as e:
                 raise schema.sentence(self.folder, e) from e
 
     def _with_reserve(self, job: Callable[[], T]) -> T:
@@ -180,7 +180,7 @@ class ChainStore:
         while True:  # at most until the reserve is used up
             try:
                 return job()
-            except (OSError, sqlite3.Error) as e:
+            except (OSError, *schema.ERRORS) as e:
                 if not schema.may_be_full(e) or not self._reserve.release(size):
                     raise
             size *= 2
@@ -267,7 +267,7 @@ class ChainStore:
             try:
                 # The log still holds pages with the name: they are copied and the log is cut to nothing.
                 (busy, _, _) = self._open().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            except sqlite3.Error as e:
+            except schema.ERRORS as e:
                 raise schema.sentence(self.folder, e) from e
         if busy:
             raise JournalUnwritable(

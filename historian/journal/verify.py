@@ -70,8 +70,8 @@ def verify(path: Path, known: Sequence[Head] = (), progress: Callable[[int], Non
     try:
         path.stat()
         db = schema.open_reader(path)
-    except (OSError, sqlite3.Error) as e:
-        if isinstance(e, sqlite3.Error) and schema.is_damage(e):
+    except (OSError, *schema.ERRORS) as e:
+        if schema.is_damage(e):
             return Verification(0, (), 0, 0, Position(0, 1), f"{path}: {e}")
         raise schema.sentence(path.parent, e) from e
     checker = _Checker(db, known, progress)
@@ -96,7 +96,7 @@ class _Checker:
             self._check()
         except _BrokenError as broken:
             return self._result(broken.position, str(broken))
-        except (sqlite3.Error, OverflowError) as e:
+        except (*schema.ERRORS, OverflowError) as e:
             return self._result(self._next(), f"{schema.FILE} cannot be read behind {self._behind()}: {e}")
         return self._result(None, "")
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from historian.base import Head, JournalFull, JournalUnwritable, Position, Query, Record, RecordKind, Row
+from historian.base import Head, JournalError, JournalFull, JournalUnwritable, Position, Query, Record, RecordKind, Row
 from historian.journal import chain, schema
 from historian.journal.journal import ChainJournal
 from historian.journal.persons import hide, reveal
@@ -466,3 +466,36 @@ def test_the_log_is_copied_at_quiet_moments_and_does_not_grow_for_ever(tmp_path:
         assert max(sizes) < 3 * sizes[0] < 40 * MIB
 
     with_journal(tmp_path, scenario)
+
+
+def test_bytes_changed_anywhere_are_found_or_change_nothing(tmp_path: Path) -> None:
+    """Either the journal is not whole, or every record reads as it was; nothing raises but in one sentence."""
+    with opened(tmp_path / "true") as store:
+        rows = [Row("conditions", b"%d" % i, b"p" * 50) for i in range(50)]
+        store.append([record(i, user=f"u{i % 5}") for i in range(600)], rows)
+        true = entries(store)
+    content = (tmp_path / "true" / schema.FILE).read_bytes()
+    rng = random.Random(11)
+    for k in range(120):
+        folder = tmp_path / str(k)
+        folder.mkdir()
+        at, n = rng.randrange(len(content)), rng.choice((1, 1, 2, 16, 200))
+        changed = content[:at] if rng.random() < 0.1 else content[:at] + rng.randbytes(n) + content[at + n :]
+        (folder / schema.FILE).write_bytes(changed)
+        found = verify(folder)
+        try:
+            reader = ChainReader(folder / schema.FILE, 1)
+            read = reader.tail(1000)
+            reader.rows("conditions")
+            for query in (Query(subject="21605/CAB-0003"), Query(person="u1"), Query(from_ns=5)):
+                reader.find(query, None, 100)
+            reader.close()
+        except JournalError:
+            assert not found.whole, k
+        else:
+            assert read == true or not found.whole, k
+        try:
+            with opened(folder, epoch=2) as store:
+                store.append([record(1)])
+        except JournalError:
+            assert not found.whole, k
