@@ -51,11 +51,22 @@ def lines(s: dict[str, Any]) -> list[str]:
         f"commands  {verdicts}; {commands['in_flight']:,} under way",
         f"journal   {journal['records']:,} records, {journal['size'] / 2**20:.1f} of "
         f"{journal['size_max'] / 2**20:,.0f} MiB",
+        f"alarms    {alarms_line(s['alarms'])}",
         f"history   {s['history']['state']}",
     ]
     if journal["repair"]:
         made.append(f"repaired  {journal['repair']}")
     return made + [f"ERROR     {sentence}" for sentence in s["errors"]]
+
+
+def alarms_line(alarms: dict[str, Any]) -> str:
+    """'3 active, 1 to acknowledge, 2 shelved, 7 suppressed, 12 rules unknown'."""
+    if alarms["active"] is None:
+        return "no alarm engine"
+    return (
+        f"{alarms['active']:,} active, {alarms['unacked']:,} to acknowledge, {alarms['shelved']:,} shelved, "
+        f"{alarms['suppressed']:,} suppressed, {ask.count(alarms['unevaluable'], 'rule')} unknown"
+    )
 
 
 def devices_table(devices: list[dict[str, Any]]) -> Any:

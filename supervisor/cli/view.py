@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from supervisor.cli import ask
-from supervisor.cli.status import devices_table, lines
+from supervisor.cli.alarms import SIGNS, alarm_text, local, state_text
+from supervisor.cli.status import alarms_line, devices_table, lines
 from supervisor.control.client import ControlClient
 from supervisor.failure import Failure
 from supervisor.options import CONNECT_FILE
@@ -28,6 +29,7 @@ _REDRAW_S: Final = 1.0
 _FIRST_LINE_S: Final = 3.0  # every device has been asked once by then
 _LINE_S: Final = 10.0
 _DEVICES_SHOWN: Final = 12
+_ALARMS_SHOWN: Final = 3
 
 
 class View:
@@ -74,7 +76,16 @@ class View:
             while not self._stop.wait(_REDRAW_S if read_connect(self._state_dir) else 0.1):
                 connect, status = read_connect(self._state_dir), self._status()
                 if connect is not None and status is not None:
-                    live.update(page(connect, status), refresh=True)
+                    live.update(page(connect, status, self._newest()), refresh=True)
+
+    def _newest(self) -> list[dict[str, Any]]:
+        """The newest alarms to acknowledge."""
+        try:
+            with ControlClient(self._state_dir, timeout_s=5.0) as control:
+                answer = control.call("alarms", list="unacked", newest=True, limit=_ALARMS_SHOWN)
+                return list(answer["alarms"])
+        except Failure:
+            return []  # as `_status`
 
     def _status(self) -> dict[str, Any] | None:
         try:
@@ -112,15 +123,25 @@ def one_line(s: dict[str, Any]) -> str:
     tags = s["tags"]
     down = [d["name"] for d in s["devices"] if d["link"] != "up"]
     silent = f", {len(down):,} silent ({', '.join(down[:3])}{' ...' if len(down) > 3 else ''})" if down else ""
+    alarms = f"; alarms: {alarms_line(s['alarms'])}" if s["alarms"]["active"] is not None else ""
     return (
         f"{ask.count(tags['total'], 'tag')}: {tags['good']:,} good, {tags['uncertain']:,} uncertain, "
         f"{tags['bad']:,} bad; "
         f"{ask.count(len(s['devices']), 'device')}{silent}; scan {s['scan']['duration_ms_p99']:.1f} ms, "
-        f"{s['scan']['missed']:,} missed"
+        f"{s['scan']['missed']:,} missed{alarms}"
     )
 
 
-def page(connect: dict[str, Any], status: dict[str, Any]) -> RenderableType:
+def alarm_lines(newest: list[dict[str, Any]]) -> list[str]:
+    """One line for each of the newest alarms to acknowledge, with what to acknowledge it by."""
+    return [
+        f"{SIGNS.get(a['priority'], a['priority'])}  {local(a['raised'])}  {a['equipment']}  {alarm_text(a, 'fr')}  "
+        f"({state_text(a, 'fr')}; vigie ack {a['event'] or a['name']})"
+        for a in newest
+    ]
+
+
+def page(connect: dict[str, Any], status: dict[str, Any], newest: Sequence[dict[str, Any]] = ()) -> RenderableType:
     """The whole screen. Devices that do not answer come first."""
     from rich.console import Group
     from rich.panel import Panel
@@ -131,6 +152,7 @@ def page(connect: dict[str, Any], status: dict[str, Any]) -> RenderableType:
     return Group(
         Panel(ask.plain_lines(connect_lines(connect)), title=f"Vigie {status['site']}", title_align="left"),
         Panel(ask.plain_lines(lines(status)), title="server", title_align="left"),
+        *([Panel(ask.plain_lines(alarm_lines(list(newest))), title="alarms", title_align="left")] if newest else []),
         devices_table(devices[:_DEVICES_SHOWN]),
         *more,
         ask.plain(

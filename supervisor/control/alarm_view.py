@@ -44,9 +44,9 @@ def order(book: RuleBook, *, newest: bool) -> Callable[[int, Entry], tuple[Any, 
 
     def key(condition: int, entry: Entry) -> tuple[Any, ...]:
         state = entry.live.state
-        if newest:
-            return (-state.raised_ns, condition)
         priority = book.block(condition).rule.priority_at(state.level)
+        if newest:
+            return (-state.raised_ns, priority.value, condition)
         return (priority.value, state.acked, -state.raised_ns, condition)
 
     return key

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_cli_alarms.py
+"""How well something did over a time. `vigie report alarms`: the alarm system itself, by the measures of ISA-18.2.
+
+  vigie report alarms                 the last day
+  vigie report alarms --days 30
+
+Counted is what was put before a person. One alarm in ten minutes can be treated, more than ten are a flood. Chattering:
+annunciated three times or more within a minute. Stale: standing for more than a day. The hours are those of this
+terminal.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from supervisor.cli import ask
+from supervisor.cli.alarms import SIGNS, add_language, alarms_table
+
+_BAR: Final = 40
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("subject", choices=("alarms",), help="what to report on")
+    parser.add_argument("--days", type=float, default=1.0, help="how far back (default: 1)")
+    add_language(parser)
+    ask.add_server(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    with ask.connect(args) as control:
+        report = control.call("alarm_report", hours=max(1, round(args.days * 24)))
+    if args.json:
+        ask.print_json(report)
+        return 0
+    console = ask.console()
+    for line in head(report):
+        console.print(ask.plain(line))
+    for title, rows in (("top ten", report["top"]), ("chattering", report["chattering"])):
+        console.print(ask.plain(f"\n{title}: {'' if rows else 'none'}"))
+        if rows:
+            console.print(_ranked(rows, args.lang))
+    console.print(ask.plain(f"\nstanding for more than a day: {report['stale_total']:,}"))
+    if report["stale"]:
+        console.print(alarms_table(report["stale"][:50], args.lang))
+    return 0
+
+
+def head(r: dict[str, Any]) -> list[str]:
+    """Rates and a bar for each hour (of a day or less) or day."""
+    priorities = ", ".join(f"{SIGNS.get(p, p)}: {n:,}" for p, n in r["priorities"].items()) or "none"
+    lines = [
+        f"from       {r['from']} until {r['until']}" + ("" if r["complete"] else "  (only the newest records)"),
+        f"announced  {r['annunciated']:,}: {priorities}",
+        f"per day    {r['per_day']:.1f}",
+        f"per hour   {r['per_hour']:.2f}, at most {r['per_hour_max']:,}",
+        f"per 10 min {r['per_10_min']:.2f}, at most {r['per_10_min_max']:,}; in flood {r['flood_share']:.1%} of it",
+    ]
+    return lines + bars(r["hours"])
+
+
+def bars(hours: list[list[int]]) -> list[str]:
+    """'2026-03-01 18 h    12 ############', by day where there are more than two days."""
+    times = [(datetime.fromtimestamp(ns // 1_000_000_000, UTC).astimezone(), n) for ns, n in hours]
+    by_day = len({at.date() for at, _ in times}) > 2
+    counts: Counter[str] = Counter()
+    for at, n in times:
+        counts[f"{at:%Y-%m-%d}" if by_day else f"{at:%Y-%m-%d %H h}"] += n
+    most = max(counts.values(), default=1)
+    return [f"{label} {n:>6,} {'#' * max(1, round(n / most * _BAR))}" for label, n in counts.items()]
+
+
+def _ranked(rows: list[dict[str, Any]], language: str) -> Any:
+    made = ask.table(("alarm", "text", "times", "share", "per minute"), right=("times", "share", "per minute"))
+    for r in rows:
+        share, minute = r.get("share"), r.get("per_minute_max")
+        made.add_row(
+            ask.plain(r["name"]),
+            ask.plain(r["text"][language] if r["text"] else "-"),
+            f"{r['count']:,}",
+            "-" if share is None else f"{share:.1%}",
+            "-" if minute is None else str(minute),
+        )
+    return made

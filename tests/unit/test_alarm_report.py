@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report on the alarm system: each measure on a hand-made day."""
+
+from __future__ import annotations
+
+from historian.base import Plain, Record, RecordKind
+from supervisor.alarms.report import HOUR_NS, Tally
+from supervisor.cli.report import bars, head
+
+S = 1_000_000_000
+T0 = 1_749_945_600 * S  # 2025-06-15T00:00Z
+DAY = 24 * 3600
+
+
+def record(second: float, name: str = "a/b/c", **data: Plain) -> Record:
+    values: dict[str, Plain] = {"announced": True, "priority": "P3"} | data
+    return Record(T0 + round(second * S), RecordKind.ALARM, "vigie", name, "alarm: x", values)
+
+
+def tally(*records: Record) -> dict[str, object]:
+    made = Tally(T0, T0 + DAY * S)
+    made.add(records)
+    return made.document()
+
+
+def test_a_day_without_alarms_has_no_rates_and_no_errors() -> None:
+    d = tally()
+    assert (d["annunciated"], d["per_day"], d["per_10_min_max"], d["flood_share"]) == (0, 0.0, 0, 0.0)
+    assert d["top"] == d["chattering"] == d["hours"] == []
+
+
+def test_only_what_was_announced_within_the_time_counts() -> None:
+    d = tally(record(10), record(20, announced=False), record(-1), record(DAY), record(DAY - 1, priority="P1"))
+    assert (d["records"], d["annunciated"], d["priorities"]) == (3, 2, {"P1": 1, "P3": 1})
+    assert d["hours"] == [[T0, 1], [T0 + 23 * HOUR_NS, 1]]
+
+
+def test_rates_and_floods() -> None:
+    d = tally(*(record(600 + i) for i in range(11)), *(record(7200 + i) for i in range(10)))
+    assert (d["per_10_min_max"], d["per_hour_max"], d["per_day"]) == (11, 11, 21.0)
+    assert d["flood_share"] == 1 / 144, "eleven in ten minutes are a flood, ten are not"
+
+
+def test_chattering_is_three_within_a_minute_whatever_the_minute_of_the_clock() -> None:
+    d = tally(
+        *(record(s, "a/b/beats") for s in (30, 59, 89)),
+        *(record(s, "a/b/slow") for s in (0, 30, 60)),
+        *(record(s, "a/b/worse") for s in (500, 501, 502, 503)),
+    )
+    found = [(c["name"], c["per_minute_max"]) for c in d["chattering"]]  # type: ignore[attr-defined]
+    assert found == [("a/b/worse", 4), ("a/b/beats", 3)]
+
+
+def test_the_top_ten_are_ten_with_their_share() -> None:
+    d = tally(*(record(i, f"a/b/{i % 12:02d}") for i in range(24)), record(100, "a/b/11"))
+    top = d["top"]
+    assert isinstance(top, list) and len(top) == 10
+    assert top[0] == {"name": "a/b/11", "count": 3, "share": 3 / 25}
+
+
+def test_the_report_s_head_in_words() -> None:
+    d = tally(*(record(3600 * h, priority="P1") for h in range(3))) | {"from": "A", "until": "B", "complete": False}
+    lines = head(d)
+    assert lines[0] == "from       A until B  (only the newest records)" and lines[1] == "announced  3: ■ 1: 3"
+    assert len(lines) == 5 + 3 and lines[-1].endswith("1 " + "#" * 40)
+    assert len(bars([[T0 + i * HOUR_NS * 12, 5] for i in range(9)])) <= 6, "days where hours would be too many"

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the control socket offers of the alarms: lists and their order, actions and their person, errors in words."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.model import Role
+from supervisor.alarms.rules import RuleBook
+from supervisor.control.alarm_names import matcher, resolve
+from supervisor.control.alarms import ALARM_OPERATIONS, AlarmCall
+from supervisor.people import User
+from tests.unit.test_alarm_desk import Post, story
+
+ANNE = User("anne", Role.OPERATOR)
+LEA = User("lea", Role.SUPERVISOR)
+
+
+async def call(post: Post, operation: str, user: User = ANNE, **arguments: Any) -> Any:
+    made = AlarmCall(post.desk, post.journal, user, "control uid 7", arguments, post.clock.wall_ns())
+    return await ALARM_OPERATIONS[operation](made)
+
+
+async def names(post: Post, which: str = "active", **arguments: Any) -> list[str]:
+    answer = await call(post, "alarms", list=which, **arguments)
+    assert answer["total"] == len(answer["alarms"])
+    return [a["name"].partition("/")[2] for a in answer["alarms"]]
+
+
+def told(tmp_path: Path, tell: Callable[[Post], Awaitable[None]]) -> None:
+    """Two cabinets: the first has lost its supply (two alarms under it) and tripped; the second has a high voltage."""
+
+    async def scene(post: Post) -> None:
+        post.set("CAB-0001/Loss", 1)
+        await post.scan()
+        post.set("CAB-0001/V", 100)
+        post.set("CAB-0001/Trip", 1)
+        post.set("CAB-0002/V", 255)
+        await post.scan()
+        post.set("CAB-0001/V", 260)
+        await post.scan()
+        await tell(post)
+
+    story(tmp_path, scene)
+
+
+def test_lists_are_ordered_and_complete(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        assert await names(post) == ["CAB-0001/Trip", "CAB-0001/Loss", "CAB-0002/V"], "what is held back is not here"
+        assert await names(post, "suppressed") == ["CAB-0001/V"]
+        assert await names(post, "all", pattern="CAB-0001") == ["CAB-0001/Trip", "CAB-0001/Loss", "CAB-0001/V"]
+        assert await names(post, newest=True) == ["CAB-0001/Trip", "CAB-0002/V", "CAB-0001/Loss"]
+        assert await names(post, pattern="V") == ["CAB-0002/V"] and await names(post, pattern="CAB-9*") == []
+        assert await names(post, "out-of-service") == await names(post, "shelved") == []
+
+    told(tmp_path, tell)
+
+
+def test_an_alarm_says_all_that_its_line_needs(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        (alarm,) = (await call(post, "alarms", pattern="CAB-0002/V"))["alarms"]
+        said = {k: alarm[k] for k in ("priority", "state", "known", "value", "limit", "area", "equipment", "recorded")}
+        assert said == {
+            "priority": "P3", "state": "B", "known": True, "value": 255.0, "limit": 253.0, "area": "21000",
+            "equipment": "CAB-0002", "recorded": True,
+        }  # fmt: skip
+        assert (alarm["text"], alarm["elapsed_s"], alarm["children"]) == ({"fr": "Tension", "en": "Voltage"}, 1.0, None)
+        (loss,) = (await call(post, "alarms", pattern="Loss"))["alarms"]
+        assert loss["children"]["suppressed"] == ["21000/CAB-0001/V"] and loss["value"] is True
+
+    told(tmp_path, tell)
+
+
+def test_acknowledging_by_event_by_name_and_by_pattern(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        event = str(post.seen("CAB-0002/V").event)
+        assert await call(post, "ack", what=event, note="vu") == {"done": ["21000/CAB-0002/V"], "refused": []}
+        assert (post.seen("CAB-0002/V").acked_by, post.seen("CAB-0002/V").comment) == ("anne", "vu")
+        answer = await call(post, "ack", what=event)
+        assert answer["done"] == [] and "already acknowledged" in answer["refused"][0]["text"]
+        assert (await call(post, "ack", what="CAB-0001/*"))["done"] == ["21000/CAB-0001/Loss", "21000/CAB-0001/Trip"]
+        assert await call(post, "ack", what="*") == {"done": [], "refused": []}
+        assert post.desk.counts().unacked == 0
+
+    told(tmp_path, tell)
+
+
+def test_what_came_up_after_somebody_looked_is_not_acknowledged_unseen(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        event = str(post.seen("CAB-0002/V").event)
+        post.set("CAB-0002/V", 270)
+        await post.scan()
+        with pytest.raises(ValueError, match="is no alarm's present one"):
+            await call(post, "ack", what=event)
+        assert (await call(post, "alarms", pattern="CAB-0002/V"))["alarms"][0]["priority"] == "P2"
+
+    told(tmp_path, tell)
+
+
+def test_latch_and_reset(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        await call(post, "ack", what="Trip")
+        answer = await call(post, "ack", what="Trip", action="reset")
+        assert "still in alarm" in answer["refused"][0]["text"]
+        post.set("CAB-0001/Trip", 0)
+        await post.scan()
+        assert "CAB-0001/Trip" in await names(post)
+        assert (await call(post, "ack", what="Trip", action="reset"))["done"] == ["21000/CAB-0001/Trip"]
+        assert "CAB-0001/Trip" not in await names(post)
+
+    told(tmp_path, tell)
+
+
+def test_shelving_of_what_stands_what_rests_and_what_is_protected(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        answer = await call(post, "shelve", condition="CAB-0002/V", seconds=3600, note="travaux")
+        assert answer["name"] == "21000/CAB-0002/V" and answer["until"]
+        assert "CAB-0002/V" not in await names(post)
+        await call(post, "shelve", condition="CAB-0003/V", seconds=None, note="travaux")
+        (first, second) = (await call(post, "alarms", list="shelved"))["alarms"]
+        assert (first["shelved_by"], second["one_shot"]) == ("anne", True)
+        with pytest.raises(ValueError, match="this takes engineer, supervisor; anne is operator"):
+            await call(post, "shelve", condition="CAB-0001/Trip", seconds=60, note="x")
+        await call(post, "shelve", LEA, condition="CAB-0001/Trip", seconds=60, note="x")
+        assert "CAB-0001/Trip" in await names(post), "a P1 is shown whatever lies over it"
+        await call(post, "unshelve", condition="CAB-0002/V")
+        assert "CAB-0002/V" in await names(post)
+        with pytest.raises(ValueError, match="it is not shelved"):
+            await call(post, "unshelve", condition="CAB-0002/V")
+
+    told(tmp_path, tell)
+
+
+def test_out_of_service_and_comments(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        await call(post, "alarm_remove", LEA, condition="CAB-0002/V", work_order="OT 12", days=10)
+        (alarm,) = (await call(post, "alarms", list="out-of-service"))["alarms"]
+        assert (alarm["state"], alarm["work_order"]) == ("I", "OT 12")
+        await call(post, "alarm_place", LEA, condition="CAB-0002/V")
+        await call(post, "alarm_comment", condition="CAB-0002/V", note="vu sur place")
+        assert post.seen("CAB-0002/V").comment == "vu sur place"
+
+    told(tmp_path, tell)
+
+
+def test_history_and_report(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        await call(post, "ack", what="CAB-0002/V", note="vu")
+        records = (await call(post, "alarm_history", pattern="CAB-0002/*"))["records"]
+        assert [(r["what"], r["user"], r["text"]["fr"]) for r in records] == [
+            ("alarm", "vigie", "Tension"),
+            ("acknowledged", "anne", "Tension"),
+        ]
+        assert len((await call(post, "alarm_history", limit=2))["records"]) == 2
+        report = await call(post, "alarm_report", hours=1)
+        assert (report["annunciated"], report["complete"], report["stale_total"]) == (3, True, 0)
+        assert report["top"][0]["text"] == {"fr": "Tension", "en": "Voltage"}
+
+    told(tmp_path, tell)
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "error"),
+    [
+        ("alarms", {"list": "open"}, "list: expected one of active, unacked, shelved"),
+        ("alarms", {"pattern": "a/b/c/d"}, "expected <area>/<equipment>/<alarm>"),
+        ("alarms", {"pattern": 7}, "pattern: expected a text"),
+        ("alarms", {"limit": -1}, "limit: expected a whole number"),
+        ("ack", {}, "what: expected a text"),
+        ("ack", {"what": " "}, "what: expected the id of an event"),
+        ("ack", {"what": "1/1/99999"}, "event 1/1/99999 is no alarm's present one"),
+        ("ack", {"what": "CAB-0008/*"}, "no alarm matches 'CAB-0008/"),
+        ("ack", {"what": "*", "action": "forget"}, "action: expected one of ack, confirm, reset, silence"),
+        ("shelve", {"condition": "CAB-0002/V", "seconds": "1 h", "note": "x"}, "seconds: expected a number or null"),
+        ("shelve", {"condition": "CAB-0002/V", "seconds": 90000, "note": "x"}, "expected more than 0 and up to 12 h"),
+        ("shelve", {"condition": "CAB-0002/V", "seconds": 60, "note": " "}, "expected a reason"),
+        ("shelve", {"condition": "CAB-0002/Vx", "seconds": 60}, "did you mean 'CAB-0002/V'?"),
+        ("unshelve", {"condition": "XYZ/V"}, "no alarm 'XYZ/V'; expected <area>/<equipment>/<alarm>"),
+        ("alarm_remove", {"condition": "CAB-0002/V", "work_order": "x"}, "this takes engineer, supervisor"),
+        ("alarm_comment", {"condition": "CAB-0002/V"}, "expected a comment"),
+        ("alarm_report", {"hours": True}, "hours: expected a whole number"),
+    ],
+)
+def test_a_wrong_request_is_one_sentence(tmp_path: Path, operation: str, arguments: dict[str, Any], error: str) -> None:
+    async def tell(post: Post) -> None:
+        with pytest.raises(ValueError) as raised:
+            await call(post, operation, **arguments)
+        assert error in str(raised.value)
+
+    told(tmp_path, tell)
+
+
+def test_names_and_patterns(tmp_path: Path) -> None:
+    name = "21605/CAB-0003/V1_limits"
+    for pattern in (
+        "",
+        "*",
+        "CAB-0003",
+        "V1_*",
+        "CAB-*/V1_limits",
+        "21605/*/*",
+        "*/V?_limits",
+        name,
+        "21605/CAB-0003/",
+    ):
+        assert matcher(pattern)(name), pattern
+    for pattern in ("21605", "CAB-0003/V2*", "21606/*/*", "limits"):
+        assert not matcher(pattern)(name), pattern
+
+    async def tell(post: Post) -> None:
+        book: RuleBook = post.desk.book
+        assert resolve(book, "CAB-0001/V") == resolve(book, "21000/CAB-0001/V") == "21000/CAB-0001/V"
+
+    told(tmp_path, tell)
