@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_store_wal.py, tests/property/test_store_samples.py
+# Tests: tests/unit/test_store_query.py, tests/property/test_store.py
 """A chunk: the rows of one log file in memory, so that the newest hour is read without decoding anything.
 
 Law of this file: columns only; no I/O, no clock. Rows are only ever added: a reader that took `rows` first may read

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -46,6 +47,15 @@ def refused(error: OSError, path: Path) -> StoreError:
     if error.errno in _FULL:
         return StoreFull(f"history: {path}: {reason}; make room on this disk or give the history a larger one")
     return StoreUnwritable(f"history: {path}: {reason}; check the disk, its mount and its owner")
+
+
+def crc_of(path: Path) -> int:
+    """CRC-32 of a whole file."""
+    crc = 0
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            crc = zlib.crc32(piece, crc)
+    return crc
 
 
 def sync_file(path: Path) -> None:

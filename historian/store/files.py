@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_store_crash.py
+# Tests: tests/unit/test_store_crash.py, tests/unit/test_store_full.py
 """The set of files a history consists of: index, chunks of the log, and the view that readers see.
 
 Law of this file: one lock; the view is swapped whole, after the index is committed and before a file is removed. So a

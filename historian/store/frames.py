@@ -7,7 +7,8 @@ Law of this file: bytes in, frames out; no I/O, no clock. Never raises for hosti
     magic "VGF1" | body length u32 | rows u32 | CRC of body u32 | first u64 | epoch u64 | written_ns i64
     | plant digest 16 bytes | CRC of this header u32 || body
 
-The body is one Arrow IPC stream with one record batch (zstd); in roll-up files, see there.
+The body is one Arrow IPC stream with one record batch, its buffers under LZ4: 10 bytes a row at 0.02 µs, where zstd
+makes 6 at 0.06, and the log lives an hour. For roll-up files, see there.
 
 Little endian; both checksums are CRC-32 as of zlib (in the standard library and faster than any disk here; CRC-32C
 would need a dependency and finds the same errors). The header has its own, so that a frame whose body is damaged still
@@ -36,7 +37,7 @@ ROWS_MAX: Final = 1 << 22
 DIGEST_LENGTH: Final = 16
 NO_DIGEST: Final = bytes(DIGEST_LENGTH)
 _READ: Final = pa.ipc.IpcReadOptions(use_threads=False)
-_WRITE: Final = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", 1), use_threads=False)
+_WRITE: Final = pa.ipc.IpcWriteOptions(compression=pa.Codec("lz4"), use_threads=False)
 
 
 class FrameDamaged(Exception):

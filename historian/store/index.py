@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_store_index.py
+# Tests: tests/unit/test_store_crash.py, tests/unit/test_store_full.py
 """The index: which files make the history, and the ledger of what became of every sample.
 
 Law of this file: SQLite only (WAL, full sync), blocking, no clock. It is the truth: a file it does not name does not
@@ -28,7 +28,7 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS segments
     (path TEXT PRIMARY KEY, class INTEGER NOT NULL, day INTEGER NOT NULL, level INTEGER NOT NULL, rows INTEGER NOT NULL,
-    bytes INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL) WITHOUT ROWID;
+    bytes INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rollups
     (path TEXT PRIMARY KEY, class INTEGER NOT NULL, day INTEGER NOT NULL, width_s INTEGER NOT NULL,
     rows INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;
@@ -53,6 +53,7 @@ class Segment:
         day: days since 1970 (UTC) of every sample in it.
         level: 0 as sealed, more after merges, DAY_LEVEL for a whole closed day.
         first, last: sequences it was made from; order among the segments of a day.
+        crc: CRC-32 of the whole file: what the checksums of its pages do not cover.
     """
 
     path: str
@@ -63,6 +64,7 @@ class Segment:
     bytes: int
     first: int
     last: int
+    crc: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +184,8 @@ class Index:
             ("DELETE FROM segments WHERE path = ?", [(s.path,) for s in change.remove]),
             ("DELETE FROM rollups WHERE path = ?", [(r.path,) for r in change.remove_rollups]),
             (
-                "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [(s.path, s.class_id, s.day, s.level, s.rows, s.bytes, s.first, s.last) for s in change.add],
+                "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(s.path, s.class_id, s.day, s.level, s.rows, s.bytes, s.first, s.last, s.crc) for s in change.add],
             ),
             (
                 "INSERT OR REPLACE INTO rollups VALUES (?, ?, ?, ?, ?, ?)",

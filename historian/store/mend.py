@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_store_crash.py, tests/unit/test_store_mend.py
+# Tests: tests/unit/test_store_crash.py
 """What is put right when a store is opened: files that a crash left over, files that are missing, a lost index.
 
 Law of this file: the index is the truth as long as there is one; without it the segments are, and nothing is deleted.
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from historian.store import rollups, segments
+from historian.store.disk import crc_of
 from historian.store.files import added
 from historian.store.frames import FrameDamaged
 from historian.store.index import DAMAGED, Change, Index, RollupFile, Segment
@@ -75,6 +76,7 @@ def _rebuild(root: Path, index: Index) -> str:
             path.stat().st_size,
             int(told["first"]),
             int(told["last"]),
+            crc_of(path),
         )
         series = file.counts()[0]
         grown = added(masks, series, np.full(len(series), one.class_id, np.uint8))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_store_query.py, tests/property/test_store_query.py
+# Tests: tests/property/test_store_query.py, tests/unit/test_store_query.py
 """What a reader asks of one series: values at times, buckets, a decimated curve. Pure columns.
 
 Law of this file: no I/O, no clock; gaps stay gaps: nothing is interpolated, and a value holds only as long as
@@ -144,7 +144,7 @@ def fold(pieces: Pieces, start_ns: int, width_ns: int, n: int, until_ns: int) ->
         mean = np.where(good_ns > 0, mean, np.where(none, np.nan, low))
     status = np.where(share >= 1.0 - 1e-9, StatusCode.Good, StatusCode.UncertainSubNormal).astype(np.uint32)
     status[~((share > 0) | (~none))] = StatusCode.Bad
-    last = _value_at(p, np.minimum(edges[1:], until_ns))
+    last = np.where(known > 0, _value_at(p, np.minimum(edges[1:], until_ns)), np.nan)
     return Buckets(edges[:-1], width_ns, low, high, mean, last, count, share, status)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_store_rollups.py, tests/property/test_store_query.py
+# Tests: tests/property/test_store_query.py, tests/unit/test_store_query.py
 """Roll-ups: what a class keeps of each minute, quarter, hour and day, so that a month is read like an hour.
 
 Law of this file: pure columns, but for `write` and `RollupReader`; no clock.
@@ -267,6 +267,12 @@ class RollupReader:
         contents = np.frombuffer(frames.body_of(content, 0, header), "<i8").reshape(2, header.rows)
         self._firsts = contents[0]
         self._offsets = np.append(contents[1], at)
+
+    @property
+    def firsts(self) -> list[int]:
+        """First series of each frame."""
+        found: list[int] = self._firsts.tolist()
+        return found
 
     def find(self, series: int) -> Records | None:
         """Records of one series; None if its frame cannot be read.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_store_rules.py, tests/property/test_store_rules.py
+# Tests: tests/unit/test_store_rules.py
 """What is stored: the class rules of the plant documentation (7.3) as column operations over the rows of a scan.
 
     E  event        every change; kept alive every 24 h

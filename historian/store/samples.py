@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_store_samples.py
+# Tests: tests/unit/test_store_rules.py, tests/property/test_store.py
 """Samples: what the historian keeps, as parallel columns; and the same as an Arrow record batch.
 
 Law of this file: columns in, columns out; no I/O, no clock, no loop over values.
@@ -228,15 +228,20 @@ def lag_of(time_ns: TimesNs, now_ns: int) -> npt.NDArray[np.int32]:
     return np.clip((now_ns - time_ns) // LAG_NS, -(2**31), 2**31 - 1).astype(np.int32)
 
 
-def to_arrow(samples: Samples) -> Any:
-    """A record batch of SCHEMA."""
-    n = len(samples)
-    held = (samples.flags & WHOLE) != 0
-    whole = pa.array(samples.whole, mask=~held) if held.any() else pa.nulls(n, pa.int64())
-    text = pa.nulls(n, pa.string()) if samples.text is None else samples.text
-    s = samples
-    columns = [s.series, s.time_ns, s.value, whole, text, s.status, s.lag_ds, s.class_id, s.flags]
-    return pa.RecordBatch.from_arrays([pa.array(c) if isinstance(c, np.ndarray) else c for c in columns], schema=SCHEMA)
+def to_arrow(samples: Samples, sparse: bool = False) -> Any:
+    """A record batch of SCHEMA; with `sparse` without `whole` and `text` if no row has one."""
+    s, n = samples, len(samples)
+    held = (s.flags & WHOLE) != 0
+    whole: Any = pa.array(s.whole, mask=~held) if held.any() else None
+    columns = {"whole": whole, "text": s.text, "class": s.class_id}
+    columns |= {name: getattr(s, name) for name in _ARRAYS if name not in ("whole", "class_id")}
+    if sparse:
+        schema = pa.schema([f for f in SCHEMA if columns[f.name] is not None])
+    else:
+        schema = SCHEMA
+        columns |= {name: pa.nulls(n, SCHEMA.field(name).type) for name in ("whole", "text") if columns[name] is None}
+    found = [columns[name] for name in schema.names]
+    return pa.RecordBatch.from_arrays([pa.array(c) if isinstance(c, np.ndarray) else c for c in found], schema=schema)
 
 
 def from_arrow(batch: Any) -> Samples:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_store_segments.py, tests/unit/test_store_crash.py
+# Tests: tests/property/test_store.py, tests/unit/test_store_crash.py
 """Segments: sealed samples in Parquet files, one class and one UTC day each, sorted by series and time.
 
 Law of this file: blocking I/O on whole files, no clock; a segment is never changed, only replaced by one that holds the
@@ -25,7 +25,7 @@ import numpy.typing as npt
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-from historian.store.disk import Steps, make_folder, publish
+from historian.store.disk import Steps, crc_of, make_folder, publish
 from historian.store.index import Segment
 from historian.store.samples import CLASSES, SCHEMA, Samples, concat, empty, from_arrow, in_order, to_arrow
 
@@ -79,8 +79,9 @@ def write(
         temporary.unlink(missing_ok=True)  # on a full disk the half file would be in the way
         raise
     steps("segment: written")
+    crc = crc_of(temporary)
     publish(temporary, path, steps, "segment")
-    return Segment(relative, class_id, day, level, rows, path.stat().st_size, first, last)
+    return Segment(relative, class_id, day, level, rows, path.stat().st_size, first, last, crc)
 
 
 def _write_ranges(path: Path, schema: Any, ranges: Iterator[Samples], effort: int) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/property/test_store.py, tests/unit/test_store_kill.py, tests/unit/test_store_full.py
+# Tests: tests/property/test_store.py, tests/unit/test_store_crash.py, tests/unit/test_store_full.py
 """The historian's store: samples in, durable when `append` returns; queries out; every row accounted for.
 
 Law of this file: order and bounds; everything blocks and is meant for `Offload`; time is an argument. `append` from one
@@ -43,6 +43,7 @@ from historian.store.limits import Ledger, Limits
 from historian.store.reader import Reader
 from historian.store.samples import CLASSES, ROW_BYTES, Samples, from_arrow, to_arrow
 from historian.store.segments import DAY_NS
+from historian.store.verify import findings, log_findings
 
 T = TypeVar("T")
 FUTURE_NS: Final = 3600 * NS_PER_S
@@ -142,7 +143,7 @@ class Store:
         return samples if fine.all() else samples.take(fine)
 
     def _append(self, samples: Samples, now_ns: int, epoch: int, digest: bytes) -> None:
-        batch = to_arrow(samples)
+        batch = to_arrow(samples, sparse=True)
         while True:
             try:
                 if not self._files.keep_reserve():
@@ -323,6 +324,16 @@ class Store:
             lost=dict(lost),
             dropped={k.removeprefix("dropped: "): n for k, n in entries.items() if k.startswith("dropped: ")},
         )
+
+    def verify(self) -> list[str]:
+        """Read everything there is; one sentence for each thing that is wrong. Takes its time."""
+        with self._keeping:
+            with self._writing:
+                said = list(log_findings(self._root))
+            said += findings(self._root, self._files.view())
+        if not self.ledger().balanced:
+            said.append(f"{self._root}: the ledger does not balance: {self.ledger()}")
+        return said
 
     def gaps(self) -> list[tuple[int, int, str]]:
         """(start, end, cause) of times in which nothing was recorded [UTC ns]."""

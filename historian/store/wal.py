@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_store_wal.py, tests/unit/test_store_kill.py
+# Tests: tests/unit/test_store_frames.py, tests/unit/test_store_crash.py
 """The write-ahead log: files of frames. What `append` returned for is durable; what it raised for is not there.
 
 Law of this file: blocking I/O, one writer, no clock.

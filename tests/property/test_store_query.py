@@ -53,7 +53,7 @@ def plain(rows: list[Row], hold_ns: int, gaps: list[int], a: int, b: int, now_ns
         if end > begin:
             area += value * (end - begin) / NS_PER_S
             good_ns += end - begin
-        if time_ns < min(b, now_ns) <= following and until >= min(b, now_ns):
+        if a < now_ns and time_ns < min(b, now_ns) <= following and until >= min(b, now_ns):
             last = value
     known = max(0, min(b, now_ns) - a)
     return {
