@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A full disk, a bounded store, retention: what goes, in which order, and that all of it is counted."""
 
+import errno
 import os
 import resource
 import subprocess
@@ -255,4 +256,31 @@ def test_what_the_caller_keeps_is_not_lost_when_it_is_refused(tmp_path: Path) ->
         store.append(noise(500_001, BEGIN, "E"), BEGIN, keeps=True)
     assert store.maintain(BEGIN + DAY_NS) == (1000, 0)
     assert store.days == 1
+    store.close()
+
+
+def test_a_failed_sync_is_no_acceptance_and_another_file_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failed fdatasync nobody knows what reached the disk: the file is left, its last rows are void."""
+    store = open_store(tmp_path, "s", BEGIN)
+    store.append(noise(200, BEGIN, "E", 1), BEGIN)
+
+    def fail(_fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", fail)
+        with pytest.raises(StoreUnwritable, match="Input/output error"):
+            store.append(noise(200, BEGIN + 1, "E", 2), BEGIN)
+    assert store.append(noise(200, BEGIN + 2, "E", 3), BEGIN) == 400
+    ledger = store.ledger()
+    assert (ledger.offered, ledger.accepted, ledger.lost) == (600, 400, {"disk error": 200})
+    expected = store.reader.raw(1, 0, 2**62).samples.time_ns.tolist()
+    assert {(t - BEGIN) % 5000 for t in expected} == {0, 2}
+    store.close()
+    assert len(list((tmp_path / "wal").iterdir())) == 2
+    store = open_store(tmp_path, "s", BEGIN)
+    assert store.reader.raw(1, 0, 2**62).samples.time_ns.tolist() == expected
+    assert store.ledger() == ledger
     store.close()
