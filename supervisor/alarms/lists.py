@@ -14,6 +14,14 @@ import numpy as np
 from supervisor.alarms.engine import AlarmEngine
 from supervisor.alarms.happening import Children, Counts
 from supervisor.alarms.rows import Live
+from supervisor.alarms.state import Rule, State
+
+
+def standing(state: State, rule: Rule) -> bool:
+    """Before the operator: retained, and nothing lies over it. What is protected (P1, safety, latching) stays there
+    whatever lies over it: nothing dangerous is hidden.
+    """
+    return state.retain and (rule.protected or not state.overlaid)
 
 
 def retained(engine: AlarmEngine) -> list[tuple[str, Live]]:

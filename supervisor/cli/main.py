@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, str]] = {
     "demo": "a simulated plant and its server in one terminal",
     "run": "run the server of a site",
     "check": "find everything wrong with a site's files",
+    "test": "run a site's own alarm tests in virtual time",
     "plan": "what would change from one site folder to another",
     "schema": "JSON Schema of the files, for editors",
     "simulate": "the simulated field of a site, or a fault in it",

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from config.words import NS_PER_S
 from supervisor.alarms.desk import AlarmDesk
-from supervisor.alarms.lists import children
+from supervisor.alarms.lists import children, standing
 from supervisor.alarms.records import value_tag
 from supervisor.alarms.rules import RuleBook
 from supervisor.alarms.shown import Entry
@@ -22,16 +22,9 @@ from supervisor.commands.values import iso
 CHILDREN_SHOWN: Final = 50
 
 
-def _standing(entry: Entry, rule: Rule) -> bool:
-    """Before the operator: retained, and nothing lies over it. What is protected (P1, safety, latching) is shown
-    whatever lies over it: nothing dangerous is hidden.
-    """
-    return entry.live.state.retain and (rule.protected or not entry.live.state.overlaid)
-
-
 LISTS: Final[dict[str, Callable[[Entry, Rule], bool]]] = {
-    "active": _standing,
-    "unacked": lambda e, r: _standing(e, r) and not e.live.state.acked,
+    "active": lambda e, r: standing(e.live.state, r),
+    "unacked": lambda e, r: standing(e.live.state, r) and not e.live.state.acked,
     "shelved": lambda e, _r: e.live.state.shelved,
     "suppressed": lambda e, _r: e.live.state.suppressed,
     "out-of-service": lambda e, _r: e.live.state.out_of_service or not e.live.state.enabled,
