@@ -12,7 +12,7 @@ YAML (at most `YAML_ROWS_MAX` entries): a list of mappings as `EquipmentModel`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -130,7 +130,7 @@ class Reader:
     def _columns(self, table: Table) -> list[_Store | None]:
         """What to do with the cells of each column; problems of the header."""
         known = self._known_columns()
-        lacking = [name for name in self._required_columns() if name not in table.header]
+        lacking = [name for name in self._required_columns(table.header) if name not in table.header]
         stores: list[_Store | None] = []
         for index, name in enumerate(table.header):
             store = known.get(name)
@@ -175,13 +175,12 @@ class Reader:
             known.setdefault(name, _parameter(name, parameter.kind))
         return known
 
-    def _required_columns(self) -> list[str]:
+    def _required_columns(self, header: Sequence[str]) -> list[str]:
         names = [*REQUIRED_COLUMNS, *self._required]
         for role, model in self.device_models.items():
             common = self._common.get(role, {})
-            for name, info in model.model_fields.items():
-                if info.is_required() and (info.alias or name) not in common:
-                    names.append(f"{role}.{info.alias or name}")
+            columns = (column.removeprefix(f"{role}.") for column in header if column.startswith(f"{role}."))
+            names += [f"{role}.{key}" for key in _keys_needed(model, {**dict.fromkeys(columns), **common})]
         return names
 
     # ------------------------------------------------------------------------------------------------------ entries
@@ -284,6 +283,15 @@ def settings_problems(type_: TypeModel, source: Located, device_models: Mapping[
                 place = ("devices", role, "settings", name)
                 problems.append(source.problem(place, unknown_key(name, known), key=True))
     return problems
+
+
+def _keys_needed(model: type[BaseModel], given: Mapping[str, Any]) -> list[str]:
+    """Keys a device must have beside the given ones; which these are may depend on the given (None: on each row)."""
+    own: Callable[[Mapping[str, Any]], list[str]] | None = getattr(model, "keys_needed", None)
+    if own is not None:
+        return own(given)
+    required = (info.alias or name for name, info in model.model_fields.items() if info.is_required())
+    return [key for key in required if key not in given]
 
 
 def _plain(name: str) -> _Store:

@@ -28,7 +28,8 @@ class ProtocolSchemas(Protocol):
 
     Two properties of its models are asked for if they are there: `identity` of a device (equal: the same partner) and
     `extent` of a point, (space, first, last) (overlapping in one space: the same place). Without them, only devices and
-    points that are written alike are found to be duplicates.
+    points that are written alike are found to be duplicates. And `keys_needed(given) -> list[str]` of a device's class:
+    what it must have beside the given keys, where that depends on them; without it, the fields without a default.
     """
 
     @property

@@ -14,9 +14,11 @@ of a 32-bit value; for 64 bits the same rule goes on over four registers:
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from collections.abc import Hashable, Mapping
+from typing import Any, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from config.model import Duration, Model
 from config.words import Access, Kind
@@ -95,29 +97,42 @@ class AddressRange(Model):
 
 
 class ModbusDevice(Model):
-    """One Modbus/TCP server, or one unit behind a gateway.
+    """One Modbus server, or one unit behind a gateway or on a serial line.
 
-    Devices with the same host and port share one connection; the settings of the connection (`window` and the
-    timeouts) are those of the first of them.
+    Devices with the same way (`link`) share one connection; the settings of the connection (`window`, the timeouts, the
+    line) are those of the first of them.
 
     Attributes:
-        unit_id: 0..255; 1 for most devices that are their own server, the serial address behind a gateway.
+        transport: tcp: Modbus/TCP. rtu_tcp: RTU frames through a TCP connection, as device servers offer it. serial:
+            RTU on a serial port of this machine.
+        host, port: of tcp and rtu_tcp.
+        serial_port: path of the port: '/dev/serial/by-id/...'. RTU has eight data bits always.
+        baud_rate, parity, stop_bits: of serial. Source of the defaults: Modbus over Serial Line V1.02, 2.5.1 and 3.2.
+        turnaround: silence kept on an RTU line before the next question; by default 3.5 characters on serial (at least
+            1.75 ms), none on rtu_tcp. Longer for devices that are slow to listen again.
+        unit_id: 0..255; 1 for most devices that are their own server, the serial address behind a gateway. On an RTU
+            line 1..255: 0 is for all and is never answered.
         registers_max: registers in one read, for devices that refuse 125.
         bits_max: coils or discrete inputs in one read.
         gap_max: registers (bits: 16 times as many) that may be read in vain to save a request.
         forbidden: addresses never read, not even within a block; for maps with holes or reads that have effects.
-        window: requests in flight on the connection, 1..16. Many gateways take one only. Source: Modbus Messaging
-            on TCP/IP Implementation Guide V1.0b, 4.4.1.2 (NumberMaxOfServerTransaction).
+        window: requests in flight on the connection, 1..16. Many gateways take one only, RTU has one. Source: Modbus
+            Messaging on TCP/IP Implementation Guide V1.0b, 4.4.1.2 (NumberMaxOfServerTransaction).
         write_multiple: write with FC15/16 also where one value is meant, for devices without FC5/6.
         connect_timeout: longest wait for the connection [s].
         user_timeout: how long sent bytes may stay unacknowledged before the system drops the connection [s].
         keepalive: silence after which the system probes the connection [s].
     """
 
-    host: str = Field(min_length=1, max_length=253)
+    transport: Literal["tcp", "rtu_tcp", "serial"] = "tcp"
+    host: str = Field(default="", min_length=1, max_length=253)
     port: int = Field(default=502, ge=1, le=65535)
+    serial_port: str = Field(default="", min_length=1, max_length=253)
+    baud_rate: int = Field(default=19200, ge=300, le=1_000_000)
+    parity: Literal["none", "even", "odd"] = "even"
+    stop_bits: Literal[1, 2] = 1
+    turnaround: Duration | None = Field(default=None, ge=0, le=1)
     unit_id: int = Field(default=1, ge=0, le=255)
-    transport: Literal["tcp"] = "tcp"
     registers_max: int = Field(default=REGISTERS_MAX, ge=4, le=REGISTERS_MAX)
     bits_max: int = Field(default=BITS_MAX, ge=1, le=BITS_MAX)
     gap_max: int = Field(default=16, ge=0, le=REGISTERS_MAX)
@@ -128,10 +143,94 @@ class ModbusDevice(Model):
     user_timeout: Duration = Field(default=5.0, ge=0.5, le=60)
     keepalive: Duration = Field(default=30.0, ge=1, le=7200)
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keys_of_the_transport(cls, data: Any, handler: ModelWrapValidatorHandler[ModbusDevice]) -> ModbusDevice:
+        """Each transport needs its own keys and knows no others; each complaint at its key, all at once."""
+        found = _misplaced(data, data.get("transport", "tcp")) if isinstance(data, dict) else []
+        if not found:
+            return handler(data)
+        try:
+            handler(data)
+        except ValidationError as refusal:
+            for error in refusal.errors(include_url=False):
+                more = InitErrorDetails(type=error["type"], loc=error["loc"], input=error["input"])
+                found.append({**more, "ctx": error["ctx"]} if "ctx" in error else more)
+        raise ValidationError.from_exception_data(cls.__name__, found)
+
+    @classmethod
+    def keys_needed(cls, given: Mapping[str, Any]) -> list[str]:
+        """What must be written beside the given keys: the way to it, which depends on the transport.
+
+        Args:
+            given: key -> value; a transport of None is each device's own.
+        """
+        transport = given.get("transport", "tcp")
+        if transport is None:
+            return []
+        key = "serial_port" if transport == "serial" else "host"
+        return [] if key in given else [key]
+
+    @property
+    def is_rtu(self) -> bool:
+        """True for frames without transaction ids: one question at a time."""
+        return self.transport != "tcp"
+
+    @property
+    def link(self) -> tuple[Hashable, ...]:
+        """The way to it; devices with an equal one share a connection."""
+        if self.transport == "serial":
+            return self.transport, self.serial_port
+        return self.transport, self.host, self.port
+
+    @property
+    def line(self) -> tuple[Hashable, ...]:
+        """Settings that all devices of a serial line must agree in."""
+        return self.baud_rate, self.parity, self.stop_bits
+
+    @property
+    def where(self) -> str:
+        """The way to it, for people: '10.21.5.3:502', '/dev/ttyS0'."""
+        return self.serial_port if self.transport == "serial" else f"{self.host}:{self.port}"
+
     @property
     def identity(self) -> tuple[str, int, int]:
-        """What makes two devices the same one, whatever else is set."""
+        """What makes two devices the same one, whatever else is set; a port speaks one protocol, so none is named."""
+        if self.transport == "serial":
+            return self.serial_port, 0, self.unit_id
         return self.host, self.port, self.unit_id
+
+
+_NETWORK_KEYS: Final = ("host", "port", "connect_timeout", "user_timeout", "keepalive")
+_SERIAL_KEYS: Final = ("serial_port", "baud_rate", "parity", "stop_bits")
+
+
+def _misplaced(data: dict[str, Any], transport: object) -> list[InitErrorDetails]:
+    """What is missing for a transport, and what does not belong to it."""
+    if transport not in ("tcp", "rtu_tcp", "serial"):
+        return []  # the field itself says so
+    found: list[InitErrorDetails] = []
+    serial = transport == "serial"
+    needed = "serial_port" if serial else "host"
+    if needed not in data:
+        found.append(InitErrorDetails(type="missing", loc=(needed,), input=data))
+
+    def wrong(key: str, sentence: str) -> None:
+        error = ValueError(sentence)
+        kind = PydanticCustomError("value_error", "{error}", {"error": error})
+        found.append(InitErrorDetails(type=kind, loc=(key,), input=data[key]))
+
+    for key in _NETWORK_KEYS if serial else _SERIAL_KEYS:
+        if key in data:
+            belongs = "tcp and rtu_tcp" if serial else "serial"
+            wrong(key, f"expected no {key} for transport {transport}; it belongs to {belongs}")
+    if transport == "tcp" and "turnaround" in data:
+        wrong("turnaround", "expected no turnaround for transport tcp; it belongs to rtu_tcp and serial")
+    if transport != "tcp" and data.get("window", 1) != 1:
+        wrong("window", f"expected window 1 for transport {transport}: an RTU line takes one question at a time")
+    if transport != "tcp" and data.get("unit_id", 1) == 0:
+        wrong("unit_id", f"expected unit_id 1..255 for transport {transport}: 0 is for all and is never answered")
+    return found
 
 
 class ModbusPoint(Model):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_modbus_wire.py, tests/kit/test_modbus.py
-"""The way to one host and port: connect, close, abort; the units behind it share it.
+# Tests: tests/unit/test_modbus_wire.py, tests/unit/test_modbus_serial.py, tests/kit/test_modbus.py
+"""The way to one host and port, or to one serial port: connect, close, abort; the units behind it share it.
 
-Law of this file: the life of the connection only. Reconnecting is the host's; frames are `wire`'s.
+Law of this file: the life of the connection only. Reconnecting is the host's; frames are `wire`'s, of RTU `line`'s.
 
 Every socket has TCP_USER_TIMEOUT (bytes that nobody acknowledges end the connection) and SO_LINGER (1, 0) from the
 start: when this process dies, the system drops what has not left instead of delivering it seconds later.
@@ -18,21 +18,28 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from drivers.base import LinkDown
+from drivers.modbus import rtu
 from drivers.modbus.address import ModbusDevice
-from drivers.modbus.wire import Connection, NotSent
+from drivers.modbus.line import Pace, RtuConnection
+from drivers.modbus.serialport import SerialTransport, open_port
+from drivers.modbus.wire import Connection, NotSent, stuck
 
 RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 ORDERLY_CLOSE: Final = struct.pack("ii", 0, 0)
+IDLE_NETWORK_S: Final = 0.25  # a frame sent in pieces through a network
+IDLE_SERIAL_S: Final = 0.05  # a frame handed over in pieces by a port; USB adapters hold bytes for 16 ms
+
+_Wire = Connection | RtuConnection
 
 
 class ModbusLink:
-    """A `drivers.base.Link` over Modbus/TCP."""
+    """A `drivers.base.Link` over Modbus/TCP, RTU through TCP or a serial port."""
 
     def __init__(self, device: ModbusDevice) -> None:
         self._device = device
-        self.where = f"{device.host}:{device.port}"
-        self._connection: Connection | None = None
-        self._opening: asyncio.Task[Connection] | None = None
+        self.where = device.where
+        self._connection: _Wire | None = None
+        self._opening: asyncio.Task[_Wire] | None = None
         self._attempt = 0
         self._down = "not connected yet"
         self._on_lost: Callable[[str], None] | None = None
@@ -75,13 +82,31 @@ class ModbusLink:
             raise self._cannot(connection.down)
         self._connection = connection
 
-    async def _connect(self) -> Connection:
+    async def _connect(self) -> _Wire:
         loop = asyncio.get_running_loop()
         device = self._device
+        if device.transport == "serial":
+            line = self._line(loop, lambda transport: "", _stuck_port)
+            open_port(loop, device, line)
+            return line
         _, connection = await loop.create_connection(
-            lambda: Connection(loop, device.window, self._prepare, self._lost), device.host, device.port
+            lambda: (
+                self._line(loop, self._prepare, stuck)
+                if device.is_rtu
+                else Connection(loop, device.window, self._prepare, self._lost)
+            ),
+            device.host,
+            device.port,
         )
         return connection
+
+    def _line(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        prepare: Callable[[asyncio.Transport], str],
+        stuck: Callable[[asyncio.Transport], str],
+    ) -> RtuConnection:
+        return RtuConnection(loop, pace(self._device), prepare, stuck, self._lost)
 
     def _cannot(self, reason: str) -> LinkDown:
         self._down = reason
@@ -107,7 +132,8 @@ class ModbusLink:
         if self._opening is not None:
             self._opening.cancel()
         if (transport := self._end("closed by us")) is not None:
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ORDERLY_CLOSE)
+            if (sock := transport.get_extra_info("socket")) is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ORDERLY_CLOSE)
             transport.close()
 
     def abort(self) -> None:
@@ -125,13 +151,18 @@ class ModbusLink:
         self._down = reason
         return connection.end(f"{self.where}: {reason}")
 
-    def _lost(self, connection: Connection) -> None:
+    def _lost(self, connection: _Wire) -> None:
         if connection is not self._connection:
             return
         self._connection = None
         self._down = connection.down
         if self._on_lost is not None:
             self._on_lost(f"{self.where}: {connection.down}")
+
+    @property
+    def device(self) -> ModbusDevice:
+        """Whose settings the connection has: the first of those that share it."""
+        return self._device
 
     @property
     def is_up(self) -> bool:
@@ -144,7 +175,7 @@ class ModbusLink:
         return self._device.window
 
     @property
-    def connection(self) -> Connection | None:
+    def connection(self) -> _Wire | None:
         """The connection that stands now; for counters and tests."""
         return self._connection
 
@@ -165,7 +196,20 @@ class ModbusLink:
         return self._connection.command(unit, pdu, timeout_s, may_leave)
 
 
-async def _give_up(opening: asyncio.Task[Connection]) -> None:
+def pace(device: ModbusDevice) -> Pace:
+    """Times of an RTU line with these settings."""
+    if device.transport == "serial":
+        silence_s = rtu.silence_s(device.baud_rate) if device.turnaround is None else device.turnaround
+        return Pace(silence_s, max(IDLE_SERIAL_S, silence_s), rtu.character_s(device.baud_rate))
+    return Pace(device.turnaround or 0.0, IDLE_NETWORK_S)
+
+
+def _stuck_port(transport: asyncio.Transport) -> str:
+    waiting = transport.unsent() if isinstance(transport, SerialTransport) else transport.get_write_buffer_size()
+    return f"{waiting} bytes wait to leave" if waiting else ""
+
+
+async def _give_up(opening: asyncio.Task[_Wire]) -> None:
     """Leave no connecting task and no connection behind."""
     opening.cancel()
     await asyncio.wait([opening])

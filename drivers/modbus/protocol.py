@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/kit/test_modbus.py
+# Tests: tests/kit/test_modbus.py, tests/kit/test_modbus_rtu.py, tests/unit/test_modbus_serial.py
 """What the registry holds for Modbus."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from drivers.modbus.plan import plan
 
 
 def _link_key(device: ModbusDevice) -> Hashable:
-    return (device.host, device.port)
+    return device.link
 
 
 def _plan_key(device: ModbusDevice) -> Hashable:
@@ -31,6 +31,12 @@ def _make_link(device: ModbusDevice, clock: Clock) -> Link:
 def _make_driver(name: str, device: ModbusDevice, points: Sequence[Point], link: Link, clock: Clock) -> Driver:
     if not isinstance(link, ModbusLink):
         raise TypeError(f"{name}: expected a Modbus link, got {type(link).__name__}")
+    if device.transport == "serial" and device.line != link.device.line:
+        baud_rate, parity, stop_bits = link.device.line
+        raise ValueError(
+            f"{name}: expected {baud_rate} baud, {parity} parity, {stop_bits} stop bits as the other devices on "
+            f"{device.serial_port}, got {device.baud_rate}, {device.parity}, {device.stop_bits}"
+        )
     return ModbusDriver(name, device, points, link, clock)
 
 

@@ -1,43 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/unit/test_modbus_simulator.py, tests/property/test_modbus_hostile.py, tests/kit/test_modbus.py
-"""Simulated Modbus/TCP devices on real sockets, with knobs for everything that goes wrong in the field.
+"""Simulated Modbus devices on real sockets and pseudo-terminals, with knobs for all that goes wrong in the field.
 
-Law of this file: the wire only; what the registers mean is the demo plant's business (`Memory` is its door). Serves
-pipelined questions; survives any bytes; bounded per connection. Time is `loop.time()`.
+Law of this file: what a device does; its connections are `serving`'s, what the registers mean is the demo plant's
+business (`Memory` is its door). Time is `loop.time()`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-import socket
 from collections.abc import Callable, Iterable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from drivers.modbus.knobs import Knob, parse
-from drivers.modbus.link import RESET_ON_CLOSE
 from drivers.modbus.memory import WRITES, Memory
-from drivers.modbus.wire import HEAD, LENGTH_MAX
+from drivers.modbus.serving import Framing, Mbap, PtyDoor, Rtu, Serving
 
-QUESTION_MIN: Final = 8  # header and a function
-HELD_MAX: Final = 256  # answers held back on one connection; beyond it the connection is dropped
 GATEWAY_SILENT: Final = 11
 
 
 class SimulatedDevice:
-    """One host and port with one or more units behind it.
+    """One host and port, or one serial line, with one or more units behind it.
 
     Attributes:
         units: unit id -> its memory.
+        transport: as `ModbusDevice.transport`; a serial line is a pseudo-terminal, `serial_port` a link to it.
         requests: questions that have arrived.
         pending, pending_max: answers that are held now, and the most questions that were ever open.
     """
 
-    def __init__(self, name: str, units: dict[int, Memory], host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        units: dict[int, Memory],
+        host: str = "127.0.0.1",
+        port: int = 0,
+        transport: str = "tcp",
+        serial_port: str = "",
+    ) -> None:
+        """Nothing is opened yet.
+
+        Raises:
+            ValueError: a serial line without a path.
+        """
+        if (transport == "serial") != bool(serial_port):
+            raise ValueError(f"{name}: expected serial_port with transport serial and only then")
         self.name, self.units, self.host, self.port = name, units, host, port
+        self.transport, self.serial_port = transport, serial_port
+        self.framing: Framing = Mbap() if transport == "tcp" else Rtu()
         self.requests = self.pending = self.pending_max = 0
-        self._server: asyncio.Server | None = None
-        self._connections: set[_Serving] = set()
+        self._server: asyncio.Server | PtyDoor | None = None
+        self._plugging: asyncio.TimerHandle | None = None
+        self._connections: set[Serving] = set()
         self._noise = random.Random(name)
         self._restarting: asyncio.Task[None] | None = None
         self.heal()
@@ -48,8 +63,12 @@ class SimulatedDevice:
         """Listen; port 0 becomes the system's choice and is kept for later starts. Idempotent."""
         if self._server is None:
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(lambda: _Serving(self), self.host, self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
+            if self.transport == "serial":
+                self._server = PtyDoor(self.serial_port, lambda: Serving(self))
+                self._server.open()
+            else:
+                self._server = await loop.create_server(lambda: Serving(self), self.host, self.port)
+                self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Close the door and reset all connections. Idempotent."""
@@ -58,6 +77,7 @@ class SimulatedDevice:
             self._restarting = None
             await asyncio.wait([restarting])
         server, self._server = self._server, None
+        self._stop_plugging()
         if server is not None:
             server.close()
         self.reset()
@@ -90,6 +110,7 @@ class SimulatedDevice:
         self._spoil = {"garble": 0, "truncate": 0, "duplicate": 0, "wrong_id": 0}
         for memory in self.units.values():
             memory.rejected.clear()
+        self.plug_in()
 
     def hang(self, seconds: float | None) -> None:
         """Hear questions and never answer them, for a time or until healed (None)."""
@@ -107,6 +128,23 @@ class SimulatedDevice:
         """Reset all connections now."""
         for connection in list(self._connections):
             connection.abort()
+        self.plug_in()
+
+    def plug_in(self) -> None:
+        """A serial port that was pulled out is put in again, at once or at the end of `refuse`."""
+        self._stop_plugging()
+        if isinstance(self._server, PtyDoor):
+            if not self.refuses:
+                self._server.open()
+                return
+            self._server.close()
+            if self._refuse_until_s < float("inf"):
+                self._plugging = asyncio.get_running_loop().call_at(self._refuse_until_s, self.plug_in)
+
+    def _stop_plugging(self) -> None:
+        if self._plugging is not None:
+            self._plugging.cancel()
+            self._plugging = None
 
     def reset_on_write(self) -> None:
         """Carry out the next write, then reset instead of answering."""
@@ -120,6 +158,7 @@ class SimulatedDevice:
     def welcome(self) -> None:
         """The end of `refuse`."""
         self._refuse_until_s = 0.0
+        self.plug_in()
 
     def spoil(self, how: str, count: int = 1) -> None:
         """Spoil the next answers: garble, truncate, duplicate or wrong_id."""
@@ -147,9 +186,12 @@ class SimulatedDevice:
         """True while connections are reset."""
         return self._refuse_until_s > asyncio.get_running_loop().time()
 
-    def serve(self, connection: _Serving, tid: int, unit: int, pdu: bytes, now_s: float) -> None:
-        """Answer one question as the knobs will have it."""
+    def serve(self, connection: Serving, tid: int, unit: int, pdu: bytes, now_s: float) -> None:
+        """Answer one question as the knobs will have it; on an RTU line a unit that is not there says nothing."""
         memory = self.units.get(unit)
+        if memory is None and self.transport != "tcp":
+            connection.dropped()
+            return
         answer = bytes((pdu[0] | 0x80, GATEWAY_SILENT)) if memory is None else memory.answer(pdu)
         if self._reset_on_write and pdu[0] in WRITES:
             self._reset_on_write = False
@@ -157,7 +199,9 @@ class SimulatedDevice:
         elif self._hang_until_s > now_s:
             connection.dropped()
         else:
-            frame = self._spoiled(HEAD.pack(tid, 0, len(answer) + 1, unit) + answer)
+            if self._take("wrong_id"):
+                tid, unit = self.framing.other(tid, unit)
+            frame = self._spoiled(self.framing.frame(tid, unit, answer))
             connection.answer(frame, now_s, self._late_s, self._slow_s)
 
     def _spoiled(self, frame: bytes) -> bytes:
@@ -165,8 +209,6 @@ class SimulatedDevice:
             noise = bytearray(self._noise.randbytes(len(frame)))
             noise[2] |= 1  # never by chance a header
             frame = bytes(noise)
-        if self._take("wrong_id"):
-            frame = bytes((frame[0] ^ 0x55, frame[1] ^ 0x55)) + frame[2:]
         if self._take("truncate"):
             frame = frame[: len(frame) // 2 + 1]
         if self._take("duplicate"):
@@ -179,111 +221,13 @@ class SimulatedDevice:
         self._spoil[how] -= 1
         return True
 
-    def enter(self, connection: _Serving) -> None:
+    def enter(self, connection: Serving) -> None:
         """A client connected."""
         self._connections.add(connection)
 
-    def leave(self, connection: _Serving) -> None:
+    def leave(self, connection: Serving) -> None:
         """A client is gone."""
         self._connections.discard(connection)
-
-
-class _Serving(asyncio.Protocol):
-    """One client of a simulated device."""
-
-    def __init__(self, device: SimulatedDevice) -> None:
-        self._device = device
-        self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
-        self._rest = b""
-        self._open = 0
-        self._ready_s = 0.0
-        self._held: set[asyncio.TimerHandle] = set()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class does not say that it is one
-        self._device.enter(self)
-        if self._device.refuses:
-            self.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._forget()
-
-    def data_received(self, data: bytes) -> None:
-        data = self._rest + data
-        questions = []
-        at = 0
-        while len(data) - at >= QUESTION_MIN:
-            tid, protocol, length, unit = HEAD.unpack_from(data, at)
-            if protocol != 0 or not 2 <= length <= LENGTH_MAX:
-                self.abort()
-                return
-            if len(data) - at < 6 + length:
-                break
-            questions.append((tid, unit, data[at + 7 : at + 6 + length]))
-            at += 6 + length
-        self._rest = data[at:]
-        self._count(len(questions))
-        now_s = self._loop.time()
-        for tid, unit, pdu in questions:
-            if self._transport is not None:
-                self._device.serve(self, tid, unit, pdu, now_s)
-
-    def _count(self, questions: int) -> None:
-        device = self._device
-        device.requests += questions
-        self._open += questions
-        device.pending += questions
-        device.pending_max = max(device.pending_max, device.pending)
-
-    def dropped(self) -> None:
-        """A question that will not be answered."""
-        self._open -= 1
-        self._device.pending -= 1
-
-    def answer(self, frame: bytes, now_s: float, late_s: float, slow_s: float) -> None:
-        """Send now, late (each for itself) or slowly (in order)."""
-        if late_s <= 0 and slow_s <= 0 and self._ready_s <= now_s:
-            self._send(frame)
-            return
-        at_s = now_s + late_s
-        if late_s <= 0:
-            at_s = self._ready_s = max(self._ready_s, now_s + slow_s)
-        if len(self._held) >= HELD_MAX:
-            self.abort()
-            return
-        handle: asyncio.TimerHandle | None = None
-
-        def send() -> None:
-            if handle is not None:
-                self._held.discard(handle)
-            self._send(frame)
-
-        handle = self._loop.call_at(at_s, send)
-        self._held.add(handle)
-
-    def _send(self, frame: bytes) -> None:
-        if self._transport is not None:
-            self.dropped()
-            self._transport.write(frame)
-
-    def abort(self) -> None:
-        """Reset this connection."""
-        if (transport := self._transport) is not None:
-            self._forget()
-            sock: socket.socket = transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-            transport.abort()
-
-    def _forget(self) -> None:
-        self._transport = None
-        self._rest = b""
-        for handle in self._held:
-            handle.cancel()
-        self._held.clear()
-        self._device.pending -= self._open
-        self._open = 0
-        self._device.leave(self)
 
 
 class ModbusSimulator:
@@ -293,7 +237,14 @@ class ModbusSimulator:
         self.devices: dict[str, SimulatedDevice] = {}
 
     def add(
-        self, name: str, units: Iterable[int] = (1,), host: str = "127.0.0.1", port: int = 0, size: int = 65536
+        self,
+        name: str,
+        units: Iterable[int] = (1,),
+        host: str = "127.0.0.1",
+        port: int = 0,
+        size: int = 65536,
+        transport: str = "tcp",
+        serial_port: str = "",
     ) -> SimulatedDevice:
         """A device with empty memory of `size` registers and bits in each table of each unit.
 
@@ -302,7 +253,7 @@ class ModbusSimulator:
         """
         if name in self.devices:
             raise ValueError(f"a simulated device {name} exists already")
-        device = SimulatedDevice(name, {unit: Memory(size) for unit in units}, host, port)
+        device = SimulatedDevice(name, {unit: Memory(size) for unit in units}, host, port, transport, serial_port)
         self.devices[name] = device
         return device
 

@@ -192,8 +192,8 @@ class Connection(asyncio.Protocol):
         try:
             if self._transport is None:
                 raise NotSent(self.down)
-            if stuck := _stuck(self._transport):
-                raise NotSent(f"the connection does not take bytes: {stuck}")
+            if reason := stuck(self._transport):
+                raise NotSent(f"the connection does not take bytes: {reason}")
             if not may_leave():
                 raise NotSent("the permit to write has ended")
             tid, answer = self._send(unit, pdu, timeout_s)
@@ -328,7 +328,7 @@ class Connection(asyncio.Protocol):
             self._lost(self)
 
 
-def _stuck(transport: asyncio.Transport) -> str:
+def stuck(transport: asyncio.Transport) -> str:
     """Why a byte handed over now might leave later than now; '' if it leaves at once.
 
     Bytes that wait in our queue or the kernel's, or bytes sent before that the system sends again and again. Bytes on

@@ -81,11 +81,17 @@ def one_of_everything() -> tuple[Point, ...]:
 
 
 class ModbusPeer:
-    """`drivers.peer.Peer` over `SimulatedDevice`, unit 7."""
+    """`drivers.peer.Peer` over `SimulatedDevice`, unit 7.
 
-    def __init__(self) -> None:
+    Args:
+        settings: of the device: transport and what belongs to it.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
         self.memory = Memory()
-        self.simulated = SimulatedDevice("kit", {7: self.memory})
+        transport, serial_port = settings.get("transport", "tcp"), settings.get("serial_port", "")
+        self.simulated = SimulatedDevice("kit", {7: self.memory}, transport=transport, serial_port=serial_port)
         self._points = one_of_everything()
 
     @property
@@ -110,7 +116,8 @@ class ModbusPeer:
         await self.simulated.restart()
 
     def device(self) -> ModbusDevice:
-        return ModbusDevice(host="127.0.0.1", port=self.simulated.port, unit_id=7)
+        way = {} if "serial_port" in self.settings else {"host": "127.0.0.1", "port": self.simulated.port}
+        return ModbusDevice.model_validate({**way, **self.settings, "unit_id": 7})
 
     def points(self) -> tuple[Point, ...]:
         return self._points
@@ -141,7 +148,9 @@ class ModbusPeer:
         return Wide(points, requests_max=-(-n // 125))
 
     def example(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        device = {"host": "10.21.5.3", "port": 502, "unit_id": 1, "gap_max": 16, "connect_timeout": "3 s"}
+        device: dict[str, Any] = {"unit_id": 1, "gap_max": 16, **self.settings}
+        if "serial_port" not in self.settings:
+            device |= {"host": "10.21.5.3", "port": 502, "connect_timeout": "3 s"}
         return device, {"table": "holding", "address": 104, "type": "float32", "order": "CDAB"}
 
     def refuse(self, on: bool = True) -> None:

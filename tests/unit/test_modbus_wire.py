@@ -15,7 +15,7 @@ import uvloop
 from drivers.base import Busy, DeviceSilent, LinkDown
 from drivers.modbus.address import ModbusDevice
 from drivers.modbus.link import ModbusLink
-from drivers.modbus.wire import STRAYS_MAX, WAITING_MAX, NotSent, _stuck
+from drivers.modbus.wire import STRAYS_MAX, WAITING_MAX, NotSent, stuck
 from tests.sim.loop import run
 
 READ = b"\x03\x00\x00\x00\x01"
@@ -494,10 +494,10 @@ def test_a_write_does_not_leave_while_the_system_sends_old_bytes_again() -> None
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         sock.connect(listener.getsockname())
-        assert _stuck(OverIt(sock)) == ""
+        assert stuck(OverIt(sock)) == ""
         for info in ((1, 4, 3, 0), (1, 0, 0, 3)):
             CutPath.info = info
-            assert _stuck(OverIt(sock)) == "what was sent before is not acknowledged, sent again 3 times"
+            assert stuck(OverIt(sock)) == "what was sent before is not acknowledged, sent again 3 times"
 
 
 @pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
