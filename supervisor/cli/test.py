@@ -7,7 +7,7 @@
 
 A case says what tags read, step by step ('230x10 180x30': 230 for ten steps, then 180 for thirty; '_': nothing new;
 'bad': lost), what people do (ack, reset, shelve ...), and what must stand when. Everything not as expected is told in
-one run, each with file, line and column. Exit code 0 if all is as expected, 1 if not. An example is in the shipped site:
+one run, each with file, line and column. Exit code 0 if all is as expected, 1 if not. The shipped site has an example:
 config/sites/sennecey/tests/cabinet.tests.yaml.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`vigie test`: an engineer's alarm tests pass on the shipped site, and fail with file and line when settings change."""
+"""`vigie test`: an engineer's alarm tests pass on the shipped site, and fail at their line when settings change."""
 
 from __future__ import annotations
 
