@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from config.model import AlarmRule, Role
-from config.words import StatusCode, cell_of
+from config.words import Clock, StatusCode, cell_of
 from historian.base import JournalFull, Position, Query, Record, RecordKind, Row
 from historian.journal.journal import ChainJournal
 from supervisor.alarms import writer as writer_module
@@ -74,11 +74,13 @@ class Disk:
 class Post:
     """N cabinets, a desk, a journal in a folder."""
 
-    def __init__(self, folder: Path, n: int = 3, names: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, n: int = 3, names: Sequence[str] | None = None, clock: Clock | None = None
+    ) -> None:
         self.folder = folder
         self.names = list(names or [f"21000/CAB-{i + 1:04d}" for i in range(n)])
         self.rules = {name: AlarmRule.model_validate({"text": TEXT} | rule) for name, rule in RULES.items()}
-        self.clock = sim.clock()
+        self.clock = clock or sim.clock()
         self.offload = Offload()
         self.epoch = 0
 
