@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_chain.py, tests/property/test_chain_property.py
+# Tests: tests/unit/test_journal.py, tests/property/test_chain_property.py
 r"""The chain: how a record is sealed over the one before it, and how a person stands in it without a name.
 
 Law of this file: pure; bytes in, digests out; no I/O.

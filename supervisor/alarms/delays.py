@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_alarm_delays.py, tests/property/test_alarm_delays_property.py
+# Tests: tests/property/test_alarm_delays_property.py
 """On-delay and off-delay of every condition, in columns.
 
 Law of this file: arrays in, arrays out; time is an argument; no loop over conditions. Only what differs from its
