@@ -254,6 +254,10 @@ class ProtocolSpec:
         make_driver: (name, device, points, link, clock) -> Driver.
         plan_key: device -> what of its settings `plan` depends on; devices with the same point tuple and an equal key
             share one plan. None: every device is planned by itself.
+        export_state: what was learned of a request (`Request.state`) as plain data, for a file: bounded by the request,
+            the same while nothing new is learned, without times; None: nothing worth keeping. None: nothing is kept.
+        import_state: (request, plain data, loop.time() [s]) the other way, before the first read of a new run on the
+            same plan; raises ValueError if the data does not fit, and changes nothing then.
     """
 
     name: str
@@ -265,6 +269,8 @@ class ProtocolSpec:
     make_link: Callable[[Any, Clock], Link]
     make_driver: Callable[[str, Any, Sequence[Point], Link, Clock], Driver]
     plan_key: Callable[[Any], Hashable] | None = None
+    export_state: Callable[[Request], dict[str, Any] | None] | None = None
+    import_state: Callable[[Request, dict[str, Any], float], None] | None = None
 
 
 def bind(exchange: Exchange, rows: Rows, id: int) -> Request:

@@ -24,6 +24,7 @@ from drivers.base import DeviceSpec, DriverError, Exchange, ProtocolSpec, Reques
 from drivers.connection import Connection, passes
 from drivers.device import Device
 from drivers.gate import Gate
+from drivers.learned import Teachable, learned, recall
 from drivers.sink import HostLimits, Means, Sink
 from drivers.status import DeviceStatus
 
@@ -72,6 +73,7 @@ class Host:
         self._plans: dict[Hashable, list[Exchange]] = {}
         self._connections: dict[tuple[str, Hashable], Connection] = {}
         self._devices: list[Device] = []
+        self._teachable: list[Teachable] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._state = "new"
         for spec in devices:
@@ -89,6 +91,7 @@ class Host:
         device = Device(index, spec, driver, mine, connection, self._means)
         connection.devices.append(device)
         self._devices.append(device)
+        self._teachable.append(Teachable(spec, protocol, mine))
         self.requests += mine
         self.device_of_request += [index] * len(mine)
 
@@ -255,6 +258,20 @@ class Host:
             found[f"{name}_waiting"] = gate.waiting
             found[f"{name}_overstayed"] = gate.overstayed
         return found
+
+    def learned(self) -> dict[str, Any]:
+        """What drivers learned of their devices, as plain data for a file; as `drivers.learned.learned`."""
+        return learned(self._teachable)
+
+    def recall(self, kept: Mapping[str, Any]) -> tuple[int, int]:
+        """The other way, before `start`; as `drivers.learned.recall`.
+
+        Raises:
+            RuntimeError: started before.
+        """
+        if self._state != "new":
+            raise RuntimeError(f"expected a new host, got one that is {self._state}")
+        return recall(self._teachable, kept, self._loop.time())
 
     def link_states(self) -> list[LinkState]:
         """State of each device, in the order they were given; cheaper than `status`."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -43,7 +43,6 @@ EXCEPTIONS: Final = {
     11: "gateway target device failed to respond",
 }
 FUNCTION_REFUSED: Final = 1
-REFUSES_ADDRESS: Final = (1, 2, 3)
 BUSY: Final = (5, 6)
 GATEWAY: Final = (10, 11)
 
@@ -88,7 +87,7 @@ class ModbusDriver:
             cells, statuses, texts = body.decoder.cells(answer, 2)
         else:
             code = self._exception(body, answer)
-            if code in REFUSES_ADDRESS:
+            if code in split.REFUSALS:
                 return await self._read_parts(request, _refuse_whole(request, code, self._now_s()), timeout_s)
             cells, statuses, texts = _failed(len(request.rows), DEVICE_FAILURE)
         return self._batch(request, cells, statuses, texts)
@@ -150,7 +149,7 @@ class ModbusDriver:
         if code == FUNCTION_REFUSED and len(chosen) == len(order):
             split.function_refused(state, code, self._now_s())
             return False
-        if code in REFUSES_ADDRESS:
+        if code in split.REFUSALS:
             split.refused(state, part, code, self._now_s())
             return False
         statuses[chosen] = DEVICE_FAILURE
@@ -224,12 +223,12 @@ class ModbusDriver:
             text_at = texts or {}
             return {p: (int(cells[i]), int(statuses[i]), text_at.get(i)) for i, p in enumerate(positions)}
         code = self._exception(body, answer)
-        if code in REFUSES_ADDRESS and len(positions) > 1:
+        if code in split.REFUSALS and len(positions) > 1:
             found: dict[int, tuple[int, int, str | None]] = {}
             for position in positions:
                 found |= await self._read_now(make_body(self._points, [position]), timeout_s)
             return found
-        status = CONFIGURATION_ERROR if code in REFUSES_ADDRESS else DEVICE_FAILURE
+        status = CONFIGURATION_ERROR if code in split.REFUSALS else DEVICE_FAILURE
         return dict.fromkeys(positions, (0, status, None))
 
     # --- writing
@@ -267,15 +266,33 @@ def _by_address(body: Body) -> list[int]:
 
 def _refuse_whole(request: Request, code: int, now_s: float) -> Learned:
     """Begin to learn: the block as planned was refused."""
-    body: Body = request.exchange.body
-    members = [body.members[i] for i in _by_address(body)]
-    state = split.begin([m.address.address for m in members], [m.address.last for m in members])
+    state = split.begin(*_extents(request.exchange.body))
     if code == FUNCTION_REFUSED:
         split.function_refused(state, code, now_s)
     else:
         split.refused(state, state.parts[0], code, now_s)
     request.state = state
     return state
+
+
+def _extents(body: Body) -> tuple[list[int], list[int]]:
+    """First and last address of each point of a block, by address."""
+    members = [body.members[i].address for i in _by_address(body)]
+    return [address.address for address in members], [address.last for address in members]
+
+
+def export_state(request: Request) -> dict[str, Any] | None:
+    """As `ProtocolSpec.export_state`: the cuts of a block and what is left out of it."""
+    return None if request.state is None else split.export(request.state)
+
+
+def import_state(request: Request, kept: dict[str, Any], now_s: float) -> None:
+    """As `ProtocolSpec.import_state`.
+
+    Raises:
+        ValueError: it was learned of another block.
+    """
+    request.state = split.restore(*_extents(request.exchange.body), kept, now_s)
 
 
 def _failed(n: int, status: int) -> tuple[Cells, Statuses, dict[int, str] | None]:

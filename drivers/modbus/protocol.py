@@ -10,7 +10,7 @@ from typing import Final
 from config.words import Clock
 from drivers.base import Driver, Link, Point, ProtocolSpec
 from drivers.modbus.address import ModbusDevice, ModbusPoint, check
-from drivers.modbus.driver import ModbusDriver
+from drivers.modbus.driver import ModbusDriver, export_state, import_state
 from drivers.modbus.link import ModbusLink
 from drivers.modbus.plan import plan
 
@@ -50,4 +50,6 @@ PROTOCOL: Final = ProtocolSpec(
     make_link=_make_link,
     make_driver=_make_driver,
     plan_key=_plan_key,
+    export_state=export_state,
+    import_state=import_state,
 )

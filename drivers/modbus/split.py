@@ -25,6 +25,8 @@ from typing import Any, Final
 RETRY_AFTER_S: Final = 600.0
 RETRY_FUNCTION_AFTER_S: Final = 60.0  # exception 1 refuses the question as such, one question tries it again
 
+REFUSALS: Final = (1, 2, 3)  # exceptions that refuse a question, not a moment
+
 Part = tuple[int, int]
 
 
@@ -117,6 +119,51 @@ def answered(state: Learned) -> None:
 def is_whole(state: Learned) -> bool:
     """True if nothing remains to be remembered: the block is asked as planned."""
     return not state.quarantined and not state.cuts and not state.joints and len(state.parts) == 1
+
+
+def export(state: Learned) -> dict[str, Any]:
+    """As plain data for a file; without the times of asking again, so that it changes only with what is known."""
+    return {
+        "parts": [list(part) for part in state.parts],
+        "cuts": sorted(state.cuts),
+        "joints": sorted(state.joints),
+        "quarantined": {str(i): code for i, (_, code) in sorted(state.quarantined.items())},
+    }
+
+
+def restore(first: Sequence[int], last: Sequence[int], kept: dict[str, Any], now_s: float) -> Learned:
+    """The other way; quarantined points are asked again after the usual time from now on.
+
+    Raises:
+        ValueError: it is not what was learned of a block of so many points.
+    """
+    try:
+        parts = [(_number(start), _number(end)) for start, end in kept["parts"]]
+        cuts, joints = ({_number(i) for i in kept[key]} for key in ("cuts", "joints"))
+        codes = {int(i): _number(code) for i, code in kept["quarantined"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"expected parts, cuts, joints and quarantined points, got {str(kept)[:80]}") from error
+    n = len(first)
+    covered = sum(end - start for start, end in parts) + len(codes)
+    sound = covered == n and all(0 <= start < end <= n for start, end in parts)
+    if not sound or not all(0 < i < n for i in cuts | joints) or not set(codes.values()) <= set(REFUSALS):
+        raise ValueError(f"expected {n} points, each asked once or quarantined, got {str(kept)[:80]}")
+    whole = len(codes) == n
+    state = Learned(first, last, parts, cuts=cuts, joints=joints)
+    for i, code in codes.items():
+        after_s = RETRY_FUNCTION_AFTER_S if whole and code == 1 else RETRY_AFTER_S
+        state.quarantined[i] = (now_s + after_s, code)
+    try:
+        check_invariants(state)
+    except AssertionError as error:
+        raise ValueError(str(error)[:80]) from error
+    return state
+
+
+def _number(value: object) -> int:
+    if type(value) is not int:
+        raise ValueError(f"expected a whole number, got {value!r}")
+    return value
 
 
 def check_invariants(state: Learned) -> None:
