@@ -11,7 +11,8 @@ restart                the device stops and starts again, its memory kept
 garble [N]             the next N answers are noise
 truncate [N]           the next N answers end in the middle
 duplicate [N]          the next N answers are sent twice
-wrong_id [N]           the next N answers bear another transaction id
+wrong_id [N]           the next N answers bear another transaction id (RTU: another unit)
+busy [N]               the next N questions get exception 6: busy
 reject holding 104     this address gets exception 2 (accept holding 104 turns it back)
 heal                   everything back
 """
@@ -26,7 +27,7 @@ from drivers.modbus.address import Table
 
 LASTING: Final = ("hang", "refuse")
 TIMED: Final = ("late", "slow")
-COUNTED: Final = ("garble", "truncate", "duplicate", "wrong_id")
+COUNTED: Final = ("garble", "truncate", "duplicate", "wrong_id", "busy")
 ADDRESSED: Final = ("reject", "accept")
 PLAIN: Final = ("reset", "restart", "heal")
 NAMES: Final = (*LASTING, *TIMED, *COUNTED, *ADDRESSED, *PLAIN)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_modbus_serial.py
+# Tests: tests/unit/test_modbus_serial.py, tests/system/test_modbus_serial_peers.py
 """A serial port as an asyncio transport.
 
 Law of this file: bytes in and out of one port, without a thread; no frames. Everything that waits to leave is bounded.

@@ -17,6 +17,7 @@ from drivers.modbus.knobs import Knob, parse
 from drivers.modbus.memory import WRITES, Memory
 from drivers.modbus.serving import Framing, Mbap, PtyDoor, Rtu, Serving
 
+BUSY: Final = 6
 GATEWAY_SILENT: Final = 11
 
 
@@ -25,6 +26,8 @@ class SimulatedDevice:
 
     Attributes:
         units: unit id -> its memory.
+        dead: units that are there and do not answer -> (exception code of the gateway, after how long [s]); None: the
+            gateway says nothing either.
         transport: as `ModbusDevice.transport`; a serial line is a pseudo-terminal, `serial_port` a link to it.
         requests: questions that have arrived.
         pending, pending_max: answers that are held now, and the most questions that were ever open.
@@ -107,7 +110,8 @@ class SimulatedDevice:
         self._hang_until_s = self._refuse_until_s = 0.0
         self._late_s = self._slow_s = 0.0
         self._reset_on_write = False
-        self._spoil = {"garble": 0, "truncate": 0, "duplicate": 0, "wrong_id": 0}
+        self._spoil = {"garble": 0, "truncate": 0, "duplicate": 0, "wrong_id": 0, "busy": 0}
+        self.dead: dict[int, tuple[int, float] | None] = {}
         for memory in self.units.values():
             memory.rejected.clear()
         self.plug_in()
@@ -161,7 +165,7 @@ class SimulatedDevice:
         self.plug_in()
 
     def spoil(self, how: str, count: int = 1) -> None:
-        """Spoil the next answers: garble, truncate, duplicate or wrong_id."""
+        """Spoil the next answers: garble, truncate, duplicate, wrong_id or busy."""
         self._spoil[how] = count
 
     def reject(self, table: str, address: int) -> None:
@@ -189,10 +193,15 @@ class SimulatedDevice:
     def serve(self, connection: Serving, tid: int, unit: int, pdu: bytes, now_s: float) -> None:
         """Answer one question as the knobs will have it; on an RTU line a unit that is not there says nothing."""
         memory = self.units.get(unit)
-        if memory is None and self.transport != "tcp":
+        gateway = self.dead.get(unit, (GATEWAY_SILENT, 0.0))
+        if (memory is None and self.transport != "tcp") or gateway is None:
             connection.dropped()
             return
-        answer = bytes((pdu[0] | 0x80, GATEWAY_SILENT)) if memory is None else memory.answer(pdu)
+        if memory is None or unit in self.dead:
+            code, after_s = gateway
+            connection.answer(self.framing.frame(tid, unit, bytes((pdu[0] | 0x80, code))), now_s, after_s, self._slow_s)
+            return
+        answer = bytes((pdu[0] | 0x80, BUSY)) if self._take("busy") else memory.answer(pdu)
         if self._reset_on_write and pdu[0] in WRITES:
             self._reset_on_write = False
             connection.abort()
@@ -301,6 +310,7 @@ _TURNS: Final[dict[str, Callable[[SimulatedDevice, Knob], Any]]] = {
     "truncate": lambda device, knob: device.spoil("truncate", knob.count),
     "duplicate": lambda device, knob: device.spoil("duplicate", knob.count),
     "wrong_id": lambda device, knob: device.spoil("wrong_id", knob.count),
+    "busy": lambda device, knob: device.spoil("busy", knob.count),
     "reject": lambda device, knob: device.reject(knob.table, knob.address),
     "accept": lambda device, knob: device.accept(knob.table, knob.address),
     "heal": lambda device, knob: device.heal(),
