@@ -16,12 +16,12 @@ from supervisor.alarms.events import What
 from supervisor.alarms.rate import WINDOW_NS, Rate
 from supervisor.alarms.records import EventId
 from supervisor.alarms.rules import RuleBook
-from supervisor.alarms.shown import Entry, Shown
+from supervisor.alarms.shown import VALUED, Entry, Shown
 
 PAGES_MAX: Final = 8
 SINGLES_MAX: Final = 500
 _SINGLE_LIMIT: Final = 20
-_SEEN: Final = frozenset({What.ALARM.value, What.LEVEL.value, What.HELD.value})
+_VALUED: Final = frozenset(what.value for what in VALUED)
 
 
 class Queried(Protocol):
@@ -72,7 +72,7 @@ def _tell(line: Line, missing: dict[int, Entry], shown: Shown, book: RuleBook) -
         entry.acked_by = line.record.user
     if same and not entry.comment and isinstance(comment := data.get("comment"), str):
         entry.comment = comment
-    if same and entry.value is None and (data.get("announced") or what in _SEEN):
+    if same and entry.value is None and (data.get("announced") or what in _VALUED):
         entry.value = data.get("value")
     # What rose under an overlay was not announced; an occurrence bears the time at which it began.
     if same and (data.get("announced") or line.record.time_ns == state.occurrence_ns):

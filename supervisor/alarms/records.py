@@ -18,13 +18,14 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from config.model import AlarmRule
-from config.words import BAD, Cells, Rows, Statuses
+from config.words import BAD, Cells, Kind, Rows, Statuses
 from historian.base import DATA_TEXT_LENGTH_MAX, TEXT_LENGTH_MAX, Plain, Record, RecordKind, Row
 from supervisor.alarms.conditions import Conditions
 from supervisor.alarms.happening import Happening
 from supervisor.alarms.rows import Live, decode, encode_all
 from supervisor.alarms.rules import RuleBook
 from supervisor.control.readings import plain
+from supervisor.plant.plant import TagInfo
 from supervisor.tags.table import TagTable
 
 TABLE: Final = "conditions"
@@ -87,20 +88,29 @@ class Glance(NamedTuple):
 
     def values(self) -> list[Plain]:
         """One plain value each; None for Bad, personal data and rules without a tag."""
-        return [self._value(i, int(row)) if row >= 0 else None for i, row in enumerate(self.rows)]
+        plant = self.table.plant
+        made: list[Plain] = [None] * len(self.rows)
+        usable = np.flatnonzero((self.rows >= 0) & (self.statuses < BAD))
+        block_of = plant.block_of_row[self.rows[usable]]
+        for index in np.unique(block_of).tolist():
+            info = plant.blocks[index].info
+            if info.personal:
+                continue
+            at = usable[block_of == index]
+            for i, value in zip(at.tolist(), self._plain(info, self.cells[at]), strict=True):
+                made[i] = value
+        return made
 
-    def _value(self, i: int, row: int) -> Plain:
-        info = self.table.plant.block(row).info
-        if self.statuses[i] >= BAD or info.personal:
-            return None
-        cell = self.cells[i]
+    def _plain(self, info: TagInfo, cells: Cells) -> list[Plain]:
+        """Values of one tag of a type."""
         if info.kind.is_float:
-            return plain(info, round(float(cell.view(np.float64)), 6))
-        if info.kind.name == "Boolean":
-            return bool(cell)
-        if info.kind.name == "String":
-            return str(self.table.pool[int(cell)])[:DATA_TEXT_LENGTH_MAX]
-        return plain(info, int(cell.view(np.uint64)) if info.kind.name == "UInt64" else int(cell))
+            return [plain(info, v) for v in np.round(cells.view(np.float64), 6).tolist()]
+        if info.kind is Kind.Boolean:
+            return [bool(c) for c in cells.tolist()]
+        if info.kind is Kind.String:
+            return [str(self.table.pool[i])[:DATA_TEXT_LENGTH_MAX] for i in cells.tolist()]
+        unsigned = cells.view(np.uint64) if info.kind is Kind.UInt64 else cells
+        return [plain(info, v) for v in unsigned.tolist()]
 
 
 def values_of(batch: Batch) -> list[Plain]:
@@ -156,11 +166,19 @@ class Scribe:
 
     def records(self, batch: Batch, values: Sequence[Plain]) -> list[Record]:
         """A record of each happening, in order, then the notes. `values`: those of `values_of`."""
-        return [*map(self._record, batch.happenings, values), *batch.notes]
+        # In a storm thousands share one state and one log: what follows from them is worked out once.
+        known: dict[tuple[int, int], tuple[str, dict[str, Plain]]] = {}
+        made = []
+        for h, value in zip(batch.happenings, values, strict=True):
+            key = (id(h.log), id(h.state))
+            if (shared := known.get(key)) is None:
+                shared = known[key] = self._shared(h)
+            made.append(self._record(h, value, shared[0], shared[1].copy()))
+        return made + batch.notes
 
-    def _record(self, h: Happening, value: Plain) -> Record:
-        block = self._book.block(h.condition)
-        model, log, state = block.model, h.log, h.state
+    def _shared(self, h: Happening) -> tuple[str, dict[str, Plain]]:
+        """Text and data of everything that is in this state by this log."""
+        model, log, state = self._book.block(h.condition).model, h.log, h.state
         data: dict[str, Plain] = {
             "what": log.what.value,
             "before": log.before.value,
@@ -169,16 +187,6 @@ class Scribe:
             "level": state.level,
             "occurrence": state.occurrence_ns,
         }
-        if h.announced:
-            data["announced"] = True
-        if h.field_ns and h.field_ns != h.time_ns:
-            data["field"] = h.field_ns
-        if value is not None:
-            data["value"] = value
-            if (limit := self._limit(h.condition, state.level)) is not None:
-                data["limit"] = limit
-        if h.first:
-            data["first"] = True
         if log.detail:
             data["detail"] = log.detail[:DATA_TEXT_LENGTH_MAX]
         if state.shelved_until_ns is not None:
@@ -186,6 +194,19 @@ class Scribe:
         text = f"{log.what.value}: {model.text.en}"
         if model.on in ("limit", "deviation", "rate") and state.level:
             text += f" ({_LEVELS[state.level]})"
+        return text[:TEXT_LENGTH_MAX], data
+
+    def _record(self, h: Happening, value: Plain, text: str, data: dict[str, Plain]) -> Record:
+        if h.announced:
+            data["announced"] = True
+        if h.field_ns and h.field_ns != h.time_ns:
+            data["field"] = h.field_ns
+        if value is not None:
+            data["value"] = value
+            if (limit := self._limit(h.condition, h.state.level)) is not None:
+                data["limit"] = limit
+        if h.first:
+            data["first"] = True
         if h.by is None:
             return Record(h.time_ns, RecordKind.ALARM, _SERVER, h.name, text, data)
         data["terminal"] = h.by.terminal[:DATA_TEXT_LENGTH_MAX]

@@ -52,7 +52,8 @@ class Tally:
         every = np.sort(np.array([t for times in self._times.values() for t in times], np.int64))
         span_ns = self.until_ns - self.from_ns
         tens = _counts(every, self.from_ns, self.until_ns, TEN_MINUTES_NS)
-        hours = _counts(every, self.from_ns, self.until_ns, HOUR_NS)
+        first_ns = self.from_ns - self.from_ns % HOUR_NS  # hours of the clock
+        hours = _counts(every, first_ns, self.until_ns, HOUR_NS)
         ranked = sorted(self._times.items(), key=lambda item: (-len(item[1]), item[0]))[:TOP]
         return {
             "records": self.records,
@@ -63,7 +64,7 @@ class Tally:
             "per_10_min": len(every) * TEN_MINUTES_NS / span_ns,
             "per_10_min_max": int(tens.max()),
             "flood_share": float((tens > FLOOD).mean()),
-            "hours": [[self.from_ns + i * HOUR_NS, int(n)] for i, n in enumerate(hours) if n],
+            "hours": [[first_ns + i * HOUR_NS, int(n)] for i, n in enumerate(hours) if n],
             "priorities": {p: self._priorities[p] for p in sorted(self._priorities)},
             "top": [{"name": n, "count": len(t), "share": len(t) / len(every)} for n, t in ranked],
             "chattering": self._chattering(),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from historian.base import Plain
 from supervisor.alarms.events import What
@@ -18,6 +19,9 @@ from supervisor.alarms.happening import Counts, Happening
 from supervisor.alarms.records import Batch, EventId
 from supervisor.alarms.rows import Live
 from supervisor.alarms.state import State
+
+VALUED: Final = frozenset({What.ALARM, What.LEVEL, What.HELD, What.SUPPRESSED})
+"""What tells the value an alarm has, besides being announced."""
 
 
 @dataclass(slots=True)
@@ -97,7 +101,7 @@ class Shown:
         """What a record says beyond the state itself."""
         if (entry := self.entries.get(h.condition)) is None:
             return
-        if h.announced or h.log.what in (What.ALARM, What.LEVEL, What.HELD):
+        if h.announced or h.log.what in VALUED:
             entry.value = value
         if h.by is None or h.state.occurrence_ns != entry.live.state.occurrence_ns:
             return

@@ -40,10 +40,12 @@ def run(args: argparse.Namespace) -> int:
     for line in head(report):
         console.print(ask.plain(line))
     for title, rows in (("top ten", report["top"]), ("chattering", report["chattering"])):
-        console.print(ask.plain(f"\n{title}: {'' if rows else 'none'}"))
+        console.print()
+        console.print(f"{title}:{'' if rows else ' none'}")
         if rows:
             console.print(_ranked(rows, args.lang))
-    console.print(ask.plain(f"\nstanding for more than a day: {report['stale_total']:,}"))
+    console.print()
+    console.print(f"standing for more than a day: {report['stale_total']:,}")
     if report["stale"]:
         console.print(alarms_table(report["stale"][:50], args.lang))
     return 0

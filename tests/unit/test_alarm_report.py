@@ -35,6 +35,12 @@ def test_only_what_was_announced_within_the_time_counts() -> None:
     assert d["hours"] == [[T0, 1], [T0 + 23 * HOUR_NS, 1]]
 
 
+def test_hours_are_those_of_the_clock() -> None:
+    made = Tally(T0 + 1800 * S, T0 + 7200 * S)
+    made.add([record(3599), record(3600)])
+    assert made.document()["hours"] == [[T0, 1], [T0 + HOUR_NS, 1]]
+
+
 def test_rates_and_floods() -> None:
     d = tally(*(record(600 + i) for i in range(11)), *(record(7200 + i) for i in range(10)))
     assert (d["per_10_min_max"], d["per_hour_max"], d["per_day"]) == (11, 11, 21.0)
