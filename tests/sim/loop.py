@@ -12,6 +12,8 @@ returns, but promises nothing; therefore every stream socket of the loop keeps a
 and it has not read (`due`), and while somebody who is listening has bytes due the clock stands. The ledger costs one
 addition a call, and nothing in the normal case.
 
+Pseudo-terminals deliver a little later than sockets; who uses them sets `loop.terminal_due` (`tests.sim.terminals`).
+
 What it cannot see: sockets of other processes or threads. A peer outside the loop belongs into `tests/system`, or
 its user takes `loop.hold()` while an answer is awaited; a held clock stands still.
 """
@@ -151,6 +153,9 @@ class VirtualSelector(selectors.EpollSelector):
                 return events
             if time.monotonic() > limit:
                 raise RuntimeError(f"{ledger.total} bytes sent on loopback did not arrive within {ARRIVAL_S} s")
+        while self.loop.terminal_due():
+            if events := super().select(0.05):
+                return events
         return []
 
     def _listens(self, end: StreamSocket) -> bool:
@@ -173,6 +178,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.pending = 0
         self.connecting = False
         self.ledger = Ledger()
+        self.terminal_due: Callable[[], bool] = lambda: False
         self.errors: list[dict[str, Any]] = []
         selector = VirtualSelector()
         selector.loop = self
