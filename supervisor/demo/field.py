@@ -111,11 +111,13 @@ class FieldSimulator:
 
     def _listener(self, name: str, settings: Any, ports: Ports) -> SimulatedDevice:
         """The simulated host and port of a device; units behind one gateway share it."""
+        if settings.transport == "serial":
+            raise ValueError(f"device {name}: expected transport tcp or rtu_tcp, a serial port is not simulated")
         nominal = (settings.host, settings.port)
         device = self._listening.get(nominal)
         if device is None:
             host, port = nominal if ports == "nominal" else ("127.0.0.1", 0)
-            device = self._simulator.add(name, (), host, port, size=0)
+            device = self._simulator.add(name, (), host, port, size=0, transport=settings.transport)
             self._listening[nominal] = device
         if settings.unit_id in device.units:
             raise ValueError(f"device {name}: unit {settings.unit_id} at {nominal[0]}:{nominal[1]} exists already")

@@ -272,3 +272,42 @@ class _Still:
 
     def boot_s(self) -> float:
         return 0.0
+
+
+def _with_transport(tmp_path: Path, transport: str) -> Site:
+    """Sennecey with another transport for all cabinets."""
+    folder = edited(tmp_path, {}).folder
+    path = Path(folder, "inventory/CAB.csv")
+    text = path.read_text().replace("controller.port,", "controller.port,controller.transport,controller.window,", 1)
+    path.write_text(text.replace(",15020,", f",15020,{transport},1,"))
+    return load_site(folder, {"modbus": PROTOCOL})
+
+
+def test_rtu_through_tcp_is_simulated_as_such(tmp_path: Path) -> None:
+    site = _with_transport(tmp_path, "rtu_tcp")
+    spec = next(spec for spec in compiled(site).devices if spec.name == CABINET)
+
+    async def main() -> None:
+        field = FieldSimulator(site, clock(), "os")
+        await field.start()
+        host, port = field.endpoints[CABINET]
+        device = spec.device.model_copy(update={"host": host, "port": port})
+        link = PROTOCOL.make_link(device, clock())
+        driver = PROTOCOL.make_driver(CABINET, device, spec.points, link, clock())
+        try:
+            await link.open()
+            for i, exchange in enumerate(plan(device, spec.points)):
+                batch = await driver.read(bind(exchange, spec.rows - spec.rows + range(len(spec.points)), i), 1.0)
+                assert (batch.statuses == StatusCode.Good).all()
+        finally:
+            await link.close()
+            await field.stop()
+
+    run(main(), debug=False)
+
+
+def test_a_serial_port_is_not_simulated_and_it_is_said() -> None:
+    serial = PROTOCOL.device_model.model_validate({"transport": "serial", "serial_port": "/dev/ttyS0"})
+    site = SITE.model_copy(update={"devices": dict.fromkeys(SITE.devices, serial)})
+    with pytest.raises(ValueError, match="expected transport tcp or rtu_tcp, a serial port is not simulated"):
+        FieldSimulator(site, _Still(), "os")
