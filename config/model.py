@@ -187,12 +187,13 @@ SYSTEM_SOURCES: Final[dict[str, Kind]] = {
     "pki.days": Kind.Int32,
     "storage.ok": Kind.Boolean,
     "alarms.rate": Kind.Float,
+    "history.waiting": Kind.Int32,
 }
 """What the server itself can say (`system:`) and the kind it says it in.
 
 `comm`: the device answers. The others are of this post: it runs, its role, processor, memory and disk used [%], offset
-of its clock [ms], days until its certificate expires, whether what it has to remember reaches the disk, and alarms
-annunciated in the last ten minutes.
+of its clock [ms], days until its certificate expires, whether what it has to remember reaches the disk, alarms
+annunciated in the last ten minutes, and samples that wait for the history's disk.
 """
 
 

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+from config.words import Kind
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -114,6 +117,15 @@ class Catalogue:
 
     def close(self) -> None:
         self._db.close()
+
+
+def series_of(path: Path, name: str) -> tuple[int, Kind] | None:
+    """Series id and kind of a name, read from the file alone; None if it never had one. Of several kinds the newest."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        row = db.execute(
+            "SELECT series, kind FROM names WHERE name = ? ORDER BY since_ns DESC, series DESC LIMIT 1", (name,)
+        ).fetchone()
+    return None if row is None else (int(row[0]), Kind(row[1]))
 
 
 def _former(name: str, was: dict[str, str]) -> str:

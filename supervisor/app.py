@@ -4,7 +4,8 @@
 
 Law of this file: wiring, top to bottom, no logic. Whatever is opened is closed by the exit stack, in reverse:
 
-    state folder, offload, journal, catalogue and plant, people, core and its last values, alarms,
+    state folder, offload, journal, catalogue and plant, people, core and its last values, history,
+    alarms,
     commands, OPC UA, control socket, HTTP, connect.json  ->  ready
 
 An error on the way is one sentence and exit 1. Afterwards a part that ends by itself is a bug and ends the server:
@@ -44,6 +45,7 @@ from supervisor.control.operations import Server
 from supervisor.core import Core
 from supervisor.failure import Failure
 from supervisor.hmi.contract import HmiError, HmiSettings
+from supervisor.jobs import Jobs
 from supervisor.keeping import Keeper
 from supervisor.machine import Machine, certificate_expiry_ns
 from supervisor.notify import READY, STOPPING, WATCHDOG, Notifier
@@ -128,6 +130,7 @@ class App:
         self.people = People.of(self.site.users)
         logins = await self.offload.run(lambda: add_demo_users(self.people)) if self.options.demo else []
         await self._open_core(stack)
+        await self._open_history(stack)
         await self._open_alarms(stack)
         self.permits = StandingPermit(self.epoch, self.proof)
         self.commands = Commands(
@@ -187,6 +190,20 @@ class App:
         self.machine = Machine(self.options.state_dir)
         stack.push_async_callback(self.keeper.save)
 
+    async def _open_history(self, stack: AsyncExitStack) -> None:
+        """Before the first scan: it records the first one too. Closed after the last one."""
+        from supervisor.recording.history import History
+
+        zone = self.site.model.time_zone
+        try:
+            self.history = await History.open(self.options.state_dir, self.core.table, self.clock, self.epoch, zone)
+        except ValueError as e:
+            raise Failure(str(e)) from e
+        stack.push_async_callback(self.history.close)
+        self.core.scan.consumers.append(self.history.recorder.take)
+        self.jobs = Jobs(self.clock)
+        self.history.start(self.jobs)
+
     async def _open_alarms(self, stack: AsyncExitStack) -> None:
         """Before the first scan: whatever stood when the last server ended goes on."""
         try:
@@ -228,6 +245,7 @@ class App:
                 self.core.host.status,
                 self.stop,
                 self.alarms,
+                self.history,
             ),
             self.people,
             self.offload.run,
@@ -246,12 +264,16 @@ class App:
 
     async def _live(self, stack: AsyncExitStack) -> int:
         await self._say(f"server started, epoch {self.epoch}; {self.keeper.found}; {self.alarms.found}")
+        if self.history.found:
+            await self._say(f"history repaired: {self.history.found}")
         parts = [
             self.core.run(lambda: self._beat("scan")),
             self.keeper.run(),
             self._beat_on(),
             self._watch_vitals(),
             self.alarms.run(),
+            self.history.recorder.run(),
+            self.jobs.run(),
             guard_permit(self.permits, self.clock, self.core.host.abort_all),
         ]
         tasks = [asyncio.create_task(part) for part in parts]
@@ -306,6 +328,7 @@ class App:
             sample = await self.offload.run(self.machine.sample)
             journal = self.journal.status()
             kept = not self.keeper.error and journal.error is None and journal.reserve is None
+            kept = kept and not self.history.refused
             self._vitals.update(sample)
             self._vitals["storage.ok"] = kept
             self._vitals["pki.days"] = await self.offload.run(self._certificate_days)
@@ -314,6 +337,7 @@ class App:
     def _measured(self) -> Mapping[str, float | None]:
         """What this post says of itself in its next scan."""
         self._vitals["alarms.rate"] = self.alarms.annunciated()
+        self._vitals["history.waiting"] = self.history.waiting
         return self._vitals
 
     def _certificate_days(self) -> float | None:
@@ -352,11 +376,13 @@ class App:
             self.journal.status(),
             self.commands.status(),
             self.alarms.counts(),
+            self.history.document(),
         )
 
     def _errors(self) -> list[str]:
         errors = [self.keeper.error] if self.keeper.error else []
         errors += self.alarms.errors()
+        errors += self.history.errors()
         if self.core.inbox.refused:
             errors.append(f"{self.core.inbox.refused} readings found no room before the scan; they are Uncertain")
         if self.core.table.pool.overflows:

@@ -9,9 +9,9 @@ that nobody measured is not 0.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +22,6 @@ from supervisor.alarms.happening import Counts
 from supervisor.commands.commands import CommandsStatus
 from supervisor.commands.values import iso
 from supervisor.plant.plant import Plant
-
-_NOT_BUILT: Final = {"state": "not built", "text": "this release keeps no history"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +80,14 @@ def status_document(
     journal: JournalStatus,
     commands: CommandsStatus,
     alarms: Counts | None = None,
+    history: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The document, ready for JSON.
 
     Args:
         statuses: the table's status column, (plant.rows,).
         alarms: None for a server without an alarm engine: null, not 0.
+        history: as `supervisor.recording.history` tells it; None for a server that records nothing.
     """
     return {
         "site": post.site,
@@ -111,7 +111,7 @@ def status_document(
             "missed": scan.missed,
             "values_applied": scan.values_applied,
         },
-        "history": dict(_NOT_BUILT),
+        "history": {"state": "off"} if history is None else dict(history),
         "journal": {
             "error": journal.error,
             "repair": journal.repair or None,

@@ -34,6 +34,7 @@ COMMANDS: Final[dict[str, str]] = {
     "tags": "list tags of the running server",
     "read": "read tags from the running server",
     "put": "command a tag through the running server",
+    "history": "what a tag was: table, CSV, Parquet, curve",
     "alarms": "the alarms of the running server",
     "ack": "acknowledge alarms",
     "shelve": "hide an alarm for a while",
@@ -42,7 +43,7 @@ COMMANDS: Final[dict[str, str]] = {
     "probe": "what exactly is wrong with a device",
     "journal": "what was done and what happened, by time, tag, person, kind",
     "note": "write a note into the logbook",
-    "verify": "prove that the journal is whole",
+    "verify": "prove that the journal or the history is whole",
     "passwd": "make the password hash of a user",
 }
 

@@ -52,7 +52,7 @@ def lines(s: dict[str, Any]) -> list[str]:
         f"journal   {journal['records']:,} records, {journal['size'] / 2**20:.1f} of "
         f"{journal['size_max'] / 2**20:,.0f} MiB",
         f"alarms    {alarms_line(s['alarms'])}",
-        f"history   {s['history']['state']}",
+        f"history   {history_line(s['history'])}",
     ]
     if journal["repair"]:
         made.append(f"repaired  {journal['repair']}")
@@ -66,6 +66,16 @@ def alarms_line(alarms: dict[str, Any]) -> str:
     return (
         f"{alarms['active']:,} active, {alarms['unacked']:,} to acknowledge, {alarms['shelved']:,} shelved, "
         f"{alarms['suppressed']:,} suppressed, {ask.count(alarms['unevaluable'], 'rule')} unknown"
+    )
+
+
+def history_line(history: dict[str, Any]) -> str:
+    """'recording, 1,234 samples, 3 waiting, 0 lost, 12.3 MiB in 4 days'."""
+    if "samples" not in history:
+        return str(history["state"])
+    return (
+        f"{history['state']}, {history['samples']:,} samples, {history['waiting']:,} waiting, "
+        f"{history['lost']:,} lost, {history['bytes'] / 2**20:.1f} MiB in {ask.count(history['days'], 'day')}"
     )
 
 

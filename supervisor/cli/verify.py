@@ -5,6 +5,7 @@
   vigie verify journal                         of the server that runs here
   vigie verify journal --state /backup/vigie   of any copy of a state folder
   vigie verify journal --head 1/5/1234:ab12... still holds the record that was noted then
+  vigie verify history                         every file of samples: reads all of it
 
 Reads every record and seals it again; beside a running server too. Exit code 0 if all is whole, 1 if anything was
 changed, is missing, moved or cut off: the first broken position is said. Keep the head that is printed somewhere else:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=("journal",), help="what to verify")
+    parser.add_argument("what", choices=("journal", "history"), help="what to verify")
     parser.add_argument(
         "--head", metavar="HEAD", action="append", default=[], help="a head noted before; may be repeated"
     )
@@ -36,6 +37,30 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    return _history(args) if args.what == "history" else _journal(args)
+
+
+def _history(args: argparse.Namespace) -> int:
+    from historian.store.disk import StoreError
+    from historian.store.snapshot import open_snapshot
+
+    try:
+        with open_snapshot(find_state_dir(args.state) / "history") as snapshot:
+            findings = list(snapshot.findings())
+    except (StoreError, OSError) as e:
+        raise Failure(str(e)) from e
+    if args.json:
+        ask.print_json({"whole": not findings, "samples": snapshot.rows, "findings": findings})
+    elif findings:
+        print(f"THE HISTORY IS DAMAGED: {ask.count(len(findings), 'finding')}")
+        print("\n".join(findings))
+    else:
+        gaps = ask.count(len(snapshot.gaps), "time")
+        print(f"the history is whole: {ask.count(snapshot.rows, 'sample')}; {gaps} in which nothing was recorded")
+    return 1 if findings else 0
+
+
+def _journal(args: argparse.Namespace) -> int:
     from historian.base import JournalError
     from historian.journal.chain import parse_head
     from historian.journal.verify import verify

@@ -22,6 +22,7 @@ from supervisor.alarms.desk import AlarmDesk
 from supervisor.commands.commands import Commands
 from supervisor.control.alarms import ALARM_OPERATIONS, AlarmCall
 from supervisor.control.logbook import RECORDS_MAX, entry_document, note_of, query_of
+from supervisor.control.past import Past, history_page
 from supervisor.control.readings import reading
 from supervisor.control.search import find_rows, no_such_tag
 from supervisor.people import User
@@ -45,6 +46,7 @@ class Server:
         devices: states of all devices, in the order of the plant.
         stop: asks the server to stop in order; returns at once.
         alarms: None: a server without an alarm engine.
+        past: None: a server that records nothing.
     """
 
     table: TagTable
@@ -55,6 +57,7 @@ class Server:
     devices: Callable[[], Sequence[DeviceStatus]]
     stop: Callable[[str], None]
     alarms: AlarmDesk | None = None
+    past: Past | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,18 @@ async def _devices(call: Call) -> Any:
     return {"total": len(found), "devices": [device_document(d, now_ns) for d in found[:TAGS_MAX]]}
 
 
+async def _history(call: Call) -> Any:
+    """The past of `tag` from `from_ns` to `until_ns`, in buckets of `every_s` or sample by sample; one page."""
+    server, table = call.server, call.server.table
+    if server.past is None:
+        raise Refused("this server keeps no history")
+    row = _row(table, call.text("tag"))
+    try:
+        return await history_page(server.past, table.plant, row, call.user, call.arguments, server.clock.wall_ns())
+    except ValueError as e:
+        raise Refused(str(e)) from e
+
+
 async def _journal(call: Call) -> Any:
     """The last `n` records that fit, oldest first; `more`: older ones do too (`before` the first one's sequence)."""
     server, plant = call.server, call.server.table.plant
@@ -220,6 +235,7 @@ OPERATIONS: Final[dict[str, tuple[_OPERATION, frozenset[Role]]]] = {
     "read": (_read, _ANYONE),
     "put": (_put, _ANYONE),  # who may command what is decided by the gates of `commands`, and journalled there
     "devices": (_devices, _ANYONE),
+    "history": (_history, _ANYONE),
     "journal": (_journal, _ANYONE - {Role.VIEWER}),
     "note": (_note, _ANYONE - {Role.VIEWER}),
     "stop": (_stop, frozenset({Role.ENGINEER})),

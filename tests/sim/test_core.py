@@ -81,7 +81,9 @@ def test_every_tag_that_has_a_source_becomes_good_and_equals_the_device() -> Non
             core.plant.name(row): hex(core.table.status[row])
             for row in np.flatnonzero(core.plant.supported & (core.table.status != StatusCode.Good)).tolist()
         }
-        unmeasured = {f"21605/SYS-0001/{tag}" for tag in ("CPU", "Mem", "Disk", "NTP", "HistOK", "AlmRate", "CertDays")}
+        unmeasured = {
+            f"21605/SYS-0001/{tag}" for tag in ("CPU", "Mem", "Disk", "NTP", "HistQ", "HistOK", "AlmRate", "CertDays")
+        }
         assert set(wrong) == unmeasured, wrong
         compared = 0
         for device in core.plant.devices:

@@ -56,7 +56,7 @@ def test_it_has_the_agreed_shape_and_is_json() -> None:
     assert {"active", "unacked", "shelved", "suppressed", "unevaluable"} <= d["alarms"].keys()
     assert set(d["alarms"].values()) == {None}, "nobody counted: null, not 0"
     assert {"period_ms", "duration_ms_p99", "missed"} <= d["scan"].keys()
-    assert d["history"]["state"] == "not built"
+    assert d["history"] == {"state": "off"}
     assert d["uptime_s"] == 10.0
     assert json.loads(json.dumps(d, allow_nan=False)) == d
 

@@ -106,7 +106,7 @@ TABLES: dict[str, str] = {
         Mem      Float       %        0..100                      r system      P3    A2:2
         Disk     Float       %        0..100                      r system      P2,P3 A2:1
         NTP      Float       ms       -10000..10000               r system      P3    A2:20%
-        HistQ    Int32       pts      0..10000000                 r unsupported P3    A1:10%
+        HistQ    Int32       pts      0..10000000                 r system      P3    A1:10%
         HistOK   Boolean     -        -                           r system      P2    E
         AlmRate  Float       1/10_min 0..1000                     r system      P4    A1
         Probe    Boolean     -        -                           r unsupported P2    E
@@ -275,8 +275,8 @@ def test_rows_without_a_source_are_known(site: Site) -> None:
     plant = compiled(site)
     silent = Counter(plant.block(row).tag for row in range(plant.rows) if not plant.supported[row])
     cabinet = {"LampsOut": 17, "E_base": 17, "E_qual": 17, "Lux": 15}
-    not_built = dict.fromkeys(("ReplLag", "HistQ", "Probe", "ProbeMs", "Backup"), 4)
-    elsewhere = dict.fromkeys(("Up", "Role", "CPU", "Mem", "Disk", "NTP", "HistOK", "AlmRate", "CertDays"), 3)
+    not_built = dict.fromkeys(("ReplLag", "Probe", "ProbeMs", "Backup"), 4)
+    elsewhere = dict.fromkeys(("Up", "Role", "CPU", "Mem", "Disk", "NTP", "HistQ", "HistOK", "AlmRate", "CertDays"), 3)
     assert silent == cabinet | not_built | elsewhere
 
 

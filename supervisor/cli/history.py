@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_cli_history.py, tests/system/test_history.py
+"""What a tag was: samples, or values over buckets of time, from the running server or, where none runs, its files.
+
+  vigie history 21605/CAB-0003/V1                                     the last hour, every stored sample
+  vigie history 21605/CAB-0003/P --from 2026-03-01 --to 2026-03-02    a day
+  vigie history 21605/CAB-0003/P --last '30 d' --every '1 d'          lowest, highest and mean value of each day
+  vigie history 21605/CAB-0003/P --last '7 d' --plot -                a curve in the terminal; also FILE.svg, FILE.png
+  vigie history 21605/CAB-0003/Ep --last '31 d' --format csv          for a spreadsheet; also parquet
+
+Times are in the site's zone, in and out. The quality stands beside each value; a value that was not good is not shown
+as good, and a time in which nothing was recorded is a line of its own with its cause, never a value.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from zoneinfo import ZoneInfo
+
+from supervisor.cli import ask, times
+from supervisor.cli.plot import Curve, png, svg, terminal
+from supervisor.clock import SystemClock
+from supervisor.control.client import ControlClient, find_state_dir
+from supervisor.failure import Failure
+
+if TYPE_CHECKING:
+    from historian.store.snapshot import Snapshot
+    from supervisor.recording.answers import Series
+
+_NS: Final = 1_000_000_000
+_DURATION: Final = re.compile(r"(\d{1,6}) ?(s|min|h|d)")
+_UNITS_S: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
+AGGREGATES: Final = ("min", "max", "mean", "last", "count", "good")
+ROWS_MAX: Final = 1_000_000
+"""Most rows of one answer; what is left out is said."""
+_TABLE_MAX: Final = 1000
+_COLUMNS_OF_SAMPLES: Final = ("time_ns", "value", "status", "lag_s", "note")
+
+
+class Source(Protocol):
+    """Where pages come from."""
+
+    def page(self, tag: str, from_ns: int, until_ns: int, every_s: int) -> dict[str, Any]: ...
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("tag", metavar="TAG", help="'<area>/<equipment>/<tag>'")
+    parser.add_argument("--from", dest="since", metavar="TIME", help=f"not before: {times.EXPECTED}")
+    parser.add_argument("--to", dest="until", metavar="TIME", help="before (default: now)")
+    parser.add_argument("--last", metavar="DURATION", help="'30 min', '2 h', '7 d': so long before --to (default: 1 h)")
+    parser.add_argument("--every", metavar="DURATION", help="one line for each '15 min', '1 h', '1 d', ...")
+    parser.add_argument("--aggregate", default="min,max,mean", help=f"of --every: {','.join(AGGREGATES)}")
+    parser.add_argument("--format", choices=("table", "csv", "parquet"), default="table")
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="where csv or parquet goes (default: standard output)"
+    )
+    parser.add_argument("--plot", metavar="FILE", help="draw it: FILE.svg, FILE.png, or - for this terminal")
+    ask.add_server(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    with _source(args.state) as source:
+        about = source.page(args.tag, 0, 0, 0)
+        zone = ZoneInfo(about["zone"])
+        from_ns, until_ns = _span(args, zone)
+        every_s = _every(args)
+        if args.plot is not None:
+            _plot(args.plot, source, about, from_ns, until_ns, zone)
+            return 0
+        if every_s:
+            from_ns = aligned(from_ns, every_s, zone)
+        columns, more = _gather(source, args.tag, from_ns, until_ns, every_s)
+    chosen = ("time_ns", *_aggregates(args.aggregate), "status") if every_s else _COLUMNS_OF_SAMPLES
+    gaps = columns.pop("gaps")
+    if args.json:
+        ask.print_json({**{k: about[k] for k in ("tag", "title", "kind", "unit", "zone")}, "more": more, "gaps": gaps,
+                        **{name: columns[name] for name in chosen}})  # fmt: skip
+    elif args.format == "table":
+        _print_table(columns, chosen, gaps, about, zone, more)
+    else:
+        _write(args, _with_gaps(columns, chosen, gaps), chosen, about, zone)
+    if more and not args.json:
+        print(f"only the first {ROWS_MAX:,} lines; ask for a shorter time or for --every", file=sys.stderr)
+    return 0
+
+
+# --- times
+
+
+def _span(args: argparse.Namespace, zone: ZoneInfo) -> tuple[int, int]:
+    now_ns = SystemClock().wall_ns()
+    if args.since is not None and args.last is not None:
+        raise Failure("--from and --last exclude each other")
+    until_ns = now_ns if args.until is None else _when("--to", args.until, now_ns, zone)
+    if args.since is None:
+        from_ns = until_ns - _duration("--last", args.last or "1 h") * _NS
+    else:
+        from_ns = _when("--from", args.since, now_ns, zone)
+    if from_ns >= until_ns or from_ns < 0:
+        raise Failure(f"expected a beginning before the end, got {times.shown(from_ns, zone)} to "
+                      f"{times.shown(until_ns, zone)}")  # fmt: skip
+    return from_ns, until_ns
+
+
+def aligned(from_ns: int, every_s: int, zone: ZoneInfo) -> int:
+    """Where the bucket begins that holds `from_ns`: days at midnight of the zone, hours at the full hour [UTC ns]."""
+    offset = datetime.fromtimestamp(from_ns // _NS, zone).utcoffset()
+    shift_s = 0 if offset is None else int(offset.total_seconds())
+    return ((from_ns // _NS + shift_s) // every_s * every_s - shift_s) * _NS
+
+
+def _when(option: str, text: str, now_ns: int, zone: ZoneInfo) -> int:
+    try:
+        return times.when(text, now_ns, zone)
+    except ValueError as e:
+        raise Failure(f"{option}: {e}") from None
+
+
+def _duration(option: str, text: str) -> int:
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or int(match[1]) == 0:
+        raise Failure(f"{option}: expected a duration such as 15 min, 2 h, 7 d; got '{text[:60]}'")
+    return int(match[1]) * _UNITS_S[match[2]]
+
+
+def _every(args: argparse.Namespace) -> int:
+    return 0 if args.every is None else _duration("--every", args.every)
+
+
+def _aggregates(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names or set(names) - set(AGGREGATES):
+        raise Failure(f"--aggregate: expected some of {', '.join(AGGREGATES)}; got '{text[:60]}'")
+    return names
+
+
+# --- sources
+
+
+@contextmanager
+def _source(state: Path | None) -> Iterator[Source]:
+    """The running server, or the files of its state folder."""
+    folder = find_state_dir(state)
+    try:
+        control = ControlClient(folder)
+    except Failure:  # nobody answers there, perhaps a dead server's socket is left: its files may speak
+        if not _readable(folder / "history" / "index.db"):
+            raise
+    else:
+        with control:
+            yield _Server(control)
+        return
+    from historian.store.disk import StoreError
+    from historian.store.snapshot import open_snapshot
+
+    try:
+        with open_snapshot(folder / "history") as snapshot:
+            print(f"no server runs with {folder}; read from its files", file=sys.stderr)
+            yield _Files(folder, snapshot)
+    except StoreError as e:
+        raise Failure(str(e)) from e
+
+
+def _readable(path: Path) -> bool:
+    return os.access(path, os.R_OK)
+
+
+class _Server:
+    def __init__(self, control: ControlClient) -> None:
+        self._control = control
+
+    def page(self, tag: str, from_ns: int, until_ns: int, every_s: int) -> dict[str, Any]:
+        page: dict[str, Any] = self._control.call(
+            "history", tag=tag, from_ns=from_ns, until_ns=until_ns, every_s=every_s
+        )
+        return page
+
+
+class _Files:
+    """The files alone: names and kinds from the catalogue; units and names of values are the server's to know."""
+
+    def __init__(self, folder: Path, snapshot: Snapshot) -> None:
+        self._folder = folder
+        self._snapshot = snapshot
+        try:
+            self._zone = str(json.loads((folder / "history" / "about.json").read_text())["time_zone"])
+        except (OSError, ValueError, KeyError, TypeError):
+            self._zone = "UTC"
+
+    def page(self, tag: str, from_ns: int, until_ns: int, every_s: int) -> dict[str, Any]:
+        from supervisor.recording.answers import bucket_page, gaps_within, raw_page
+
+        series, reader = self._series(tag), self._snapshot.reader
+        if every_s:
+            page = bucket_page(reader, series, from_ns, until_ns, every_s, SystemClock().wall_ns())
+        else:
+            page = raw_page(reader, series, from_ns, until_ns)
+        gaps = gaps_within(self._snapshot.gaps, from_ns, until_ns)
+        return {**series.document(self._zone), "gaps": gaps, **page}
+
+    def _series(self, tag: str) -> Series:
+        from historian.catalogue import series_of
+        from supervisor.recording.answers import Series
+
+        try:
+            found = series_of(self._folder / "catalogue.sqlite", tag)
+        except sqlite3.Error as e:
+            raise Failure(f"{self._folder / 'catalogue.sqlite'}: {e}") from e
+        if found is None:
+            raise Failure(f"no tag '{tag[:200]}' ever had a history in {self._folder}")
+        number, kind = found
+        return Series(tag, number, kind)
+
+
+def _gather(source: Source, tag: str, from_ns: int, until_ns: int, every_s: int) -> tuple[dict[str, Any], bool]:
+    """All pages as one, at most ROWS_MAX rows, and whether there is more."""
+    page = source.page(tag, from_ns, until_ns, every_s)
+    columns = {name: values for name, values in page.items() if isinstance(values, list)}
+    while page["next_ns"] is not None and len(columns["time_ns"]) < ROWS_MAX:
+        page = source.page(tag, page["next_ns"], until_ns, every_s)
+        for name in columns:
+            if name != "gaps":
+                columns[name] += page[name]
+    if page.get("damaged"):
+        print("part of the files cannot be read; see 'vigie verify history'", file=sys.stderr)
+    return columns, page["next_ns"] is not None
+
+
+# --- how it looks
+
+
+def _with_gaps(columns: dict[str, Any], chosen: tuple[str, ...], gaps: list[list[Any]]) -> list[list[Any]]:
+    """Rows in order of time; a gap is a row without a value whose quality says so."""
+    rows = [list(row) for row in zip(*(columns[name] for name in chosen), strict=True)]
+    if "note" in chosen:
+        for start, _end, cause in gaps:
+            rows.append([start, None, "NotRecorded", None, cause])
+        rows.sort(key=lambda row: int(row[0]))
+    return rows
+
+
+def _print_table(
+    columns: dict[str, Any], chosen: tuple[str, ...], gaps: list[list[Any]], about: dict[str, Any], zone: ZoneInfo,
+    more: bool,
+) -> None:  # fmt: skip
+    rows = _with_gaps(columns, chosen, gaps)
+    made = ask.table(["time", *(_head(name, about["unit"]) for name in chosen[1:])], right=AGGREGATES)
+    for row in rows[-_TABLE_MAX:]:
+        made.add_row(times.shown(row[0], zone), *(ask.plain(_cell(value)) for value in row[1:]))
+    print(f"{about['tag']}  {about['title']}  ({zone.key})")
+    ask.console().print(made)
+    hidden = len(rows) - _TABLE_MAX
+    print(ask.count(len(rows), "line") + (f"; the last {_TABLE_MAX:,} are shown" if hidden > 0 else ""))
+    for start, end, cause in gaps:
+        print(f"not recorded from {times.shown(start, zone)} to {times.shown(end, zone)}: {cause}")
+
+
+def _head(name: str, unit: str | None) -> str:
+    return f"{name} [{unit}]" if unit and name in ("value", "min", "max", "mean", "last") else name
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
+
+
+def _write(
+    args: argparse.Namespace, rows: list[list[Any]], chosen: tuple[str, ...], about: dict[str, Any], zone: ZoneInfo
+) -> None:
+    try:
+        if args.format == "csv":
+            _write_csv(args.output, rows, chosen, zone)
+        else:
+            _write_parquet(args.output, rows, chosen, about, zone)
+    except OSError as e:
+        if isinstance(e, BrokenPipeError):
+            raise
+        raise Failure(f"{args.output}: {e.strerror}") from e
+
+
+def _write_csv(path: Path | None, rows: list[list[Any]], chosen: tuple[str, ...], zone: ZoneInfo) -> None:
+    file = sys.stdout if path is None else path.open("w", newline="")
+    try:
+        writer = csv.writer(file)
+        writer.writerow(["time", *chosen[1:]])
+        for row in rows:
+            writer.writerow([times.shown(row[0], zone), *map(_cell, row[1:])])
+    finally:
+        if path is not None:
+            file.close()
+
+
+def _write_parquet(
+    path: Path | None, rows: list[list[Any]], chosen: tuple[str, ...], about: dict[str, Any], zone: ZoneInfo
+) -> None:
+    from historian.store.export import write_parquet
+
+    if path is None and sys.stdout.isatty():
+        raise Failure("Parquet is nothing for a terminal; name a file with --output")
+    columns = {name: [row[i] for row in rows] for i, name in enumerate(chosen)}
+    told = {"tag": about["tag"], "unit": about["unit"] or "", "kind": about["kind"]}
+    if path is None:
+        write_parquet(columns, zone.key, told, sys.stdout.buffer)
+    else:
+        with path.open("wb") as file:
+            write_parquet(columns, zone.key, told, file)
+
+
+def _plot(target: str, source: Source, about: dict[str, Any], from_ns: int, until_ns: int, zone: ZoneInfo) -> None:
+    if about["kind"] == "String":
+        raise Failure(f"{about['tag']} holds texts; a curve needs numbers")
+    width = max(20, shutil.get_terminal_size((100, 24)).columns - 14) if target == "-" else 480
+    every_s = max(1, -(-(until_ns - from_ns) // (width * _NS)))
+    columns, _ = _gather(source, about["tag"], from_ns // _NS * _NS, until_ns, every_s)
+    marks = [times.shown(ns, zone)[:16] for ns in (from_ns, (from_ns + until_ns) // 2, until_ns)]
+    title = f"{about['tag']}  {about['title']}  ({zone.key})"
+    curve = Curve(title, about["unit"] or "", columns["min"], columns["max"], columns["mean"],
+                  (marks[0], marks[1], marks[2]))  # fmt: skip
+    if target == "-":
+        print("\n".join(terminal(curve)))
+    elif target.endswith(".png"):
+        png(curve, Path(target))
+    elif target.endswith(".svg"):
+        Path(target).write_text(svg(curve))
+    else:
+        raise Failure(f"--plot: expected FILE.svg, FILE.png or -, got '{target[:60]}'")

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_history_door.py
+"""The operation `history` of the control socket: one tag's past, page by page.
+
+Law of this file: arguments come from outside and are checked here; the work is done off the loop, bounded in number of
+queries and rows. Personal data is for those who may read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from supervisor.offload import OffloadFull
+from supervisor.people import User
+from supervisor.plant.plant import Plant
+
+if TYPE_CHECKING:
+    from historian.store.reader import Reader
+
+T = TypeVar("T")
+_TIME_MAX = 2**62
+
+
+class Past(Protocol):
+    """The history as this door sees it: `supervisor.recording.history.History`."""
+
+    zone: str
+
+    @property
+    def reader(self) -> Reader: ...
+
+    def gaps(self) -> list[tuple[int, int, str]]: ...
+
+    def ask(self, job: Callable[[], T]) -> Awaitable[T]: ...
+
+
+async def history_page(
+    past: Past, plant: Plant, row: int, user: User, arguments: Mapping[str, Any], now_ns: int
+) -> dict[str, Any]:
+    """One page of one tag.
+
+    Args:
+        arguments: from_ns, until_ns [UTC ns]; every_s: width of buckets, 0 for samples; limit.
+    Raises:
+        ValueError: an argument is wrong, or the person may not see it; the sentence says which.
+    """
+    from historian.store.disk import StoreError
+    from supervisor.recording.answers import PAGE_MAX, Series, bucket_page, gaps_within, raw_page
+
+    info = plant.block(row).info
+    name = plant.name(row)
+    if info.personal and not user.may_read_personal():
+        raise ValueError(f"{name}: personal data; {user.name} ({user.role}) may not read it")
+    from_ns, until_ns = _whole(arguments, "from_ns", _TIME_MAX), _whole(arguments, "until_ns", _TIME_MAX)
+    every_s, limit = _whole(arguments, "every_s", 366 * 86_400), _whole(arguments, "limit", PAGE_MAX, PAGE_MAX)
+    tag = Series(name, int(plant.series[row]), info.kind, info.unit, info.values, info.title_fr)
+
+    def ask() -> dict[str, Any]:
+        if every_s:
+            page = bucket_page(past.reader, tag, from_ns, until_ns, every_s, now_ns, limit)
+        else:
+            page = raw_page(past.reader, tag, from_ns, until_ns, limit)
+        return {**tag.document(past.zone), "gaps": gaps_within(past.gaps(), from_ns, until_ns), **page}
+
+    try:
+        return await past.ask(ask)
+    except OffloadFull:
+        raise ValueError("too many queries of the history wait; try again") from None
+    except StoreError as error:
+        raise ValueError(str(error)) from error
+
+
+def _whole(arguments: Mapping[str, Any], name: str, most: int, default: int = 0) -> int:
+    value = arguments.get(name, default)
+    if type(value) is not int or not 0 <= value <= most:
+        raise ValueError(f"{name}: expected a whole number 0..{most}")
+    return value

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vigie history` and `vigie verify history` on the files of a state folder, in every form they print."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from config.words import NS_PER_S, Kind, StatusCode
+from historian.catalogue import Catalogue
+from historian.store.samples import CLASSES, from_cells
+from historian.store.store import open_store
+from supervisor.cli.history import aligned
+from supervisor.cli.main import main
+
+TAG = "21605/CAB-0001/P"
+DAY = datetime(2026, 3, 28, 23, 0, tzinfo=UTC)  # midnight in Paris; the clocks go forward that night
+BEGIN = round(DAY.timestamp()) * NS_PER_S
+HOUR_NS = 3600 * NS_PER_S
+Output = tuple[int, str, str]
+
+
+@pytest.fixture
+def vigie(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Output]:
+    """A command on a state folder that holds six hours of one tag: a Bad value in the third, a gap in the fifth."""
+    catalogue = Catalogue(tmp_path / "catalogue.sqlite", "hand")
+    (series,) = catalogue.assign([TAG], np.array([Kind.Double], np.uint8), {}, BEGIN).tolist()
+    catalogue.close()
+    store = open_store(tmp_path / "history", "hand", BEGIN)
+    times = BEGIN + np.arange(72) * 300 * NS_PER_S
+    status = np.zeros(72, np.uint32)
+    status[24:36] = StatusCode.BadNoCommunication
+    keep = np.ones(72, np.bool_)
+    keep[48:60] = False
+    n = int(keep.sum())
+    store.append(
+        from_cells(
+            np.full(n, series, np.uint32),
+            np.full(n, Kind.Double, np.uint8),
+            np.arange(72, dtype=np.float64)[keep].view(np.int64),
+            status[keep],
+            times[keep],
+            BEGIN + 6 * HOUR_NS,
+            np.full(n, CLASSES.index("A1"), np.uint8),
+            np.zeros(n, np.uint8),
+        ),
+        BEGIN + 6 * HOUR_NS,
+    )
+    store.record_gap(BEGIN + 4 * HOUR_NS, BEGIN + 5 * HOUR_NS, "the server did not run")
+    store.close()
+    (tmp_path / "history" / "about.json").write_text('{"site": "hand", "time_zone": "Europe/Paris"}')
+
+    def run(*arguments: str) -> Output:
+        try:
+            code = main([*arguments, "--state", str(tmp_path)])
+        except SystemExit as e:
+            code = int(str(e.code))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+SPAN = ("--from", "2026-03-29", "--to", "2026-03-29T07:00")
+
+
+def test_a_table_shows_times_of_the_site_quality_and_gaps(vigie: Callable[..., Output]) -> None:
+    code, out, err = vigie("history", TAG, *SPAN)
+    assert code == 0
+    assert "no server runs" in err
+    lines = out.splitlines()
+    assert lines[0].startswith(TAG) and lines[0].endswith("(Europe/Paris)")
+    (third,) = [line for line in lines if line.startswith("2026-03-29 03:00:00.000")]  # two hours after midnight
+    assert third.split()[2] == "BadNoCommunication", "and no value before it"
+    assert sum("BadNoCommunication" in line for line in lines) == 12
+    assert sum("NotRecorded" in line for line in lines) == 1
+    assert lines[-2] == "61 lines"
+    assert lines[-1] == ("not recorded from 2026-03-29 05:00:00.000 to 2026-03-29 06:00:00.000: the server did not run")
+
+
+def test_csv_has_an_empty_value_where_there_is_none(vigie: Callable[..., Output]) -> None:
+    code, out, _ = vigie("history", TAG, *SPAN, "--format", "csv")
+    assert code == 0
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [r["value"] for r in rows[22:25]] == ["22", "23", ""]
+    assert [r["status"] for r in rows[22:25]] == ["Good", "Good", "BadNoCommunication"]
+    (gap,) = [r for r in rows if r["status"] == "NotRecorded"]
+    assert (gap["value"], gap["note"]) == ("", "the server did not run")
+
+
+def test_json_is_for_machines(vigie: Callable[..., Output]) -> None:
+    code, out, _ = vigie("history", TAG, *SPAN, "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert document["time_ns"][0] == BEGIN and document["value"][24] is None
+    assert document["gaps"] == [[BEGIN + 4 * HOUR_NS, BEGIN + 5 * HOUR_NS, "the server did not run"]]
+    assert (document["more"], document["zone"]) == (False, "Europe/Paris")
+
+
+def test_buckets_hold_nothing_where_nothing_is_known(vigie: Callable[..., Output]) -> None:
+    code, out, _ = vigie("history", TAG, *SPAN, "--every", "1h", "--aggregate", "min,max,count,good", "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert document["time_ns"] == [BEGIN + k * HOUR_NS for k in range(6)]
+    assert document["min"][:3] == [0.0, 12.0, None] and document["max"][0] == 11.0
+    assert document["count"] == [12, 12, 12, 12, 0, 12]
+    assert document["good"][2] == document["good"][4] == 0.0
+    assert document["status"][:3] == ["Good", "Good", "Bad"]
+    assert "mean" not in document
+
+
+def test_parquet_is_read_by_others(vigie: Callable[..., Output], tmp_path: Path) -> None:
+    path = tmp_path / "p.parquet"
+    code, out, _ = vigie("history", TAG, *SPAN, "--format", "parquet", "--output", str(path))
+    assert (code, out) == (0, "")
+    table = pq.read_table(path)
+    assert table.column_names == ["time", "value", "status", "lag_s", "note"]
+    assert str(table.schema.field("time").type) == "timestamp[ns, tz=Europe/Paris]"
+    assert table.column("value").null_count == 12 + 1
+    assert table.schema.metadata[b"vigie.tag"] == TAG.encode()
+
+
+def test_plots(vigie: Callable[..., Output], tmp_path: Path) -> None:
+    code, out, _ = vigie("history", TAG, *SPAN, "--plot", "-")
+    assert code == 0 and "█" in out and "2026-03-29 07:00" in out
+    code, _, _ = vigie("history", TAG, *SPAN, "--plot", str(tmp_path / "p.svg"))
+    assert code == 0
+    assert (tmp_path / "p.svg").read_text().count("<polyline") == 3, "two gaps part the curve"
+    code, _, err = vigie("history", TAG, *SPAN, "--plot", "p.gif")
+    assert code == 1 and "expected FILE.svg, FILE.png or -" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("history", "21605/CAB-0001/Q"), "no tag '21605/CAB-0001/Q' ever had a history"),
+        (("history", TAG, "--last", "soon"), "--last: expected a duration such as 15 min"),
+        (("history", TAG, "--from", "yesterday"), "--from: expected a time such as"),
+        (("history", TAG, "--from", "18:00", "--last", "1h"), "--from and --last exclude each other"),
+        (("history", TAG, "--from", "2026-03-02", "--to", "2026-03-01"), "expected a beginning before the end"),
+        (("history", TAG, "--every", "1h", "--aggregate", "median"), "--aggregate: expected some of min"),
+    ],
+)
+def test_wrong_questions_are_one_sentence(
+    vigie: Callable[..., Output], arguments: tuple[str, ...], sentence: str
+) -> None:
+    code, _, err = vigie(*arguments)
+    assert code == 1
+    assert sentence in err
+
+
+def test_days_begin_at_midnight_of_the_site() -> None:
+    zone = ZoneInfo("Europe/Paris")
+    noon = round(datetime(2026, 1, 5, 12, tzinfo=zone).timestamp()) * NS_PER_S
+    assert aligned(noon, 86_400, zone) == round(datetime(2026, 1, 5, tzinfo=zone).timestamp()) * NS_PER_S
+    assert aligned(noon + 7, 900, zone) == noon
+
+
+def test_verify_history_says_what_is_wrong(vigie: Callable[..., Output], tmp_path: Path) -> None:
+    code, out, _ = vigie("verify", "history")
+    assert (code, out) == (0, "the history is whole: 60 samples; 1 time in which nothing was recorded\n")
+    (log,) = (tmp_path / "history" / "wal").glob("*.wal")
+    damaged = bytearray(log.read_bytes())
+    damaged[200] ^= 4
+    log.write_bytes(damaged)
+    code, out, _ = vigie("verify", "history")
+    assert code == 1
+    assert out.startswith("THE HISTORY IS DAMAGED: 1 finding") and "60 rows cannot be read" in out
+    code, out, _ = vigie("verify", "history", "--json")
+    assert code == 1 and json.loads(out)["whole"] is False
