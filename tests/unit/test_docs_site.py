@@ -20,8 +20,11 @@ from config.model import (
     TagModel,
     TypeModel,
 )
+from config.problems import Problem
+from config.testfile import read_tests
 from drivers.modbus.address import ModbusPoint
 from drivers.modbus.knobs import NAMES
+from supervisor.alarms.rehearsal import run_file
 from supervisor.demo.field import FieldSimulator
 from tests.sites import PROTOCOLS, compiled, sennecey
 
@@ -53,6 +56,13 @@ def test_the_example_site_is_good(site: Site) -> None:
     assert plant.rows == 3 * len(site.types["FTN"].tags) == 21
     level = plant.types["FTN"].blocks["Level"]
     assert plant.supported[level.rows].tolist()[:2] == [True, False]
+
+
+def test_the_example_tests_of_alarms_pass(site: Site, tmp_path: Path) -> None:
+    problems: list[Problem] = []
+    read = read_tests(tmp_path / "tests" / "fountain.tests.yaml", problems)
+    assert read is not None and not problems, problems
+    assert run_file(site, *read) == (2, [])
 
 
 def test_the_example_field_answers(site: Site) -> None:
