@@ -195,6 +195,7 @@ class History:
         errors = self.errors()
         return {
             "state": "recording" if recorder.error is None else "waiting for the disk",
+            "refused": self.refused,
             "samples": measured.accepted_before + recorder.accepted,
             "offered": recorder.offered,
             "accepted": recorder.accepted,

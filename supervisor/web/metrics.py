@@ -48,6 +48,7 @@ class StatusCollector(Collector):
         status = self._status()
         yield from _server(status)
         yield from _devices(status["devices"])
+        yield from _history(status["history"])
         yield from _commands(status)
         if self._hmi is not None:
             yield from _hmi(self._hmi)
@@ -131,6 +132,16 @@ def _commands(s: dict[str, Any]) -> Iterator[Metric]:
     yield _gauge(
         "journal_writable", "0 after a record could not be written", [], [([], float(journal["error"] is None))]
     )
+
+
+def _history(history: dict[str, Any]) -> Iterator[Metric]:
+    if "samples" not in history:
+        return
+    yield _counter("history_samples", "Samples accepted, that is durable", [], [([], history["samples"])])
+    yield _counter("history_lost", "Samples lost since start", [], [([], history["lost"])])
+    yield _gauge("history_waiting", "Samples that wait for the disk", [], [([], history["waiting"])])
+    yield _gauge("history_bytes", "Size of the history", [], [([], history["bytes"])])
+    yield _gauge("history_writable", "0 while the disk refuses samples", [], [([], float(not history["refused"]))])
 
 
 def _hmi(hmi: HmiNumbers) -> Iterator[Metric]:

@@ -17,8 +17,10 @@ from config.words import NS_PER_S, StatusCode
 from historian.store.disk import StoreFull
 from historian.store.samples import Samples
 from historian.store.store import Store, open_store
+from supervisor.jobs import Jobs
 from supervisor.offload import Offload
 from supervisor.recording import recorder as module
+from supervisor.recording.history import History
 from supervisor.recording.recorder import QUEUE_FULL, Recorder
 from supervisor.tags.pool import StringPool
 from supervisor.tags.scan import Changes
@@ -295,3 +297,61 @@ def test_a_commit_that_hangs_in_its_thread_does_not_hold_the_loop(tmp_path: Path
         offload.close()
 
     asyncio.run(main())
+
+
+def test_a_disk_that_refuses_is_told_in_the_status_and_ends_when_it_takes_again(tmp_path: Path) -> None:
+    """The whole history over a real store whose log folder is gone for a while."""
+
+    async def main() -> None:
+        table = TagTable(PLANT, StringPool(), clock().wall_ns())
+        history = await History.open(tmp_path, table, clock(), 1, "Europe/Paris")
+        jobs = Jobs(clock())
+        history.start(jobs)
+        keeping = asyncio.create_task(jobs.run())
+        wal = tmp_path / "history" / "wal"
+        wal.rename(tmp_path / "away")
+        table.put(DOOR.rows, np.ones(N, np.int64), np.zeros(N, np.uint32), clock().wall_ns())
+        history.recorder.take(Changes(table.changed_rows(), clock().wall_ns()))
+        await asyncio.sleep(90)
+        told = history.document()
+        assert (told["state"], told["refused"], told["waiting"], told["lost"]) == ("waiting for the disk", True, N, 0)
+        assert history.errors() == [told["error"]] and "check the disk, its mount and its owner" in told["error"]
+        (tmp_path / "away").rename(wal)
+        await asyncio.sleep(90)
+        told = history.document()
+        assert (told["state"], told["refused"], told["waiting"], told["samples"]) == ("recording", False, 0, N)
+        assert history.errors() == [] and told["last_retention"] is not None
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await history.close()
+
+    run(main())
+
+
+def test_a_last_value_of_the_run_before_does_not_overwrite_what_that_run_stored(tmp_path: Path) -> None:
+    async def first(post: Post) -> None:
+        await asyncio.sleep(1)
+        post.put(P.rows, 7.0)
+        post.scan()
+        await asyncio.sleep(2)
+
+    async def second(post: Post) -> None:
+        """As a checkpoint restores it: the old value with its old time, now uncertain."""
+        old_ns = post.clock.wall_ns() + NS_PER_S
+        await asyncio.sleep(60)
+        status = np.full(N, StatusCode.UncertainLastUsableValue, np.uint32)
+        cells = np.full(N, 7.0).view(np.int64)
+        table = TagTable(PLANT, StringPool(), post.clock.wall_ns())
+        table.put(P.rows, cells, status, old_ns)
+        offload = Offload(1)
+        recorder = Recorder(table, post.disk, post.clock, offload.run, 2, accepted=post.disk.store.ledger().accepted)
+        recorder.start()
+        recorder.take(Changes(table.changed_rows(), post.clock.wall_ns()))
+        await recorder.close()
+        offload.close()
+        raw = post.disk.store.reader.raw(int(PLANT.series[P.start]), 0, 2**62).samples
+        assert raw.status.tolist() == [StatusCode.Good, StatusCode.UncertainLastUsableValue]
+        assert raw.time_ns.tolist()[0] == old_ns
+
+    with_post(tmp_path, first)
+    with_post(tmp_path, second)

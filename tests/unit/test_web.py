@@ -242,6 +242,14 @@ def test_metrics_are_the_document_in_numbers_and_absent_where_nothing_was_measur
     assert "round_trip_seconds{" not in exposition(registry(lambda: unmeasured, None)).decode()
 
 
+def test_the_history_is_measured_where_there_is_one() -> None:
+    told = {"state": "recording", "samples": 9, "lost": 1, "waiting": 2, "bytes": 77, "refused": True}
+    text = exposition(registry(lambda: {**document(), "history": told}, None)).decode()
+    for line in ("samples_total 9.0", "lost_total 1.0", "waiting 2.0", "bytes 77.0", "writable 0.0"):
+        assert f"\nvigie_history_{line}\n" in text
+    assert "vigie_history" not in exposition(registry(document, None)).decode()
+
+
 def test_no_other_reactor_is_installed() -> None:
     script = "import sys, supervisor.web.server; print('twisted.internet.reactor' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
