@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RTU against peers that are not ours: pymodbus as server and as client, on a pseudo-terminal and through TCP."""
+"""RTU against peers that are not ours, on a pseudo-terminal and through TCP: pymodbus, both ways, and libmodbus."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ from drivers.modbus.plan import plan
 from drivers.modbus.simulator import SimulatedDevice
 from supervisor.clock import SystemClock
 from tests.modbus import FOREVER, point, registers
+from tests.system.debian import Unavailable
+from tests.system.libmodbus import build
 
 pytestmark = pytest.mark.system
 POINTS = [*registers(60), point("Level", Kind.Float, "rw", table="holding", address=100, type="float32")]
@@ -99,6 +101,39 @@ def test_our_driver_asks_a_serial_server_of_pymodbus(tmp_path: Path) -> None:
                 await server.shutdown()
 
     run(main())
+
+
+def test_our_driver_asks_a_serial_server_of_libmodbus(tmp_path: Path) -> None:
+    try:
+        program = build("line")
+    except Unavailable as why:
+        pytest.skip(f"libmodbus cannot be had: {why}")
+
+    async def main() -> None:
+        async with cable(tmp_path) as (ours, theirs):
+            server = await asyncio.create_subprocess_exec(program, theirs, stdout=asyncio.subprocess.PIPE)
+            assert server.stdout is not None
+            try:
+                assert await server.stdout.readline() == b"ready\n"
+                way = {"transport": "serial", "serial_port": ours, "baud_rate": 115200, "parity": "none"}
+                await ask_and_put(ModbusDevice.model_validate(way))
+                await refused_and_well(ModbusDevice.model_validate(way))
+            finally:
+                server.kill()
+                await server.wait()
+
+    run(main())
+
+
+async def refused_and_well(device: ModbusDevice) -> None:
+    """Past its memory the server says exception 2, and goes on."""
+    link = ModbusLink(device)
+    await link.open()
+    try:
+        assert await link.ask(1, b"\x03\x00\x78\x00\x01", 2.0) == b"\x83\x02"
+        assert await link.ask(1, b"\x03\x00\x01\x00\x01", 2.0) == b"\x03\x02\x00\x26"
+    finally:
+        await link.close()
 
 
 def test_our_driver_asks_an_rtu_server_of_pymodbus_through_tcp() -> None:
