@@ -173,9 +173,15 @@ class Sieve:
         stored = mine[self._stored_ns[mine] != NEVER]
         self._due_ns[stored] = self._next_due(stored, self._stored_ns[stored])
 
-    def restate(self) -> None:
-        """Make every row due that was ever stored: after samples were lost, what holds now has to be said again."""
-        self._due_ns[self._stored_ns != NEVER] = NEVER
+    def restate(self, over_ns: int = 0) -> None:
+        """Make every row due that was ever stored: after samples were lost, what holds now has to be said again.
+
+        Args:
+            over_ns: spread over so long, each series at its own part of it, so that no scan has all of them.
+        """
+        stored = self._stored_ns != NEVER
+        part = self.rules.series[stored].astype(np.uint32) * np.uint32(2_654_435_761) / 2.0**32
+        self._due_ns[stored] = self._now_ns + (part * over_ns).astype(np.int64)
         self._look_ns = NEVER
 
     def step(

@@ -24,7 +24,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from config.model import HistoryClass, HistoryRule
-from config.words import BAD, Clock
+from config.words import BAD, NS_PER_S, Clock, Rows
 from historian.base import Run
 from historian.store.disk import StoreError
 from historian.store.rules import RuledBlock, Sieve, rules_of
@@ -41,6 +41,10 @@ WAITING_MAX: Final = 1_000_000
 """Most samples that wait for the disk, about 45 MB; further ones are lost and counted."""
 BATCH_MAX: Final = 250_000
 """Most samples of one write."""
+FIRST_MAX: Final = 20_000
+"""Most rows that are stored in one scan at the beginning although they did not change."""
+RESTATE_NS: Final = 10 * NS_PER_S
+"""How long it takes to say everything again after a loss [ns]."""
 _FRESH_MAX: Final = 100
 """Scans whose samples lie apart before they are joined."""
 QUEUE_FULL: Final = "queue full"
@@ -97,7 +101,7 @@ class Recorder:
         self._epoch = epoch
         self._waiting_max = waiting_max
         self._sieve = Sieve(rules_of(table.plant.series, ruled_blocks(table.plant)), clock.wall_ns())
-        self._begun = False
+        self._unsaid: Rows | None = None
         self._fresh: list[Samples] = []
         self._parts: deque[Samples] = deque()
         self._urgent = asyncio.Event()
@@ -113,13 +117,15 @@ class Recorder:
     # ------------------------------------------------------------------------------------------------------- the scan
 
     def take(self, changes: Changes) -> None:
-        """Consumer of the scan: choose what is stored and put it into the queue. In the first scan every usable value
-        counts as changed, for nothing is recorded yet of what is just so.
+        """Consumer of the scan: choose what is stored and put it into the queue. At the beginning every usable value
+        counts as changed, FIRST_MAX a scan, for nothing is recorded yet of what is just so.
         """
         table, rows = self._table, changes.rows
-        if not self._begun:
-            self._begun = True
-            rows = np.union1d(rows, np.flatnonzero(table.status < BAD))
+        if self._unsaid is None:
+            self._unsaid = np.flatnonzero(table.status < BAD)
+        if len(self._unsaid):
+            rows = np.union1d(rows, self._unsaid[:FIRST_MAX])
+            self._unsaid = self._unsaid[FIRST_MAX:]
         samples = self._sieve.step(rows, table.cells, table.status, table.source_ns, changes.now_ns, self._text)
         if len(samples):
             self._offer(samples, changes.now_ns)
@@ -228,7 +234,7 @@ class Recorder:
             return False
         self._unconfessed -= rows
         self._lost_since_ns = now_ns if self._unconfessed else None
-        self._sieve.restate()
+        self._sieve.restate(RESTATE_NS)
         return True
 
     def _next_batch(self) -> Samples:

@@ -159,6 +159,22 @@ def test_what_is_known_before_the_first_scan_is_stored_although_it_did_not_chang
     with_post(tmp_path, story)
 
 
+def test_the_beginning_is_spread_over_scans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_MAX", 4)
+
+    async def story(post: Post) -> None:
+        post.put(P.rows, 7.0)
+        post.table.changed_rows()
+        offered = []
+        for _ in range(5):
+            post.scan()
+            offered.append(post.recorder.offered)
+            await asyncio.sleep(0.1)
+        assert offered == [4, 8, 10, 10, 10]
+
+    with_post(tmp_path, story)
+
+
 def test_a_text_that_is_no_unicode_is_stored_as_far_as_it_is(tmp_path: Path) -> None:
     async def story(post: Post) -> None:
         index = post.table.pool.intern("v1\ud800")
@@ -225,8 +241,9 @@ def test_a_queue_that_overflows_is_a_counted_loss_a_gap_and_a_new_beginning(tmp_
         assert start_ns == first_lost_ns < end_ns
         assert cause == "50 samples found no room before the disk"
         assert post.disk.store.ledger().lost == {QUEUE_FULL: 5 * N}
-        post.scan()
-        await asyncio.sleep(2)
+        for _ in range(12):
+            post.scan()
+            await asyncio.sleep(1)
         assert post.series(P.start) == [0.0, 1.0, 2.0, 3.0, 4.0, 9.0]
         assert post.series(DOOR.start) == [1.0, 1.0], "what did not change is said again too"
         at, _ = post.disk.store.reader.at(int(PLANT.series[DOOR.start]), np.array([start_ns + NS_PER_S]))
