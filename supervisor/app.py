@@ -172,6 +172,8 @@ class App:
         for spec in plant.devices:
             if (place := places.get(spec.name)) is None:
                 raise Failure(f"{self.options.field_map}: device {spec.name} is missing; is it another site's?")
+            if not getattr(spec.device, "host", None):
+                raise Failure(f"{spec.name} hangs on a serial port; --field can only move devices of TCP")
             at = {"host": str(place[0]), "port": int(place[1])}
             devices.append(replace(spec, device=spec.device.model_copy(update=at)))
         return replace(plant, devices=tuple(devices))
