@@ -16,12 +16,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 import signal
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
 from typing import Any, Final
@@ -44,6 +42,7 @@ from supervisor.control.door import ControlDoor
 from supervisor.control.operations import Server
 from supervisor.core import Core
 from supervisor.failure import Failure
+from supervisor.fieldmap import at_field_map
 from supervisor.hmi.contract import HmiError, HmiSettings
 from supervisor.jobs import Jobs
 from supervisor.keeping import Keeper
@@ -126,7 +125,7 @@ class App:
         remove_connect(state_dir)  # of one that was killed: its doors are gone, its passwords too
         self.epoch = await self.offload.run(lambda: next_epoch(state_dir))
         await self._open_journal(stack, state_dir)
-        self.plant = self._at_field_map(await self.offload.run(self._compile))
+        self.plant = await self.offload.run(self._compile)
         self.people = People.of(self.site.users)
         logins = await self.offload.run(lambda: add_demo_users(self.people)) if self.options.demo else []
         await self._open_core(stack)
@@ -153,30 +152,16 @@ class App:
         stack.push_async_callback(self.journal.close)
 
     def _compile(self) -> Plant:
-        """Blocking: the catalogue is a file."""
+        """Blocking: catalogue and field map are files."""
         try:
             catalogue = Catalogue(self.options.state_dir / "catalogue.sqlite", self.site.model.site)
         except ForeignCatalogue as e:
             raise Failure(str(e)) from e
         try:
-            return compile_plant(self.site, lambda n, k, was: catalogue.assign(n, k, was, self.started_ns))
+            plant = compile_plant(self.site, lambda n, k, was: catalogue.assign(n, k, was, self.started_ns))
         finally:
             catalogue.close()
-
-    def _at_field_map(self, plant: Plant) -> Plant:
-        """The plant with its devices where the simulator says they are."""
-        if self.options.field_map is None:
-            return plant
-        places = _read_field_map(self.options.field_map)
-        devices = []
-        for spec in plant.devices:
-            if (place := places.get(spec.name)) is None:
-                raise Failure(f"{self.options.field_map}: device {spec.name} is missing; is it another site's?")
-            if not getattr(spec.device, "host", None):
-                raise Failure(f"{spec.name} hangs on a serial port; --field can only move devices of TCP")
-            at = {"host": str(place[0]), "port": int(place[1])}
-            devices.append(replace(spec, device=spec.device.model_copy(update=at)))
-        return replace(plant, devices=tuple(devices))
+        return plant if self.options.field_map is None else at_field_map(plant, self.options.field_map)
 
     async def _open_core(self, stack: AsyncExitStack) -> None:
         used = {d.protocol for d in self.plant.devices}
@@ -390,16 +375,6 @@ class App:
         if self.core.table.pool.overflows:
             errors.append(f"{self.core.table.pool.overflows} texts found no room; raise strings_max in site.yaml")
         return errors
-
-
-def _read_field_map(path: Path) -> Mapping[str, Any]:
-    try:
-        places = json.loads(path.read_text())
-    except (OSError, ValueError) as e:
-        raise Failure(f"{path}: expected the field.json of 'vigie simulate', got {e}") from e
-    if not isinstance(places, dict):
-        raise Failure(f"{path}: expected the field.json of 'vigie simulate'")
-    return places
 
 
 def _version() -> str:
