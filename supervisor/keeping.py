@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 # A restart loses at most this much of hours run and last values; 100,000 tags are 4 MB each time.
 PERIOD_S: Final = 30.0
+RETRY_S: Final = 5.0
 FILE: Final = "checkpoint"
 LEARNED_FILE: Final = "learned.json"
 LEARNED_BYTES_MAX: Final = 16 * 2**20  # 10,000 devices with a few refused addresses each are 2 MB
@@ -115,9 +116,9 @@ class Keeper:
             self._learned = learned
 
     async def run(self) -> None:
-        """Save every PERIOD_S until cancelled."""
+        """Save every PERIOD_S until cancelled; sooner while the disk refuses, so that its return is soon known."""
         while True:
-            await asyncio.sleep(PERIOD_S)
+            await asyncio.sleep(RETRY_S if self.error else PERIOD_S)
             await self.save()
 
 

@@ -14,7 +14,7 @@ import pytest
 from config.words import StatusCode
 from supervisor.core import Core
 from supervisor.failure import Failure
-from supervisor.keeping import FILE, PERIOD_S, Keeper
+from supervisor.keeping import FILE, PERIOD_S, RETRY_S, Keeper
 from supervisor.offload import Offload
 from tests.sim.loop import clock, run
 from tests.sites import PROTOCOLS, compiled, sennecey
@@ -96,8 +96,11 @@ def test_a_disk_that_refuses_is_said_until_it_takes_again(tmp_path: Path) -> Non
     async def story(core: Core, keeper: Keeper) -> None:
         await keeper.save()
         assert "cannot be written" in keeper.error and "free space or repair the disk" in keeper.error
+        running = asyncio.create_task(keeper.run())
         folder.mkdir()
-        await keeper.save()
+        await asyncio.sleep(RETRY_S + 1)  # tried again sooner than usual
         assert keeper.error == ""
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
     with_keeper(folder, story)
