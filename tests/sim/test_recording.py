@@ -80,11 +80,11 @@ def row_of(core: Core, name: str) -> int:
 
 
 @pytest.mark.timeout(600)
-def test_half_an_hour_is_recorded_by_the_rules_and_read_back_equal(tmp_path: Path) -> None:
+def test_a_quarter_of_an_hour_is_recorded_by_the_rules_and_read_back_equal(tmp_path: Path) -> None:
     async def story(core: Core, field: FieldSimulator, history: History) -> None:
         witness = Witness(core)
         core.scan.consumers.append(witness.take)
-        await asyncio.sleep(2000)  # two quarters of an hour for the counters
+        await asyncio.sleep(1000)  # one quarter of an hour for the counters
         core.scan.consumers.remove(witness.take)
         now_ns = clock().wall_ns()
         await asyncio.sleep(2)
@@ -114,7 +114,7 @@ def test_half_an_hour_is_recorded_by_the_rules_and_read_back_equal(tmp_path: Pat
                 assert (gaps_ns[same] >= least_ns - 300_000_000).all(), name
             elif block.info.history_class == "C" and plant.supported[row]:
                 stored_at = (raw.samples.time_ns + raw.samples.lag_ds.astype(np.int64) * 100_000_000) // NS_PER_S
-                assert len({int(t) % 900 for t in stored_at[-2:].tolist()} - {0, 899}) == 0, name
+                assert len({int(t) % 900 for t in stored_at[-1:].tolist()} - {0, 899}) == 0, name
         assert all(compared[k] > 0 for k in ("E", "A1", "A2", "C")), compared
         recorder = history.recorder
         assert recorder.offered == recorder.accepted + recorder.waiting
