@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from collections.abc import Iterable, Mapping
@@ -30,6 +29,7 @@ from supervisor.clock import SystemClock
 from supervisor.demo.door import FieldDoor, FieldDoorError, ask_field, turn_knob
 from supervisor.demo.park import PROTOCOL, Park
 from supervisor.demo.sky import Sky
+from supervisor.durable import write_whole
 
 __all__ = ["FieldDoorError", "FieldOptions", "FieldSimulator", "ask_field", "run_field", "turn_knob"]
 
@@ -183,10 +183,8 @@ class FieldSimulator:
         """field.json: device -> [host, port], renamed into place."""
         if self._state is None:
             return
-        path = self._state / FIELD_FILE
-        new = path.with_suffix(".new")
-        new.write_text(json.dumps({name: list(at) for name, at in self.endpoints.items()}, indent=1) + "\n")
-        os.replace(new, path)
+        places = json.dumps({name: list(at) for name, at in self.endpoints.items()}, indent=1) + "\n"
+        write_whole(self._state / FIELD_FILE, places.encode(), 0o644)
 
     # --- what tests and people ask
 

@@ -13,7 +13,6 @@ its class does not keep longer. What it did last is its proof, in the status doc
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from historian.store.limits import Limits
 from historian.store.reader import Reader
 from historian.store.store import Store, open_store
 from supervisor.commands.values import iso
+from supervisor.durable import write_whole
 from supervisor.failure import Failure
 from supervisor.jobs import JobFailed, Jobs
 from supervisor.offload import Offload
@@ -220,7 +220,4 @@ def _measure(store: Store, before: _Measured | None = None) -> _Measured:
 
 def _tell_about(folder: Path, site: str, zone: str) -> None:
     """Leave word of whose files these are. Lost or damaged, it is written anew at the next start."""
-    path = folder / ABOUT
-    temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps({"site": site, "time_zone": zone}) + "\n")
-    os.replace(temporary, path)
+    write_whole(folder / ABOUT, json.dumps({"site": site, "time_zone": zone}).encode() + b"\n", 0o644)
