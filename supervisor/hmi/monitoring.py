@@ -21,6 +21,7 @@ from asyncua.ua import uaprotocol_auto as wire  # what its decoder makes; `ua.Da
 
 from supervisor.hmi.items import Ids, Items, Mode, NewItems, Trigger
 from supervisor.hmi.nodes import Asker, Nodes
+from supervisor.hmi.notices import EventItems
 from supervisor.hmi.request import ItemsRequest
 from supervisor.hmi.space import Place, What
 from supervisor.hmi.subscription import Source, Subscription
@@ -82,9 +83,14 @@ class WatchedSpace:
 
 
 class Subscriptions(SubscriptionService):
-    """All subscriptions of the server."""
+    """All subscriptions of the server.
+
+    Attributes:
+        event_items: makes the event items of a subscription; None: events are asyncua's.
+    """
 
     subscriptions: dict[int, Subscription]
+    event_items: EventItems | None = None
 
     def __init__(self, aspace: Any, iserver: Any, nodes: Nodes, source: Source) -> None:
         super().__init__(aspace, iserver=iserver)
@@ -95,7 +101,7 @@ class Subscriptions(SubscriptionService):
     @property
     def items(self) -> int:
         """Monitored items in all subscriptions."""
-        return sum(len(s.items) + len(s.monitored_item_srv._monitored_items) for s in self.subscriptions.values())
+        return sum(s.count for s in self.subscriptions.values())
 
     async def open(
         self, params: ua.CreateSubscriptionParameters, session: Any, callback: Callable[..., Any], request: Any
@@ -125,6 +131,8 @@ class Subscriptions(SubscriptionService):
             params.MaxNotificationsPerPublish,
             session.asker.user,
         )
+        if self.event_items is not None:
+            made.events = self.event_items(made, session.asker)
         self.subscriptions[number] = made
         await made.start()
         return result
@@ -191,6 +199,9 @@ class Subscriptions(SubscriptionService):
                 results.append(self._judge(place, item, asker, accepted, len(results)))
             elif wanted.AttributeId == _EVENTS and not isinstance(item.RequestedParameters.Filter, wire.EventFilter):
                 results.append(_refused(ua.StatusCodes.BadEventFilterInvalid))
+            elif wanted.AttributeId == _EVENTS and subscription.events is not None:
+                stamps = int(params.TimestampsToReturn)
+                results.append(subscription.events.create(subscription.next_item_id(1), item, stamps))
             else:
                 one = ua.CreateMonitoredItemsParameters(params.SubscriptionId, params.TimestampsToReturn, [item])
                 results += await subscription.monitored_item_srv.create_monitored_items(one)
@@ -244,6 +255,8 @@ class Subscriptions(SubscriptionService):
         at, found = subscription.items.find(np.array([item.MonitoredItemId], np.uint32))
         result = ua.MonitoredItemModifyResult()
         result.RevisedSamplingInterval = subscription.data.RevisedPublishingInterval
+        if subscription.events is not None and item.MonitoredItemId in subscription.events:
+            return subscription.events.modify(item, stamps)
         if not found[0]:
             stock = subscription.monitored_item_srv
             if item.MonitoredItemId not in stock._monitored_items:
@@ -268,8 +281,15 @@ class Subscriptions(SubscriptionService):
         first = np.zeros(len(found), np.bool_)
         first[np.unique(np.where(found, at, -1 - np.arange(len(at))), return_index=True)[1]] = True
         results = []
+        events = subscription.events
         for number, here in zip(params.MonitoredItemIds, (found & first).tolist(), strict=True):
-            results += [ua.StatusCode()] if here else subscription.monitored_item_srv.delete_monitored_items([number])
+            if here:
+                results.append(ua.StatusCode())
+            elif events is not None and number in events:
+                events.remove(number)
+                results.append(ua.StatusCode())
+            else:
+                results += subscription.monitored_item_srv.delete_monitored_items([number])
         subscription.items.remove(at[found])
         return results
 
@@ -278,9 +298,15 @@ class Subscriptions(SubscriptionService):
         at, found = _find(subscription.items, params.MonitoredItemIds)
         subscription.items.set_mode(at[found], Mode(int(params.MonitoringMode)))
         results = []
+        events, stock = subscription.events, subscription.monitored_item_srv
         for number, here in zip(params.MonitoredItemIds, found.tolist(), strict=True):
-            stock = subscription.monitored_item_srv
-            results += [ua.StatusCode()] if here else await stock.set_monitoring_mode(params.MonitoringMode, [number])
+            if here:
+                results.append(ua.StatusCode())
+            elif events is not None and number in events:
+                events.set_mode(number, params.MonitoringMode)
+                results.append(ua.StatusCode())
+            else:
+                results += await stock.set_monitoring_mode(params.MonitoringMode, [number])
         return results
 
 

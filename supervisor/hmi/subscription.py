@@ -27,6 +27,7 @@ from asyncua.server.internal_subscription import InternalSubscription
 from config.words import Clock, Rows
 from supervisor.hmi.contract import Counters, Limits
 from supervisor.hmi.items import Items
+from supervisor.hmi.notices import ItemSource
 from supervisor.hmi.space import Space
 from supervisor.hmi.values import Stamps, ValueEncoder
 from supervisor.people import User
@@ -56,6 +57,7 @@ class Subscription(InternalSubscription):
     Attributes:
         user: who made it; nobody else may take it over.
         items: monitored values of tags.
+        events: monitored events, None where nothing makes any.
         notifications_max: most notifications in one message.
     """
 
@@ -85,7 +87,14 @@ class Subscription(InternalSubscription):
         self._source = source
         self.user = user
         self.items = Items()
+        self.events: ItemSource | None = None
         self.limit_notifications(notifications_max)
+
+    @property
+    def count(self) -> int:
+        """Monitored items of all kinds."""
+        events = 0 if self.events is None else len(self.events)
+        return len(self.items) + events + len(self.monitored_item_srv._monitored_items)
 
     def limit_notifications(self, requested: int) -> None:
         """MaxNotificationsPerPublish as the client wants it (0: no limit of its own)."""
@@ -114,8 +123,16 @@ class Subscription(InternalSubscription):
     def _changed(self) -> Rows:
         return self.items.changed(self._source.table, self._source.space.is_float)
 
+    def _events_pending(self) -> bool:
+        return self.events is not None and self.events.pending()
+
+    async def stop(self) -> None:
+        await super().stop()
+        if self.events is not None:
+            self.events.close()
+
     def has_published_results(self) -> bool:
-        if self._publishing_enabled and len(self._changed()):
+        if self._publishing_enabled and (len(self._changed()) or self._events_pending()):
             return True
         return bool(super().has_published_results())
 
@@ -127,13 +144,15 @@ class Subscription(InternalSubscription):
         """
         used = bool(await super().publish_results(requestdata))
         again = used
-        while again and len(self.items.backlog):
+        while again and (len(self.items.backlog) or self._events_pending()):
             again = bool(await super().publish_results(None))
         return used
 
     def _pop_publish_result(self) -> ua.PublishResult:
         result = super()._pop_publish_result()
-        result.MoreNotifications = bool(self._publishing_enabled and len(self.items.backlog))
+        result.MoreNotifications = bool(
+            self._publishing_enabled and (len(self.items.backlog) or self._events_pending())
+        )
         return result
 
     def _pop_triggered_datachanges(self, result: ua.PublishResult) -> None:
@@ -146,6 +165,15 @@ class Subscription(InternalSubscription):
             result.NotificationMessage.NotificationData.append(ua.ExtensionObject(TypeId=_DATA_CHANGE, Body=body))
         self.items.reported(at, self._source.table)
         self._source.counters.notifications += len(at)
+
+    def _pop_triggered_events(self, result: ua.PublishResult) -> None:
+        super()._pop_triggered_events(result)
+        if self.events is None or not self.events.pending():
+            return
+        for notice in self.events.take(self.notifications_max):
+            type_id = ua.NodeId(notice.type_id)
+            result.NotificationMessage.NotificationData.append(ua.ExtensionObject(TypeId=type_id, Body=notice.body))
+            self._source.counters.notifications += notice.count
 
     def _notification(self, at: Rows, stamps: Stamps) -> bytes:
         """Body of a DataChangeNotification for the items at these positions."""
