@@ -158,19 +158,22 @@ class Nodes:
         if attribute == _ID.MinimumSamplingInterval:
             return ua.Variant(-1.0, ua.VariantType.Double)
         if attribute == _ID.Historizing:
-            return ua.Variant(False, ua.VariantType.Boolean)
+            return ua.Variant(place.what is What.TAG and _recorded(place), ua.VariantType.Boolean)
         return None
 
     @staticmethod
     def _access(place: Place, asker: Asker | None) -> int:
-        """Bits CurrentRead 1 and CurrentWrite 2; with `asker`, what that user may do."""
+        """Bits CurrentRead 1, CurrentWrite 2, HistoryRead 4; with `asker`, what that user may do.
+
+        Source: OPC 10000-3, 8.57.
+        """
         if place.what is What.PROPERTY or place.block is None:
             return 1
         info = place.block.info
-        bits = (1 if info.access.readable else 0) | (2 if info.access.writable else 0)
+        bits = (1 if info.access.readable else 0) | (2 if info.access.writable else 0) | (4 if _recorded(place) else 0)
         if asker is not None:
             if info.personal and not asker.user.may_read_personal():
-                bits &= ~1
+                bits &= ~5
             if not asker.user.may_write(place.area):
                 bits &= ~2
         return bits
@@ -314,6 +317,12 @@ _TYPE_NAMES: Final = {
 
 def _block(place: Place) -> Any:
     return place.block
+
+
+def _recorded(place: Place) -> bool:
+    """Whether the tag has a past that can be asked for: a history class other than N (none)."""
+    info = _block(place).info
+    return info.history_class != "N" and bool(info.access.readable)
 
 
 def _reference(

@@ -22,6 +22,7 @@ TAGS = {
     "Mode": tag("Enumeration", values=("Off", "On"), access=Access.RW),
     "Odd": tag("Int32", unit="furlong", access=Access.RW),
     "Text": replace(tag("String"), personal=True),
+    "Live": replace(tag("Float"), history_class="N"),
 }
 PLANT = replace(
     make_plant({"CAB": TypeSpec(TAGS)}, {"CAB": ["21605/CAB-0001", "21000/CAB-0002"]}),
@@ -115,11 +116,18 @@ def test_data_types_are_those_on_the_wire() -> None:
 
 
 def test_user_access_differs_by_area_and_by_class_of_data() -> None:
-    assert read("21605/CAB-0001/Odd", ID.UserAccessLevel).Value.Value == 3
-    assert read("21000/CAB-0002/Odd", ID.UserAccessLevel).Value.Value == 1
+    assert read("21605/CAB-0001/Odd", ID.UserAccessLevel).Value.Value == 7
+    assert read("21000/CAB-0002/Odd", ID.UserAccessLevel).Value.Value == 5
     assert read("21605/CAB-0001/Text", ID.UserAccessLevel).Value.Value == 0
-    assert read("21605/CAB-0001/Text", ID.AccessLevel).Value.Value == 1
+    assert read("21605/CAB-0001/Text", ID.AccessLevel).Value.Value == 5
     assert read("21605/CAB-0001/Text", ID.Value).StatusCode.value == StatusCode.BadUserAccessDenied
+
+
+def test_a_tag_of_a_history_class_has_a_past_and_a_property_has_none() -> None:
+    """Source: OPC 10000-3, 8.57 (HistoryRead is bit 2) and 5.6.2 (Historizing)."""
+    for name, bits in (("V1", 5), ("Live", 1), ("V1/EURange", 1)):
+        assert read(f"21605/CAB-0001/{name}", ID.AccessLevel).Value.Value == bits
+        assert read(f"21605/CAB-0001/{name}", ID.Historizing).Value.Value == (bits == 5)
 
 
 def test_personal_data_is_not_among_the_children_of_who_may_not_see_it() -> None:
