@@ -59,6 +59,7 @@ def check_site(
     check.ports()
     equipment = [i for group in instances.values() for i in group]
     check.areas_of(equipment)
+    check.maintainers(equipment)
     check.names(equipment)
     check.partners(equipment, devices)
     if users is not None:
@@ -76,6 +77,7 @@ class _Check:
         # None: the section is not there or no mapping, which its model has said.
         self.areas = _names(raw.get("areas")) or None
         self.desks = _names(raw.get("desks"))
+        self.organisations = _names(raw.get("organisations"))
 
     # ------------------------------------------------------------------------------------------------------- site.yaml
 
@@ -129,6 +131,14 @@ class _Check:
                 text = unknown("an area of the site", instance.model.area, self.areas)
                 self.problems.append(instance.problem("area", text))
 
+    def maintainers(self, equipment: Sequence[Instance]) -> None:
+        """Equipment is maintained by an organisation that site.yaml names."""
+        for instance in equipment:
+            name = instance.model.maintained_by
+            if name is not None and name not in (self.organisations or ()):
+                text = unknown("an organisation of the site", name, self.organisations or ())
+                self.problems.append(instance.problem("maintained_by", text))
+
     def names(self, equipment: Sequence[Instance]) -> None:
         """Present and former names: each answers for one equipment."""
         present: dict[str, Instance] = {}
@@ -174,6 +184,7 @@ class _Check:
     def users(self, document: Document, people: Sequence[tuple[int, UserModel]]) -> None:
         names: dict[str, int] = {}
         logins: dict[str, str] = {}
+        certificates: dict[str, str] = {}
         for index, user in people:
             if names.setdefault(user.name, index) != index:
                 text = f"expected a name of its own, got '{user.name}', which stands above"
@@ -181,17 +192,35 @@ class _Check:
             if user.unix_user is not None and logins.setdefault(user.unix_user, user.name) != user.name:
                 text = f"expected a login of one user, got '{user.unix_user}', which {logins[user.unix_user]} has"
                 self.problems.append(document.problem((index, "unix_user"), text))
-            if user.areas != "all":
-                self._areas_of_user(document, index, user.areas)
+            for key, areas in (("areas", user.areas), ("sees", user.sees)):
+                if isinstance(areas, list):
+                    self._areas_of_user(document, index, key, areas)
+            self._organisation(document, index, user)
+            for position, thumbprint in enumerate(user.certificates):
+                if (owner := certificates.setdefault(thumbprint, user.name)) != user.name:
+                    text = f"expected a certificate of one user, got that of {owner}"
+                    self.problems.append(document.problem((index, "certificates", position), text))
             if user.password_hash is not None and not _is_hash(user.password_hash):
                 text = "expected what `vigie passwd` makes ('scrypt$...'), got another text (not shown)"
                 self.problems.append(document.problem((index, "password_hash"), text))
 
-    def _areas_of_user(self, document: Document, index: int, areas: Sequence[str]) -> None:
+    def _areas_of_user(self, document: Document, index: int, key: str, areas: Sequence[str]) -> None:
         for position, area in enumerate(areas):
             if self.areas is not None and area not in self.areas:
                 text = unknown("an area of the site", area, self.areas)
-                self.problems.append(document.problem((index, "areas", position), text))
+                self.problems.append(document.problem((index, key, position), text))
+
+    def _organisation(self, document: Document, index: int, user: UserModel) -> None:
+        """Where organisations have rights, a user of none, or of one misspelt, must not have them all."""
+        if not self.organisations:
+            return
+        if user.organisation is None:
+            known = one_of(list(self.organisations))
+            text = f"missing required key 'organisation' ({known}): the site gives rights by it"
+            self.problems.append(document.problem((index,), text))
+        elif user.organisation not in self.organisations:
+            text = unknown("an organisation of the site", user.organisation, self.organisations)
+            self.problems.append(document.problem((index, "organisation"), text))
 
 
 def _names(section: Any) -> Collection[str] | None:

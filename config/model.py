@@ -289,8 +289,9 @@ def _life(text: object) -> object:
 class EquipmentModel(Model):
     """One instance: a row of a CSV inventory or an entry of a YAML one.
 
-    In CSV the columns are `name, area, life, was, title`, `<role>.<setting>` of each device role, and parameters.
-    `was` are former names, 'CAB-0007' or with the former area '21452/CAB-0007'; loading makes whole paths of them.
+    In CSV the columns are `name, area, life, was, title, maintained_by`, `<role>.<setting>` of each device role, and
+    parameters. `maintained_by` is an organisation of site.yaml. `was` are former names, 'CAB-0007' or with the former
+    area '21452/CAB-0007'; loading makes whole paths of them.
     """
 
     name: EquipmentName
@@ -298,6 +299,7 @@ class EquipmentModel(Model):
     life: Annotated[Life, BeforeValidator(_life, json_schema_input_type=str)] = Life.IN_SERVICE
     was: list[str] = Field(default_factory=list)
     title: str | None = None
+    maintained_by: str | None = None
     devices: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     parameters: dict[Name, Any] = Field(default_factory=dict)
 
@@ -313,14 +315,20 @@ class Role(StrEnum):
 
 
 class UserModel(Model):
-    """A person who may log in. The password itself never stands in a file; `vigie passwd` makes the hash."""
+    """A person who may log in. The password itself never stands in a file; `vigie passwd` makes the hash.
+
+    `areas`: where they act; `sees`: where they see, as `areas` if it is not said. `certificates`: SHA-256 of the X.509
+    certificates they may log in with, as `vigie certs` shows it.
+    """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{1,31}$")]
     role: Literal["viewer", "operator", "supervisor", "engineer", "security"]
     areas: list[AreaCode] | Literal["all"] = "all"
+    sees: list[AreaCode] | Literal["all"] | None = None
     organisation: str | None = None
     unix_user: str | None = None
     password_hash: str | None = None
+    certificates: list[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]] = Field(default_factory=list)
 
 
 class Location(Model):
@@ -334,6 +342,21 @@ class AreaModel(Model):
     """A commune or another part of the city; the key is its INSEE code."""
 
     title: str = Field(min_length=1)
+
+
+class OrganisationModel(Model):
+    """Whose people work here. `limited`: they see and act on the equipment only that it maintains (`maintained_by`).
+
+    `personal`: whether a role that reads personal data does so for its people; not for limited ones unless it is said.
+    """
+
+    title: str | None = None
+    limited: bool = False
+    personal: bool | None = None
+
+    @property
+    def reads_personal(self) -> bool:
+        return not self.limited if self.personal is None else self.personal
 
 
 class OpcUaModel(Model):
@@ -360,6 +383,9 @@ class SiteModel(Model):
     scan: Duration = Field(default=0.1, ge=0.02, le=5.0)
     areas: dict[AreaCode, AreaModel] = Field(min_length=1)
     desks: dict[Name, Text] = Field(default_factory=dict)
+    organisations: dict[Annotated[str, StringConstraints(min_length=1, max_length=64)], OrganisationModel] = Field(
+        default_factory=dict
+    )
     inventory: dict[str, str] = Field(min_length=1)
     poll_classes: dict[str, PollClassModel] = Field(default_factory=dict)
     users: str | None = None

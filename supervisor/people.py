@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/unit/test_people.py
-"""Who may do what: named users, memory-hard password hashes, rights by role and area.
+"""Who may do what: named users, memory-hard password hashes, rights by role, area and organisation.
 
-Law of this file: no I/O. Hashing takes about 50 ms and 16 MiB; callers run it through `Offload`.
+Law of this file: no I/O. Hashing takes about 50 ms and 16 MiB; callers run it through `Offload`. What a right means
+for the rows of a plant is `rights.py`'s, for all rows at once; here it is said for one piece of equipment.
 
-Rights of the first release: everyone who is logged in reads; personal data (class P) only supervisor and security
-officer; operator, supervisor and engineer write within their areas; engineer alone changes configuration.
+Everyone who is logged in reads in the areas they see; personal data (class P) only supervisor and security officer;
+operator, supervisor and engineer write within their areas; engineer alone changes configuration. People of a limited
+organisation see and command nothing but the equipment that it maintains, and no personal data unless granted.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from config.model import Role, UserModel
+from config.model import OrganisationModel, Role, UserModel
 
 # scrypt cost: 16 MiB and about 50 ms on a 2020 server core; the interactive setting of RFC 7914, section 2.
 _N: Final = 2**14
@@ -30,18 +32,37 @@ _PERSONAL: Final = frozenset({Role.SUPERVISOR, Role.SECURITY})
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person or the server itself, as far as rights go. `areas` None means all."""
+    """A person or the server itself, as far as rights go.
+
+    Attributes:
+        areas: where they act; None: everywhere.
+        sees: where they see; None: everywhere.
+        limited: only what their organisation maintains.
+        personal: False: no personal data, whatever the role.
+    """
 
     name: str
     role: Role
     areas: frozenset[str] | None = None
     organisation: str | None = None
+    sees: frozenset[str] | None = None
+    limited: bool = False
+    personal: bool = True
 
-    def may_write(self, area: str) -> bool:
-        return self.role in _WRITERS and (self.areas is None or area in self.areas)
+    def may_see(self, area: str, maintainer: str = "") -> bool:
+        """Whether equipment of this area, maintained by this organisation ('' by none), is there for them at all."""
+        return (self.sees is None or area in self.sees) and self._theirs(maintainer)
+
+    def may_write(self, area: str, maintainer: str = "") -> bool:
+        """Whether they may command such equipment. Nobody commands what they do not see."""
+        acts = self.role in _WRITERS and (self.areas is None or area in self.areas)
+        return acts and self.may_see(area, maintainer)
 
     def may_read_personal(self) -> bool:
-        return self.role in _PERSONAL
+        return self.role in _PERSONAL and self.personal
+
+    def _theirs(self, maintainer: str) -> bool:
+        return not self.limited or (maintainer != "" and maintainer == self.organisation)
 
 
 def hash_password(password: str) -> str:
@@ -74,6 +95,26 @@ def _b64(raw: bytes) -> str:
 _NOBODY: Final = "scrypt$16384$8$1$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
+_NONE: Final[Mapping[str, OrganisationModel]] = {}
+
+
+def _user(m: UserModel, organisations: Mapping[str, OrganisationModel]) -> User:
+    own = organisations.get(m.organisation or "", OrganisationModel())
+    return User(
+        name=m.name,
+        role=Role(m.role),
+        areas=_areas(m.areas),
+        organisation=m.organisation,
+        sees=_areas(m.areas if m.sees is None else m.sees),
+        limited=own.limited,
+        personal=own.reads_personal,
+    )
+
+
+def _areas(areas: list[str] | str) -> frozenset[str] | None:
+    return None if isinstance(areas, str) else frozenset(areas)
+
+
 @dataclass(slots=True)
 class People:
     """The users of a site."""
@@ -83,11 +124,11 @@ class People:
     _unix: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, models: Iterable[UserModel]) -> People:
+    def of(cls, models: Iterable[UserModel], organisations: Mapping[str, OrganisationModel] = _NONE) -> People:
+        """The users of a site whose `organisations` have these rights."""
         people = cls()
         for m in models:
-            areas = None if m.areas == "all" else frozenset(m.areas)
-            people.add(User(m.name, Role(m.role), areas, m.organisation), m.password_hash, m.unix_user)
+            people.add(_user(m, organisations), m.password_hash, m.unix_user)
         return people
 
     def add(self, user: User, password_hash: str | None, unix_user: str | None = None) -> None:

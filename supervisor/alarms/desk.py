@@ -185,11 +185,11 @@ class AlarmDesk:
     async def comment(self, name: str, by: By) -> Refused | None:
         """Say something about a condition; `by.comment` is kept in the journal and shown with it."""
         condition = self.book.find(name)
-        if condition is None:
+        if condition is None or not by.user.may_see(*self.book.domain(condition)):
             return Refused(StatusCode.BadNodeIdUnknown, f"there is no alarm '{name}'")
         name = self.book.name(condition)
-        if not by.user.may_write(area := name.partition("/")[0]):
-            return Refused(StatusCode.BadUserAccessDenied, f"{by.user.name} may do nothing in area {area}")
+        if not by.user.may_write(*self.book.domain(condition)):
+            return Refused(StatusCode.BadUserAccessDenied, f"{by.user.name} may do nothing with this equipment")
         if not by.comment.strip():
             return Refused(StatusCode.BadInvalidArgument, "expected a comment")
         if self.writer.error:

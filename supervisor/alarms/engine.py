@@ -228,10 +228,9 @@ class AlarmEngine:
         Returns: what follows (first of all the action itself), or why it was refused.
         """
         condition = self.book.find(name)
-        if condition is None:
+        if condition is None or not by.user.may_see(*self.book.domain(condition)):
             return Refused(StatusCode.BadNodeIdUnknown, f"there is no alarm '{name}'")
-        area = self.book.equipment(condition).partition("/")[0]
-        if (refused := refusal(by.user, event, area, self._rule(condition))) is not None:
+        if (refused := refusal(by.user, event, *self.book.domain(condition), self._rule(condition))) is not None:
             return refused
         out: list[Happening] = []
         refused = self._do(condition, [event], now_ns, out, by=by)

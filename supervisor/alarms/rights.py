@@ -45,7 +45,7 @@ _ROLES: Final[dict[type, frozenset[Role]]] = {
 }
 
 
-def refusal(user: User, event: Operator, area: str, rule: Rule) -> Refused | None:
+def refusal(user: User, event: Operator, area: str, maintainer: str, rule: Rule) -> Refused | None:
     """Why this person may not do this; None if they may. Hiding a P1 or a safety alarm takes a supervisor."""
     roles = _ROLES.get(type(event), frozenset())
     if isinstance(event, Shelve) and (rule.safety or Priority.P1 in (rule.priority, rule.priority_extreme)):
@@ -53,6 +53,6 @@ def refusal(user: User, event: Operator, area: str, rule: Rule) -> Refused | Non
     if user.role not in roles:
         needed = ", ".join(sorted(roles)) or "nobody"
         return Refused(StatusCode.BadUserAccessDenied, f"this takes {needed}; {user.name} is {user.role}")
-    if not user.may_write(area):
+    if not user.may_write(area, maintainer):
         return Refused(StatusCode.BadUserAccessDenied, f"{user.name} may do nothing in area {area}")
     return None

@@ -111,6 +111,12 @@ class RuleBook:
         block = self.block(condition)
         return self.plant.types[block.type].equipment[condition - block.start]
 
+    def domain(self, condition: int) -> tuple[str, str]:
+        """Area and maintaining organisation ('' for none): what a person's rights depend on."""
+        block = self.block(condition)
+        type_, instance = self.plant.types[block.type], condition - block.start
+        return type_.equipment[instance].partition("/")[0], type_.maintainer(instance)
+
     def name(self, condition: int) -> str:
         """'21605/CAB-0003/Supply_Loss'."""
         return f"{self.equipment(condition)}/{self.block(condition).rule.name}"

@@ -83,7 +83,7 @@ def check(plant: Plant, wiring: Wiring, user: User, row: int, asked: values.Aske
     kind = plant.types[block.type]
     path = kind.equipment[instance]
     area = path.partition("/")[0]
-    if not user.may_write(area):
+    if not user.may_write(area, kind.maintainer(instance)):
         return Refusal(Cause.NO_RIGHTS, f"{user.name} ({user.role}) may not command equipment of area {area}")
     if not plant.supported[row]:
         return Refusal(Cause.NOT_SUPPORTED, "this equipment does not have it")

@@ -104,8 +104,7 @@ class View:
         return [*self._nodes.upward(place, asker.locale), *self._nodes.children(place, asker.user)]
 
     def _place(self, node_id: ua.NodeId, asker: Asker) -> Place | None:
-        place = self._nodes.find(node_id)
-        return place if place is not None and self._space.visible(place, asker.user) else None
+        return self._nodes.find_for(node_id, asker.user)
 
     def _types(self, reference: ua.NodeId, subtypes: bool) -> frozenset[ua.NodeId] | None:
         """Reference types a Browse asks for; empty: all; None: not a reference type. Kept: they never change."""

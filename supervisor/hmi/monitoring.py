@@ -213,9 +213,9 @@ class Subscriptions(SubscriptionService):
         self, place: Place, item: Any, asker: Asker, accepted: list[_Accepted], position: int
     ) -> ua.MonitoredItemCreateResult:
         """Why an item is refused, or a Good result to be completed."""
-        value = self._nodes.read(place, _VALUE, asker, 0)
-        if value.StatusCode.value in (ua.StatusCodes.BadUserAccessDenied, ua.StatusCodes.BadNotReadable):
-            return _refused(value.StatusCode.value)
+        verdict = self._source.space.rights.of(asker.user).reading(np.array([place.row]))
+        if verdict.any():
+            return _refused(int(verdict[0]))
         if item.ItemToMonitor.IndexRange:
             return _refused(ua.StatusCodes.BadIndexRangeNoData)
         try:

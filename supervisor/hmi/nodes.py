@@ -103,6 +103,11 @@ class Nodes:
             return self._space.of_row(row)
         return None
 
+    def find_for(self, node_id: ua.NodeId, user: User) -> Place | None:
+        """The same, for this user: what they may not see is not there."""
+        place = self.find(node_id)
+        return place if place is not None and self._space.visible(place, user) else None
+
     def series(self, row: int) -> int:
         """Series id of a row: its alias."""
         return int(self._space.plant.series[row])
@@ -114,9 +119,11 @@ class Nodes:
     # -- attributes ---------------------------------------------------------------------------------------------
 
     def read(self, place: Place, attribute: int, asker: Asker, now_ns: int) -> ua.DataValue:
-        """One attribute of one node, for `asker`."""
+        """One attribute of one node, for `asker`; what they may not see is not there."""
+        if not self._space.visible(place, asker.user):
+            return data_value(None, StatusCode.BadNodeIdUnknown)
         if attribute == _ID.Value and place.what in (What.TAG, What.PROPERTY):
-            return self._value(place, asker, now_ns)
+            return self._value(place, now_ns)
         variant = self._common(place, attribute, asker.locale)
         if variant is None:
             is_variable = place.what in (What.TAG, What.PROPERTY)
@@ -161,8 +168,7 @@ class Nodes:
             return ua.Variant(place.what is What.TAG and _recorded(place), ua.VariantType.Boolean)
         return None
 
-    @staticmethod
-    def _access(place: Place, asker: Asker | None) -> int:
+    def _access(self, place: Place, asker: Asker | None) -> int:
         """Bits CurrentRead 1, CurrentWrite 2, HistoryRead 4; with `asker`, what that user may do.
 
         Source: OPC 10000-3, 8.57.
@@ -171,11 +177,8 @@ class Nodes:
             return 1
         info = place.block.info
         bits = (1 if info.access.readable else 0) | (2 if info.access.writable else 0) | (4 if _recorded(place) else 0)
-        if asker is not None:
-            if info.personal and not asker.user.may_read_personal():
-                bits &= ~5
-            if not asker.user.may_write(place.area):
-                bits &= ~2
+        if asker is not None and not self._space.rights.of(asker.user).may_write_row(place.row):
+            bits &= ~2
         return bits
 
     def _data_type(self, place: Place) -> ua.NodeId:
@@ -216,14 +219,12 @@ class Nodes:
 
     # -- values -------------------------------------------------------------------------------------------------
 
-    def _value(self, place: Place, asker: Asker, now_ns: int) -> ua.DataValue:
+    def _value(self, place: Place, now_ns: int) -> ua.DataValue:
         if place.what is What.PROPERTY:
             return data_value(self._property(place), ServerTimestamp=filetime(now_ns))
         info = _block(place).info
         if not info.access.readable:
             return data_value(None, StatusCode.BadNotReadable)
-        if not self._space.visible(place, asker.user):
-            return data_value(None, StatusCode.BadUserAccessDenied)
         return self.tag_value(place, now_ns)
 
     def tag_value(self, place: Place, now_ns: int) -> ua.DataValue:

@@ -201,7 +201,7 @@ class Processor(Admission):
         subscription = session.own(number)
         self._check_list(stamps, count)
         request = engine.decoder.items(data, head.at, engine.limits.nodes_per_call)
-        if request is None or not engine.space.all_open(request.rows):
+        if request is None or not engine.space.all_open(request.rows, session.asker.user):
             params = struct_from_binary(ua.CreateMonitoredItemsParameters, CarefulBuffer(data, head.at))
             response = ua.CreateMonitoredItemsResponse()
             response.Results = await session.create_monitored_items(params)

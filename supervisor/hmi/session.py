@@ -126,7 +126,7 @@ class Session(InternalSession):
         """Numeric aliases for tags: their series ids, equal on both posts and in every generation."""
         made = []
         for node_id in nodes:
-            place = self._engine.nodes.find(node_id)
+            place = self._engine.nodes.find_for(node_id, self.asker.user)
             if place is None or place.row < 0 or place.detail:
                 made.append(node_id)
             else:

@@ -22,9 +22,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from config.words import Access, Kind, Rows, StatusCode, Statuses
+from config.words import Kind, Rows, StatusCode, Statuses
 from supervisor.people import User
 from supervisor.plant.plant import Area, Block, EquipmentType, Plant
+from supervisor.rights import Rights
 
 ROOT: Final = "Plant"
 EU_RANGE: Final = "EURange"
@@ -92,9 +93,7 @@ class Space:
         else:
             self._row_of = np.argsort(plant.series).astype(np.int32)
             self._sorted = plant.series[self._row_of]
-        self._personal = np.array([b.info.personal for b in plant.blocks], np.bool_)
-        self._write_only = np.array([b.info.access is Access.W for b in plant.blocks], np.bool_)
-        self._guarded = self._personal | self._write_only
+        self.rights = Rights(plant)
         self.is_float = np.array([b.info.kind.is_float for b in plant.blocks], np.bool_)
 
     # -- many at once -------------------------------------------------------------------------------------------
@@ -141,9 +140,9 @@ class Space:
         at = np.minimum(np.searchsorted(self._sorted, series), len(self._sorted) - 1)
         return self._row_of[at].astype(np.int64) if (self._sorted[at] == series).all() else None
 
-    def all_open(self, rows: Rows) -> bool:
-        """True when every logged-in user may read these rows: none is personal or write-only."""
-        return not bool(self._guarded[self.plant.block_of_row[rows]].any())
+    def all_open(self, rows: Rows, user: User) -> bool:
+        """True when this user may read every one of these rows."""
+        return not bool(self.rights.of(user).reading(rows).any())
 
     def readable(self, rows: Rows, status: Statuses, user: User) -> tuple[Rows, Statuses]:
         """Rows and statuses as this user may see them: what may not be seen gets row -1 and the reason as its status.
@@ -152,17 +151,12 @@ class Space:
             rows: (n,); -1 where there is no such node.
             status: StatusCode of each in the table, (n,); changed in place.
         """
-        block = self.plant.block_of_row[rows]
-        unknown = rows < 0
-        hidden = self._guarded[block] | unknown
-        if not hidden.any():
+        verdict = self.rights.of(user).reading(rows)
+        refused = verdict != StatusCode.Good
+        if not refused.any():
             return rows, status
-        denied = self._personal[block] & (not user.may_read_personal())
-        status[denied] = StatusCode.BadUserAccessDenied
-        mute = self._write_only[block]
-        status[mute] = StatusCode.BadNotReadable
-        status[unknown] = StatusCode.BadNodeIdUnknown
-        return np.where(denied | mute | unknown, -1, rows), status
+        status[refused] = verdict[refused]
+        return np.where(refused, -1, rows), status
 
     # -- one at a time ------------------------------------------------------------------------------------------
 
@@ -257,7 +251,10 @@ class Space:
             return Place(What.AREA, place.area, area=place.area)
         return self.find(place.name.rpartition("/")[0])
 
-    @staticmethod
-    def visible(place: Place, user: User) -> bool:
-        """False for personal data and those who may not see it."""
-        return place.block is None or not place.block.info.personal or user.may_read_personal()
+    def visible(self, place: Place, user: User) -> bool:
+        """Whether a node is there for this user at all."""
+        if place.block is not None:
+            return self.rights.of(user).sees_row(place.row)
+        if place.type is not None:
+            return user.may_see(place.area, place.type.maintainer(place.instance))
+        return place.what is What.ROOT or place.area in self.rights.of(user).areas

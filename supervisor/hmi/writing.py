@@ -51,7 +51,7 @@ class Writing:
         begun: dict[int, asyncio.Task[PutResult]] = {}
         codes: list[int] = []
         for position, value in enumerate(values):
-            place, code = self._judge(value)
+            place, code = self._judge(value, user)
             if place is not None and len(self.under_way) >= self.limits.commands:
                 place, code = None, ua.StatusCodes.BadTooManyOperations
             if place is not None:
@@ -64,9 +64,9 @@ class Writing:
         self.counters.writes += len(values)
         return [ua.StatusCode(ua.UInt32(int(code))) for code in codes]
 
-    def _judge(self, value: ua.WriteValue) -> tuple[Place | None, int]:
+    def _judge(self, value: ua.WriteValue, user: User) -> tuple[Place | None, int]:
         """The tag to command, or None and why not."""
-        place = self.nodes.find(value.NodeId)
+        place = self.nodes.find_for(value.NodeId, user)
         codes = ua.StatusCodes
         if place is None:
             return None, codes.BadNodeIdUnknown if value.NodeId.NamespaceIndex else codes.BadNotWritable

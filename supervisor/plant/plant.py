@@ -89,6 +89,7 @@ class EquipmentType:
         parameters: name -> one value per instance, (n,): float64, bool, int64 or object (str).
         fitted: tag name -> mask of instances that have it, (n,); tags absent here are fitted everywhere.
         life: state of life per instance.
+        maintained_by: organisation per instance, '' for none; empty: nobody maintains any.
     """
 
     name: str
@@ -100,6 +101,11 @@ class EquipmentType:
     parameters: dict[str, npt.NDArray[Any]]
     fitted: dict[str, npt.NDArray[np.bool_]]
     life: tuple[str, ...]
+    maintained_by: tuple[str, ...] = ()
+
+    def maintainer(self, instance: int) -> str:
+        """The organisation that maintains an instance, '' for none."""
+        return self.maintained_by[instance] if self.maintained_by else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +146,11 @@ class Plant:
     def find(self, equipment: str) -> tuple[EquipmentType, int] | None:
         """'21605/CAB-0003' -> (type, instance number); old names too; None if unknown."""
         return self._where.get(equipment) or self._where.get(self.old_names.get(equipment, ""))
+
+    def maintainer(self, equipment: str) -> str:
+        """The organisation that maintains '21605/CAB-0003', '' for none."""
+        found = self.find(equipment)
+        return "" if found is None else found[0].maintainer(found[1])
 
     def row(self, name: str) -> int | None:
         """'21605/CAB-0003/V1' -> row; None if there is no such tag."""

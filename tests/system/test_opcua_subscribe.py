@@ -129,7 +129,7 @@ def test_filters_that_make_no_sense_are_refused_one_by_one(site: Site) -> None:
             CODES.BadDeadbandFilterInvalid,
             0,
             CODES.BadNodeIdUnknown,
-            CODES.BadUserAccessDenied,
+            CODES.BadNodeIdUnknown,
             CODES.BadNotReadable,
             CODES.BadMonitoredItemFilterUnsupported,
         ]
