@@ -76,6 +76,8 @@ class Session(InternalSession):
     def admit(self, user: User, locales: list[str] | None) -> bytes:
         """The user has shown who they are: the session is active; returns the next server nonce."""
         locale = next((x[:2] for x in locales or () if isinstance(x, str) and x[:2] in ("fr", "en")), "fr")
+        if user != self.asker.user:
+            self._hand_over(user)
         self.asker = Asker(user, locale)
         self.user = StockUser(role=UserRole.User, name=user.name)
         self.nonce = secrets.token_bytes(32)
@@ -83,6 +85,13 @@ class Session(InternalSession):
         self.touch()
         self._start_timeout_watchdog()
         return self.nonce
+
+    def _hand_over(self, user: User) -> None:
+        """What the former user opened goes on with the rights of this one."""
+        self.bookmarks = Bookmarks()
+        for subscription in self.subscription_service.subscriptions.values():
+            if subscription.session_id == self.session_id:
+                subscription.hand_over(user)
 
     # -- attributes -------------------------------------------------------------------------------------------------
 

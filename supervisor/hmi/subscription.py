@@ -24,7 +24,7 @@ from asyncua import ua
 from asyncua.common.utils import ServiceError
 from asyncua.server.internal_subscription import InternalSubscription
 
-from config.words import Clock, Rows
+from config.words import Clock, Rows, StatusCode
 from supervisor.hmi.contract import Counters, Limits
 from supervisor.hmi.items import Items
 from supervisor.hmi.notices import ItemSource
@@ -55,7 +55,7 @@ class Subscription(InternalSubscription):
     """One subscription of one session.
 
     Attributes:
-        user: who made it; nobody else may take it over.
+        user: whose rights it reports by; nobody else may take it over.
         items: monitored values of tags.
         events: monitored events, None where nothing makes any.
         notifications_max: most notifications in one message.
@@ -86,6 +86,7 @@ class Subscription(InternalSubscription):
         )
         self._source = source
         self.user = user
+        self._lost_rights = False
         self.items = Items()
         self.events: ItemSource | None = None
         self.limit_notifications(notifications_max)
@@ -120,8 +121,22 @@ class Subscription(InternalSubscription):
             due_s = max(due_s + self.data.RevisedPublishingInterval / 1000.0, loop.time())
             await asyncio.sleep(due_s - loop.time())
 
+    def hand_over(self, user: User) -> None:
+        """Another user has the session now: every item is reported anew, as far as *their* rights go.
+
+        What they may not see is told once as BadUserAccessDenied; not even that it changes is told afterwards.
+        Source: OPC 10000-4, 5.7.3.1.
+        """
+        self.user = user
+        self._lost_rights = not self._source.space.all_open(self.items.rows, user)
+        self.items.refresh()
+
     def _changed(self) -> Rows:
-        return self.items.changed(self._source.table, self._source.space.is_float)
+        at = self.items.changed(self._source.table, self._source.space.is_float)
+        if self._lost_rights and len(at):
+            seen = self._source.space.rights.of(self.user).reading(self.items.rows[at]) == StatusCode.Good
+            self.items.backlog = at = at[seen | self.items.fresh[at]]
+        return at
 
     def _events_pending(self) -> bool:
         return self.events is not None and self.events.pending()
@@ -180,6 +195,9 @@ class Subscription(InternalSubscription):
         rows = self.items.rows[at]
         status = self._source.table.status[rows]
         now_ns = self._source.clock.wall_ns()
+        if self._lost_rights:
+            rows, status = self._source.space.readable(rows, status, self.user)
+            status[rows < 0] = StatusCode.BadUserAccessDenied
         values = self._source.encoder.encode(rows, status, stamps, now_ns, self.items.handles[at])
         return b"".join((struct.pack("<i", len(at)), values, _NO_DIAGNOSTICS))
 

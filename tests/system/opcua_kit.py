@@ -35,7 +35,7 @@ from supervisor.tags.table import TagTable
 from tests.plants import TypeSpec, make_plant, tag
 
 CLIENT_URI = "urn:vigie:test:client"
-PASSWORDS = {"op": "op-pass", "view": "view-pass", "boss": "boss-pass"}
+PASSWORDS = {"op": "op-pass", "view": "view-pass", "boss": "boss-pass", "guest": "guest-pass"}
 
 
 def small_plant(cabinets: int = 3) -> Plant:
@@ -73,6 +73,8 @@ def people() -> People:
     made.add(User("op", Role.OPERATOR, frozenset({"21605"})), hash_password(PASSWORDS["op"]))
     made.add(User("view", Role.VIEWER), hash_password(PASSWORDS["view"]))
     made.add(User("boss", Role.SUPERVISOR), hash_password(PASSWORDS["boss"]))
+    # Sees one commune only; all others see the whole plant.
+    made.add(User("guest", Role.OPERATOR, frozenset({"21000"}), sees=frozenset({"21000"})), hash_password("guest-pass"))
     return made
 
 
