@@ -135,7 +135,7 @@ def test_user_access_level_tells_who_may_write(site: Site) -> None:
             read = await client.get_node(node_id(name)).read_attribute(ua.AttributeIds.UserAccessLevel)
             return int(read.Value.Value)
 
-    assert asyncio.run(level("op", CAB + "Double")) == 3
-    assert asyncio.run(level("view", CAB + "Double")) == 1
-    assert asyncio.run(level("op", "21000/CAB-0002/Double")) == 1
-    assert asyncio.run(level("op", CAB + "V1")) == 1
+    assert asyncio.run(level("op", CAB + "Double")) & 3 == 3
+    assert asyncio.run(level("view", CAB + "Double")) & 3 == 1
+    assert asyncio.run(level("op", "21000/CAB-0002/Double")) & 3 == 1
+    assert asyncio.run(level("op", CAB + "V1")) & 3 == 1
