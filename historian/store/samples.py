@@ -85,7 +85,11 @@ class Samples:
 
     def take(self, index: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> Samples:
         """Rows by position, mask or slice, in that order."""
-        columns = {name: getattr(self, name)[index] for name in _ARRAYS}
+        if isinstance(index, slice):
+            columns = {name: getattr(self, name)[index] for name in _ARRAYS}
+        else:
+            index = np.flatnonzero(index) if index.dtype == np.bool_ else index
+            columns = {name: getattr(self, name).take(index) for name in _ARRAYS}
         return Samples(**columns, text=None if self.text is None else _pick(self.text, index))
 
     def flagged(self, flags: int) -> Samples:
@@ -129,8 +133,6 @@ def _pick(text: Any, index: Any) -> Any:
         if step == 1:
             return text.slice(start, max(0, stop - start))
         index = np.arange(start, stop, step)
-    elif index.dtype == np.bool_:
-        index = np.flatnonzero(index)
     return text.take(pa.array(index, pa.int64()))
 
 
@@ -189,14 +191,13 @@ def from_cells(
     """
     usable = status < BAD
     floating = (kinds == Kind.Float) | (kinds == Kind.Double)
-    unsigned = kinds == Kind.UInt64
     is_text = kinds == Kind.String
-    value = cells.astype(np.float64)
-    np.copyto(value, cells.view(np.float64), where=floating)
-    np.copyto(value, cells.view(np.uint64).astype(np.float64), where=unsigned)
-    value[~usable | is_text] = np.nan
-    inexact = (cells > EXACT_MAX) | (cells < -EXACT_MAX)
-    whole = inexact & usable & ~floating & ~is_text
+    value, whole = cells.view(np.float64), np.zeros(len(cells), np.bool_)
+    if not floating.all():
+        exact = np.where(kinds == Kind.UInt64, cells.view(np.uint64).astype(np.float64), cells.astype(np.float64))
+        value = np.where(floating, value, exact)
+        whole = ((cells > EXACT_MAX) | (cells < -EXACT_MAX)) & usable & ~floating & ~is_text
+    value = np.where(usable & ~is_text, value, np.nan)
     spoken = speaks(kinds, status)
     said = int(np.count_nonzero(spoken))
     if said != len(texts):
@@ -208,11 +209,11 @@ def from_cells(
         series=series,
         time_ns=time_ns,
         value=value,
-        whole=np.where(whole, cells, 0),
+        whole=np.where(whole, cells, 0) if whole.any() else np.zeros(len(cells), np.int64),
         status=status,
         lag_ds=lag_of(time_ns, now_ns),
         class_id=class_id,
-        flags=flags | whole * np.uint8(WHOLE) | spoken * np.uint8(TEXT),
+        flags=flags | whole.view(np.uint8) * np.uint8(WHOLE) | spoken.view(np.uint8) * np.uint8(TEXT),
         text=text,
     )
 
@@ -225,7 +226,8 @@ def speaks(kinds: npt.NDArray[np.uint8], status: Statuses) -> npt.NDArray[np.boo
 
 def lag_of(time_ns: TimesNs, now_ns: int) -> npt.NDArray[np.int32]:
     """Server time - source time [0.1 s]."""
-    return np.clip((now_ns - time_ns) // LAG_NS, -(2**31), 2**31 - 1).astype(np.int32)
+    lag = (now_ns - time_ns) // LAG_NS
+    return np.minimum(np.maximum(lag, -(2**31)), 2**31 - 1).astype(np.int32)
 
 
 def to_arrow(samples: Samples, sparse: bool = False) -> Any:

@@ -15,6 +15,7 @@ the meantime, the newest samples are lost and counted; when the disk takes again
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -27,8 +28,9 @@ from config.model import HistoryClass, HistoryRule
 from config.words import BAD, NS_PER_S, Clock, Rows
 from historian.base import Run
 from historian.store.disk import StoreError
-from historian.store.rules import RuledBlock, Sieve, rules_of
+from historian.store.rules import RuledBlock, rules_of
 from historian.store.samples import CLASSES, Samples, concat
+from historian.store.sieve import Sieve
 from supervisor.plant.plant import Plant
 from supervisor.tags.scan import Changes
 from supervisor.tags.table import TagTable
@@ -47,6 +49,9 @@ RESTATE_NS: Final = 10 * NS_PER_S
 """How long it takes to say everything again after a loss [ns]."""
 _FRESH_MAX: Final = 100
 """Scans whose samples lie apart before they are joined."""
+_SMALL: Final = 1000
+"""Samples of a scan that are joined with their neighbours on the loop, at most 2 ms of work; more are joined by the
+writer, off it."""
 QUEUE_FULL: Final = "queue full"
 NOT_WRITTEN: Final = "not written at stop"
 _EVENT: Final = CLASSES.index("E")
@@ -153,7 +158,9 @@ class Recorder:
         self.lost[cause] = self.lost.get(cause, 0) + rows
 
     def _join_fresh(self) -> None:
-        self._parts.extend(_sliced(concat(self._fresh)))
+        for small, parts in itertools.groupby(self._fresh, lambda part: len(part) < _SMALL):
+            for part in [concat(list(parts))] if small else parts:
+                self._parts.extend(_sliced(part))
         self._fresh = []
 
     # ----------------------------------------------------------------------------------------------------- the writer
@@ -196,26 +203,29 @@ class Recorder:
     async def _write(self) -> None:
         """All that waits, batch by batch, until the disk refuses."""
         while self._fresh or self._parts:
-            batch = self._next_batch()
+            parts = self._next_batch()
+            rows = sum(map(len, parts))
             try:
-                sequence = await self._run(lambda batch=batch: self._append(batch))  # type: ignore[misc]
+                sequence = await self._run(lambda parts=parts: self._append(parts))  # type: ignore[misc]
             except StoreError as error:
-                self._parts.extendleft(reversed(list(_sliced(batch))))
+                self._parts.extendleft(reversed(parts))
                 self._refused(error)
                 return
             taken = sequence - self._sequence
             self._sequence = sequence
-            self.waiting -= len(batch)
+            self.waiting -= rows
             self.accepted += taken
-            if taken < len(batch):
-                self._lose(len(batch) - taken, "out of time")
+            if taken < rows:
+                self._lose(rows - taken, "out of time")
         if self._lost_since_ns is not None and not await self._confess(self._lost_since_ns):
             return
         if self.error is not None:
             log.info("the history is being written again")
             self.error = None
 
-    def _append(self, batch: Samples) -> int:
+    def _append(self, parts: list[Samples]) -> int:
+        """Runs off the loop. What the disk refuses stays joined."""
+        parts[:] = [batch := concat(parts)]
         digest = self._table.plant.digest
         return self._store.append(batch, self._clock.wall_ns(), self._epoch, digest, keeps=True)
 
@@ -237,7 +247,7 @@ class Recorder:
         self._sieve.restate(RESTATE_NS)
         return True
 
-    def _next_batch(self) -> Samples:
+    def _next_batch(self) -> list[Samples]:
         if self._fresh:
             self._join_fresh()
         parts = [self._parts.popleft()]
@@ -245,7 +255,7 @@ class Recorder:
         while self._parts and rows + len(self._parts[0]) <= BATCH_MAX:
             rows += len(self._parts[0])
             parts.append(self._parts.popleft())
-        return concat(parts)
+        return parts
 
     def _refused(self, error: StoreError) -> None:
         if self.error is None:

@@ -6,8 +6,9 @@ import pytest
 
 from config.model import HistoryRule
 from config.words import NS_PER_S, Kind, StatusCode
-from historian.store.rules import NOT_STORED, RowRules, RuledBlock, Sieve, deadband_of, rules_of
+from historian.store.rules import NOT_STORED, RowRules, RuledBlock, deadband_of, rules_of
 from historian.store.samples import LATE, TEXT, WHOLE, Samples
+from historian.store.sieve import Sieve
 
 GOOD, UNCERTAIN, BAD = StatusCode.Good, StatusCode.UncertainLastUsableValue, StatusCode.BadNoCommunication
 HOUR = 3600
