@@ -6,8 +6,8 @@ Law of this file: pure. It knows kinds and value names, never values; the same c
 
 Three types are enough: number, truth (a Boolean), and enumeration with its value names. A truth counts as 0 or 1 where
 a number is asked for (`lamps_K1 * K1_Fb`); a number never counts as a truth, so that `if P` must be written `if P > 0`.
-String and DateTime tags cannot be calculated with. All numbers are computed as float64: integers beyond 2^53 lose
-their last digits.
+String and DateTime tags cannot be calculated with; a DateTime can be asked whether it is past. All numbers are computed
+as float64: integers beyond 2^53 lose their last digits.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class _Basic(Enum):
 _Type = _Basic | tuple[str, ...]
 """A tuple is an enumeration with these value names."""
 
-_TRUTH_BLOCKS: Final = ("held_for", "unchanged_for", "is_night")
+_TRUTH_BLOCKS: Final = ("held_for", "unchanged_for", "is_night", "is_past")
 
 
 def bind(expression: Expression, scope: Mapping[str, Operand], result: Operand) -> Node:
@@ -155,6 +155,11 @@ class _Binder:
             )
         return bound
 
+    def _time(self, node: Node) -> None:
+        """A node that must be the name of a DateTime tag."""
+        if not isinstance(node, Name) or self._operand(node.name, node.column).kind is not Kind.DateTime:
+            raise ExpressionError("expected the name of a DateTime tag", node.column)
+
     def _truth(self, node: Node) -> Node:
         bound, type_ = self._any(node)
         if type_ is not _Basic.TRUTH:
@@ -207,7 +212,10 @@ class _Binder:
         type_ = _Basic.TRUTH if node.block in _TRUTH_BLOCKS else _Basic.NUMBER
         if node.argument is None:
             return node, type_
-        if node.block == "held_for":
+        if node.block == "is_past":
+            self._time(node.argument)
+            return node, type_
+        if node.block in ("held_for", "count_in"):
             return replace(node, argument=self._truth(node.argument)), type_
         if node.block == "unchanged_for":
             bound, watched = self._any(node.argument)

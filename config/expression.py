@@ -66,8 +66,15 @@ BLOCKS: Final = {
     "unchanged_for": "unchanged_for(value, '2 h')",
     "sun_elevation": "sun_elevation()",
     "is_night": "is_night()",
+    "local_hour": "local_hour()",
+    "local_weekday": "local_weekday()",
+    "is_past": "is_past(Until)",
+    "count_in": "count_in(condition, '10 min')",
+    "change_in": "change_in(value, '1 h')",
 }
 """Function block -> how it is written."""
+CLOCKS: Final = frozenset({"sun_elevation", "is_night", "local_hour", "local_weekday", "is_past"})
+"""Of these, those that have no memory: what they tell follows from the time alone, or from it and one tag."""
 TIME_UNITS: Final = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 """Units of time for `integrate` [s]."""
 
@@ -256,8 +263,10 @@ class _Reader:
         if not fewest <= len(arguments) <= most:
             raise self._refuse(node, f"expected {BLOCKS[name]}, got {len(arguments)} arguments")
         literals: tuple[float, ...] = ()
-        if name in ("held_for", "unchanged_for"):
+        if name in ("held_for", "unchanged_for", "count_in", "change_in"):
             literals = (self._duration(arguments[1]),)
+        elif name == "is_past":
+            literals = (self._duration(arguments[1]) if len(arguments) == 2 else 0.0,)
         elif name == "integrate":
             literals = (self._time_unit(arguments[1]),)
         elif name == "counter":
@@ -303,8 +312,13 @@ _BLOCK_ARGUMENTS: Final = {
     "delta": (1, 1),
     "counter": (2, 3),
     "unchanged_for": (2, 2),
+    "count_in": (2, 2),
+    "change_in": (2, 2),
+    "is_past": (1, 2),
     "sun_elevation": (0, 0),
     "is_night": (0, 0),
+    "local_hour": (0, 0),
+    "local_weekday": (0, 0),
 }
 
 _DESCRIBED: Final[dict[type[ast.expr], str]] = {

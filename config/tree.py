@@ -107,8 +107,9 @@ class BlockCall:
     """A function block: a function with memory, or one that looks at the clock.
 
     Attributes:
-        argument: what it watches; None for the sun.
-        literals: its numbers: held_for, unchanged_for: (duration [s],); integrate: (time unit [s],);
+        argument: what it watches; None for the sun and the clock.
+        literals: its numbers: held_for, unchanged_for, count_in, change_in, is_past: (duration [s],);
+            integrate: (time unit [s],);
             counter: (modulus, greatest plausible advance between two samples); else ().
     """
 

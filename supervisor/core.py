@@ -22,6 +22,7 @@ from supervisor.plant.plant import Plant
 from supervisor.tags.calc import Program
 from supervisor.tags.freshness import Freshness
 from supervisor.tags.inbox import Inbox
+from supervisor.tags.locality import locality_of
 from supervisor.tags.pace import ScanStatistics, scan_forever
 from supervisor.tags.pool import StringPool
 from supervisor.tags.scan import Scan
@@ -61,7 +62,7 @@ class Core:
         """
         inbox = Inbox()
         table = TagTable(plant, StringPool(site.model.strings_max), clock.wall_ns())
-        program = Program(plant, site.model.location.latitude, site.model.location.longitude)
+        program = Program(plant, locality_of(site))
         host = Host(plant.devices, protocols, clock, inbox, random, limits or HostLimits())
         freshness = Freshness(
             [r.rows for r in host.requests],

@@ -107,14 +107,9 @@ class Sieve:
         rows = self._with_due(changed, now_ns) if looks else changed
         made = []
         for at in _pieces(rows):
-            take = self._choose(at, cells, status, now_ns, looks)
-            count = np.count_nonzero(take)
-            if not count:
+            at, take = _narrow(at, self._choose(at, cells, status, now_ns, looks))
+            if isinstance(at, np.ndarray) and not len(at):
                 continue
-            if count == len(take):
-                take = None
-            elif count < len(take) // 2 or not isinstance(at, slice):
-                at, take = _picked(at, take), None
             samples = self._samples(at, cells, status, source_ns, now_ns, text_of)
             self._remember(at, take, cells, status, samples.time_ns, now_ns)
             made.append(samples if take is None else samples.take(take))
@@ -150,7 +145,7 @@ class Sieve:
         stored_ns, due_ns, class_id = self._stored_ns[at], self._due_ns[at], rules.class_id[at]
         odd = old_status ^ new_status
         wanted = (odd != 0) | self._moved(at, cells[at])
-        take = (stored_ns == NEVER) | ((odd >> _SEVERITY_SHIFT != 0) & (class_id != _DAILY))
+        take: _Mask = (stored_ns == NEVER) | ((odd >> _SEVERITY_SHIFT != 0) & (class_id != _DAILY))
         if looks:
             take |= due_ns <= now_ns
         wanted &= rules.every_ns[at] == 0
@@ -253,6 +248,16 @@ def _pieces(rows: Rows) -> Iterator[_At]:
         piece = rows[start : start + PIECE]
         low, high = int(piece[0]), int(piece[-1]) + 1
         yield slice(low, high) if high - low == len(piece) else piece
+
+
+def _narrow(at: _At, mask: _Mask) -> tuple[_At, _Mask | None]:
+    """The rows of a mask, and the mask itself where it is quicker to work on the whole slice and pick afterwards."""
+    count = np.count_nonzero(mask)
+    if count == len(mask):
+        return at, None
+    if isinstance(at, slice) and 2 * count >= len(mask):
+        return at, mask
+    return _picked(at, mask), None
 
 
 def _own(column: Any, at: _At) -> Any:

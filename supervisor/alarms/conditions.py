@@ -25,7 +25,7 @@ from supervisor.alarms.rules import RuleBlock, RuleBook
 from supervisor.alarms.watch import Watch, WatchMaker
 from supervisor.tags.blocks import tick
 from supervisor.tags.evaluate import Frame, Function
-from supervisor.tags.sun import Sun
+from supervisor.tags.locality import Locality
 from supervisor.tags.table import TagTable
 
 
@@ -63,7 +63,7 @@ class Conditions:
 
     Args:
         book: rules and instances.
-        sun: for expressions.
+        place: of the site, for expressions.
 
     Raises:
         ValueError: a rule that does not fit its type.
@@ -72,9 +72,9 @@ class Conditions:
         designed: suppressed by its own expression, (n,).
     """
 
-    def __init__(self, book: RuleBook, sun: Sun) -> None:
+    def __init__(self, book: RuleBook, place: Locality) -> None:
         self.book = book
-        self._sun = sun
+        self._place = place
         self._types: list[tuple[_Line, ...]] = []
         on_ns, off_ns = np.zeros(book.count, np.int64), np.zeros(book.count, np.int64)
         for t in book.plant.types.values():
@@ -116,7 +116,7 @@ class Conditions:
         designed = self.designed.copy()
         with np.errstate(all="ignore"):
             for lines in self._types:
-                frame = Frame(table, now, self._sun)
+                frame = Frame(table, now, self._place)
                 for line in lines:
                     _look(line, frame, raw, usable, designed)
         usable &= self.book.in_force

@@ -31,7 +31,7 @@ from supervisor.alarms.rules import RuleBook
 from supervisor.alarms.shown import Shown
 from supervisor.alarms.writer import AlarmJournal, NotRecorded, Writer
 from supervisor.plant.plant import Plant
-from supervisor.tags.sun import Sun
+from supervisor.tags.locality import locality_of
 from supervisor.tags.table import TagTable
 
 log = logging.getLogger(__name__)
@@ -55,8 +55,7 @@ def make_engine(site: Site, plant: Plant) -> AlarmEngine:
         ValueError: a rule does not fit its type; `vigie check` says it earlier, with file and line.
     """
     alarms: dict[str, dict[str, AlarmRule]] = {name: dict(t.alarms) for name, t in site.types.items()}
-    location = site.model.location
-    return AlarmEngine(Conditions(RuleBook(plant, alarms), Sun(location.latitude, location.longitude)))
+    return AlarmEngine(Conditions(RuleBook(plant, alarms), locality_of(site)))
 
 
 class AlarmDesk:

@@ -33,8 +33,8 @@ from supervisor.people import User
 from supervisor.plant.compile import compile_plant
 from supervisor.plant.plant import Block, Plant
 from supervisor.tags.calc import Program
+from supervisor.tags.locality import locality_of
 from supervisor.tags.pool import StringPool
-from supervisor.tags.sun import Sun
 from supervisor.tags.table import TagTable
 
 _TESTER: Final = By(User("tester", Role.ENGINEER), "vigie test")
@@ -96,12 +96,12 @@ class Stage:
     def __init__(self, site: Site, equipment: str, start_ns: int) -> None:
         self.plant: Plant = compile_plant(site, lambda names, _k, _w: np.arange(1, len(names) + 1, dtype=np.uint32))
         self.equipment = equipment
-        location = site.model.location
+        place = locality_of(site)
         (self.type,) = self.plant.types.values()
         rules: dict[str, dict[str, AlarmRule]] = {self.type.name: dict(site.types[self.type.name].alarms)}
         self.table = TagTable(self.plant, StringPool(), start_ns)
-        self.program = Program(self.plant, location.latitude, location.longitude)
-        self.engine = AlarmEngine(Conditions(RuleBook(self.plant, rules), Sun(location.latitude, location.longitude)))
+        self.program = Program(self.plant, place)
+        self.engine = AlarmEngine(Conditions(RuleBook(self.plant, rules), place))
         self.rules = list(rules[self.type.name])
         self.now_ns = self.start_ns = start_ns
         self.announced = 0

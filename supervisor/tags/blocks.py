@@ -254,24 +254,3 @@ class Counter(FunctionBlock):
 
 def _where(mask: Mask, status: StatusCode) -> Statuses | None:
     return np.where(mask, np.uint32(status), np.uint32(0)) if mask.any() else None
-
-
-def make_block(block: str, literals: tuple[float, ...], n: int) -> FunctionBlock:
-    """A function block with memory for n instances.
-
-    Args:
-        block: its name in the language; the sun's blocks have no memory and are not made here.
-        literals: as `config.tree.BlockCall.literals`.
-    """
-    match block:
-        case "held_for":
-            return HeldFor(n, *literals)
-        case "unchanged_for":
-            return UnchangedFor(n, *literals)
-        case "integrate":
-            return Integrate(n, *literals)
-        case "delta":
-            return Delta(n)
-        case "counter":
-            return Counter(n, *literals)
-    raise ValueError(f"no function block '{block}' with memory")

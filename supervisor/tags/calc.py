@@ -23,13 +23,13 @@ import numpy as np
 import numpy.typing as npt
 
 from config.binding import Operand, bind
-from config.expression import Expression, ExpressionError, parse
+from config.expression import CLOCKS, Expression, ExpressionError, parse
 from config.words import UNCERTAIN, Cells, Kind, StatusCode, Statuses
 from supervisor.plant.match import match_series
 from supervisor.plant.plant import Block, EquipmentType, Plant
 from supervisor.tags.blocks import Counter, FunctionBlock, tick
 from supervisor.tags.evaluate import Array, Compiler, Frame, Function, tags_in
-from supervisor.tags.sun import Sun
+from supervisor.tags.locality import Locality
 from supervisor.tags.table import TagTable
 
 _OUT_OF_RANGE: Final = np.uint32(StatusCode.BadOutOfRange)
@@ -58,16 +58,16 @@ class Program:
     """All calculated tags of a plant.
 
     Args:
-        latitude, longitude: where the sun is computed for [degrees, WGS 84].
+        place: of the site, for expressions that ask for the sun or the clock.
 
     Raises:
         ValueError: an expression that does not fit its type, or calculated tags in a circle. `vigie check` reports the
             same before, with file and line.
     """
 
-    def __init__(self, plant: Plant, latitude: float, longitude: float) -> None:
+    def __init__(self, plant: Plant, place: Locality) -> None:
         self.plant = plant
-        self.sun = Sun(latitude, longitude)
+        self.place = place
         self.steps: tuple[Step, ...] = tuple(s for t in plant.types.values() for s in _steps(plant, t))
         self.last_ns: int | None = None
 
@@ -81,7 +81,7 @@ class Program:
         self.last_ns = now_ns
         with np.errstate(all="ignore"):
             for step in self.steps:
-                _run(step, Frame(table, now, self.sun))
+                _run(step, Frame(table, now, self.place))
 
     def memories(self) -> Iterator[tuple[Block, str, FunctionBlock]]:
         """Every function block with memory: the tag it works for, its rendered text, itself."""
@@ -174,7 +174,7 @@ def _steps(plant: Plant, t: EquipmentType) -> Iterator[Step]:
             block=block,
             function=function,
             inputs=tags_in(tree, t.blocks),
-            counts_time=timed or _asks_the_sun(expressions[tag]),
+            counts_time=timed or _asks_the_clock(expressions[tag]),
             unsupported=None if supported.all() else ~supported,
             blocks=compiler.blocks,
         )
@@ -208,5 +208,5 @@ def _ordered(type_name: str, expressions: dict[str, Expression]) -> Iterable[str
         raise ValueError(f"{type_name}: calculated tags in a circle: {circle}") from None
 
 
-def _asks_the_sun(expression: Expression) -> bool:
-    return any(b.argument is None for b in expression.blocks)
+def _asks_the_clock(expression: Expression) -> bool:
+    return any(b.block in CLOCKS for b in expression.blocks)

@@ -220,7 +220,8 @@ def _restore_memories(checkpoint: Checkpoint, program: Program) -> int:
 def _fits(memory: Memory, own: FunctionBlock) -> bool:
     columns = own.columns()
     return memory.columns.keys() == columns.keys() and all(
-        memory.columns[name].dtype == column.dtype for name, column in columns.items()
+        memory.columns[name].dtype == column.dtype and memory.columns[name].shape[1:] == column.shape[1:]
+        for name, column in columns.items()
     )
 
 
@@ -351,6 +352,6 @@ def _memory(i: int, described: dict[str, Any], arrays: dict[str, npt.NDArray[Any
     columns = {name: arrays[f"m{i}.{name}"] for name in described["columns"]}
     if not isinstance(described["key"], str) or series.dtype != np.uint32:
         raise ValueError(f"memory {i} has no key or series")
-    if any(column.shape != series.shape for column in columns.values()) or series.ndim != 1:
+    if any(column.shape[:1] != series.shape for column in columns.values()) or series.ndim != 1:
         raise ValueError(f"memory {i} has columns of different lengths")
     return Memory(described["key"], series, columns)

@@ -37,10 +37,11 @@ from config.tree import (
     render,
     walk,
 )
-from config.words import UNCERTAIN, Kind, StatusCode, Statuses, TimesNs
+from config.words import NS_PER_S, UNCERTAIN, Kind, StatusCode, Statuses, TimesNs
 from supervisor.plant.plant import Block
-from supervisor.tags.blocks import FunctionBlock, Input, Tick, make_block
-from supervisor.tags.sun import Sun
+from supervisor.tags.blocks import FunctionBlock, Input, Tick
+from supervisor.tags.locality import Locality
+from supervisor.tags.memory import make_block
 from supervisor.tags.table import TagTable
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -69,10 +70,10 @@ _COMPARE: Final[dict[str, Callable[[Array, Array], Array]]] = {
 class Frame:
     """One run of one step: reads slices of the table, remembers what it has read."""
 
-    def __init__(self, table: TagTable, now: Tick, sun: Sun) -> None:
+    def __init__(self, table: TagTable, now: Tick, place: Locality) -> None:
         self.table = table
         self.now = now
-        self.sun = sun
+        self.place = place
         self._read: dict[str, Result] = {}
         self.done: dict[str, Result] = {}
 
@@ -205,7 +206,9 @@ class Compiler:
 
     def _block(self, node: BlockCall) -> Function:
         if node.argument is None:
-            return _is_night if node.block == "is_night" else _sun_elevation
+            return _CLOCKS[node.block]
+        if node.block == "is_past":
+            return _is_past(self.compile(node.argument), round(node.literals[0] * NS_PER_S))
         key = render(node)
         if key not in self.blocks:
             self.blocks[key] = make_block(node.block, node.literals, self._n)
@@ -327,9 +330,17 @@ def _choice(condition: Function, then: Function, otherwise: Function) -> Functio
     return run
 
 
-def _sun_elevation(frame: Frame) -> Result:
-    return np.asarray(frame.sun.elevation(frame.now.now_ns)), None
+_CLOCKS: Final[dict[str, Function]] = {
+    "sun_elevation": lambda frame: (np.asarray(frame.place.sun.elevation(frame.now.now_ns)), None),
+    "is_night": lambda frame: (np.asarray(frame.place.sun.is_night(frame.now.now_ns)), None),
+    "local_hour": lambda frame: (np.asarray(frame.place.local_hour(frame.now.now_ns)), None),
+    "local_weekday": lambda frame: (np.asarray(float(frame.place.local_weekday(frame.now.now_ns))), None),
+}
 
 
-def _is_night(frame: Frame) -> Result:
-    return np.asarray(frame.sun.is_night(frame.now.now_ns)), None
+def _is_past(time: Function, after_ns: int) -> Function:
+    def run(frame: Frame) -> Result:
+        values, status = time(frame)
+        return values < frame.now.now_ns - after_ns, status
+
+    return run

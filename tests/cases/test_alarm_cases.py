@@ -57,8 +57,8 @@ from supervisor.alarms.happening import By, Happening
 from supervisor.alarms.lists import children, counts, retained
 from supervisor.alarms.rules import RuleBook
 from supervisor.people import User
+from supervisor.tags.locality import Locality
 from supervisor.tags.pool import StringPool
-from supervisor.tags.sun import Sun
 from supervisor.tags.table import TagTable
 from tests.plants import TypeSpec, make_plant, tag
 
@@ -119,7 +119,7 @@ class Scenario:
 
     def make_engine(self) -> None:
         self.book = RuleBook(self.plant, self.rules)
-        self.engine = AlarmEngine(Conditions(self.book, Sun(47.3, 5.0)))
+        self.engine = AlarmEngine(Conditions(self.book, Locality(47.3, 5.0, "Europe/Paris")))
 
     def put(self, name: str, cell: int | None, status: StatusCode | None) -> None:
         row = self.plant.row(name)

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervisor.tags.blocks import Input, make_block, tick
+from supervisor.tags.blocks import Input, tick
+from supervisor.tags.memory import make_block
 
 S = 1_000_000_000
 BLOCKS = [
@@ -20,6 +21,8 @@ BLOCKS = [
     ("integrate", (60.0,)),
     ("delta", ()),
     ("counter", (100.0, 25.0)),
+    ("count_in", (60.0,)),
+    ("change_in", (60.0,)),
 ]
 
 # (milliseconds since the sample before, value, good)
@@ -124,7 +127,7 @@ def test_instances_do_not_touch_each_other(
             block.step(Input(values[i : i + 1], good[i : i + 1], np.full(1, now)), tick(before, now))
         before = now
     for column, joined in together.columns().items():
-        assert joined.tolist() == [block.columns()[column][0] for block in alone], column
+        np.testing.assert_array_equal(joined, [block.columns()[column][0] for block in alone], column)
 
 
 @settings(max_examples=80, deadline=None)

@@ -16,6 +16,7 @@ from config.expression import parse
 from config.tree import Binary, Call, Choice, Compare, Logic, Name, Node, Number, Quality, Truth, Unary
 from config.words import Kind, StatusCode, cell_of
 from supervisor.tags.calc import Program, scope_of
+from supervisor.tags.locality import Locality
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
 from tests.plants import TypeSpec, make_plant, tag
@@ -198,7 +199,7 @@ def test_slices_equal_one_instance_after_another(
             cells = np.array([cell_of(block.info.kind, v) for v in data[name]])
             table.put(block.rows, cells, np.zeros(N, np.uint32), 5)
             table.put(block.rows, cells, np.array(codes[name], np.uint32), 5)
-    Program(plant, 47.0, 5.0).run(table, 10)
+    Program(plant, Locality(47.0, 5.0, "Europe/Paris")).run(table, 10)
 
     tree = bind(parse(text), scope_of(t), scope_of(t)["r"])
     for i in range(N):

@@ -14,8 +14,8 @@ from config.words import StatusCode, cell_of
 from supervisor.alarms.conditions import Conditions, Moves
 from supervisor.alarms.rules import RuleBook, machine_rule
 from supervisor.plant.plant import Plant
+from supervisor.tags.locality import Locality
 from supervisor.tags.pool import StringPool
-from supervisor.tags.sun import Sun
 from supervisor.tags.table import TagTable
 from tests.plants import TypeSpec, make_plant, tag
 
@@ -46,7 +46,7 @@ class Bench:
             {"CAB": TypeSpec(TAGS, {"limit_V": [250.0, 260.0]})}, {"CAB": ["21000/CAB-0001", "21000/CAB-0002"]}
         )
         self.table = TagTable(self.plant, StringPool(), T0)
-        self.conditions = Conditions(RuleBook(self.plant, {"CAB": {"rule": rule}}), Sun(47.3, 5.0))
+        self.conditions = Conditions(RuleBook(self.plant, {"CAB": {"rule": rule}}), Locality(47.3, 5.0, "Europe/Paris"))
         self.now_ns = T0
         good = self.plant.supported.nonzero()[0]
         self.table.put(good, np.zeros(len(good), np.int64), np.zeros(len(good), np.uint32), T0)

@@ -29,8 +29,8 @@ from supervisor.alarms.state import Isa
 from supervisor.offload import Offload
 from supervisor.people import User
 from supervisor.plant.plant import Plant
+from supervisor.tags.locality import Locality
 from supervisor.tags.pool import StringPool
-from supervisor.tags.sun import Sun
 from supervisor.tags.table import TagTable
 from tests.plants import TypeSpec, make_plant, tag
 from tests.sim import loop as sim
@@ -94,7 +94,7 @@ class Post:
         self.table = TagTable(self.plant, StringPool(), self.clock.wall_ns())
         everything = np.arange(self.plant.rows)
         self.table.put(everything, np.zeros(len(everything), np.int64), np.zeros(len(everything), np.uint32), 0)
-        engine = AlarmEngine(Conditions(RuleBook(self.plant, {"CAB": self.rules}), Sun(47.3, 5.0)))
+        engine = AlarmEngine(Conditions(RuleBook(self.plant, {"CAB": self.rules}), Locality(47.3, 5.0, "Europe/Paris")))
         self.desk = AlarmDesk(engine, self.disk, self.clock, self.offload.run)
         await self.desk.restore()
         self.desk.start()

@@ -36,8 +36,8 @@ from supervisor.alarms.state import Isa, check_invariants
 from supervisor.people import User
 from supervisor.plant.compile import compile_plant
 from supervisor.plant.plant import Plant
+from supervisor.tags.locality import Locality
 from supervisor.tags.pool import StringPool
-from supervisor.tags.sun import Sun
 from supervisor.tags.table import TagTable
 from tests.plants import TypeSpec, make_plant, tag
 from tests.sites import sennecey
@@ -78,7 +78,7 @@ class Post:
         self.engine = self.new_engine()
 
     def new_engine(self) -> AlarmEngine:
-        return AlarmEngine(Conditions(RuleBook(self.plant, {"CAB": self.rules}), Sun(47.3, 5.0)))
+        return AlarmEngine(Conditions(RuleBook(self.plant, {"CAB": self.rules}), Locality(47.3, 5.0, "Europe/Paris")))
 
     def set(self, name: str, value: float, *, of: int | slice = slice(None), status: int = 0) -> Post:
         block = self.plant.types["CAB"].blocks[name]
@@ -478,7 +478,7 @@ def test_the_rules_of_the_shipped_types_are_understood() -> None:
     site = sennecey()
     plant = compile_plant(site, lambda names, kinds, was: np.arange(len(names), dtype=np.uint32))
     book = RuleBook(plant, {name: t.alarms for name, t in site.types.items()})
-    engine = AlarmEngine(Conditions(book, Sun(47.25, 5.1)))
+    engine = AlarmEngine(Conditions(book, Locality(47.25, 5.1, "Europe/Paris")))
     table = TagTable(plant, StringPool(), T0)
     for i in range(3):
         assert engine.scan(table, T0 + i * S) == []

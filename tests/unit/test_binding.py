@@ -35,6 +35,9 @@ FITS = [
     ("'off' == ('auto' if K1 else Mode)", TRUTH),
     ("good(FW) and good(Until)", TRUTH),
     ("unchanged_for(Mode, '1 h')", TRUTH),
+    ("count_in(P > 1, '10 min') >= 3", TRUTH),
+    ("change_in(P, '1 h') < 0 and local_hour() < 5.5", TRUTH),
+    ("Mode != 'auto' and is_past(Until) or is_past(Until, '26 h')", TRUTH),
     ("held_for(P > 1, '1 s') or is_night()", TRUTH),
     ("integrate(K1, 'h') + sun_elevation()", NUMBER),
     ("'off' if not K1 else 'fault' if P > 1 else 'on'", STATE),
@@ -69,6 +72,10 @@ MISFITS = [
     ("1", STATE, 1, "expected a value of off, on, fault"),
     ("held_for(P, '1 s')", TRUTH, 10, "expected a condition"),
     ("unchanged_for('on', '1 s')", TRUTH, 1, "expected a tag to watch"),
+    ("count_in(P, '1 s') > 1", TRUTH, 10, "expected a condition"),
+    ("is_past(P)", TRUTH, 9, "expected the name of a DateTime tag"),
+    ("is_past(P > 1)", TRUTH, 9, "expected the name of a DateTime tag"),
+    ("is_past(lamps)", TRUTH, 9, "expected the name of a DateTime tag"),
     ("delta(Mode)", NUMBER, 7, "got an Enumeration"),
 ]
 

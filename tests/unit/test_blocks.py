@@ -20,9 +20,9 @@ from supervisor.tags.blocks import (
     Integrate,
     Tick,
     UnchangedFor,
-    make_block,
     tick,
 )
+from supervisor.tags.memory import make_block
 
 S = 1_000_000_000
 T0 = 1_750_000_000 * S
@@ -185,6 +185,8 @@ def test_counter_with_a_stated_advance() -> None:
         ("integrate", (1.0,)),
         ("delta", ()),
         ("counter", (65536.0, 16384.0)),
+        ("count_in", (3600.0,)),
+        ("change_in", (3600.0,)),
     ],
 )
 def test_a_restored_block_goes_on_and_counts_no_gap(name: str, literals: tuple[float, ...]) -> None:

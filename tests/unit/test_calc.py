@@ -12,6 +12,7 @@ import pytest
 from config.words import Kind, StatusCode, cell_of
 from supervisor.plant.plant import Plant, TagInfo
 from supervisor.tags.calc import Program
+from supervisor.tags.locality import Locality
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
 from tests.plants import TypeSpec, make_plant, tag
@@ -63,7 +64,7 @@ class Rig:
     def __init__(self, plant: Plant) -> None:
         self.plant = plant
         self.table = TagTable(plant, StringPool(), now_ns=0)
-        self.program = Program(plant, 47.322, 5.041)
+        self.program = Program(plant, Locality(47.322, 5.041, "Europe/Paris"))
 
     @property
     def names(self) -> tuple[str, ...]:

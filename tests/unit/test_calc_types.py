@@ -13,6 +13,7 @@ from config.model import TypeModel
 from config.source import read_yaml
 from config.words import StatusCode, cell_of
 from supervisor.tags.calc import Program
+from supervisor.tags.locality import Locality
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
 from tests.plants import TypeSpec, make_plant, tag
@@ -37,7 +38,7 @@ class One:
         self.plant = make_plant({name: TypeSpec(tags, parameters)}, {name: [f"21605/{name}-0001"]})
         self.type = self.plant.types[name]
         self.table = TagTable(self.plant, StringPool(), T0)
-        self.program = Program(self.plant, 47.322, 5.041)
+        self.program = Program(self.plant, Locality(47.322, 5.041, "Europe/Paris"))
         self.set(**{label: 0.0 for label, m in model.tags.items() if m.calc is None})
 
     def set(self, **values: float) -> None:

@@ -18,6 +18,7 @@ from supervisor.plant.plant import Plant
 from supervisor.tags import checkpoint as module
 from supervisor.tags.calc import Program
 from supervisor.tags.checkpoint import CheckpointDamaged, ForeignState, capture, read, restore, write
+from supervisor.tags.locality import Locality
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
 from tests.plants import TypeSpec, make_plant, tag
@@ -46,7 +47,7 @@ class Post:
     def __init__(self, plant: Plant, now_ns: int = T0) -> None:
         self.plant = plant
         self.table = TagTable(plant, StringPool(), now_ns)
-        self.program = Program(plant, 47.0, 5.0)
+        self.program = Program(plant, Locality(47.0, 5.0, "Europe/Paris"))
 
     def put(self, name: str, value: float | str, status: StatusCode = StatusCode.Good, at: int = T0) -> None:
         row = self.row(name)

@@ -24,7 +24,7 @@ from supervisor.cli.view import alarm_lines, page
 from supervisor.control.door import ControlDoor
 from supervisor.control.operations import Server
 from supervisor.people import People
-from supervisor.tags.sun import Sun
+from supervisor.tags.locality import Locality
 from tests.post import Post, set_value, with_post
 from tests.unit.test_cli import CONNECT
 from tests.unit.test_status_document import document
@@ -47,7 +47,7 @@ def in_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], client: Call
 
     async def scenario(post: Post) -> None:
         rules = {"CAB": {name: AlarmRule.model_validate(rule) for name, rule in RULES.items()}}
-        engine = AlarmEngine(Conditions(RuleBook(post.plant, rules), Sun(47.3, 5.0)))
+        engine = AlarmEngine(Conditions(RuleBook(post.plant, rules), Locality(47.3, 5.0, "Europe/Paris")))
         desk = AlarmDesk(engine, post.journal, post.clock, post.offload.run)
         await desk.restore()
         desk.start()
