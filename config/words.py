@@ -34,6 +34,8 @@ class StatusCode(IntEnum):
     GoodClamped = 0x00300000
     GoodLocalOverride = 0x00960000
     GoodCompletesAsynchronously = 0x002E0000
+    GoodNoData = 0x00A50000
+    GoodMoreData = 0x00A60000
     Uncertain = 0x40000000
     UncertainNoCommunicationLastUsableValue = 0x408F0000
     UncertainLastUsableValue = 0x40900000
@@ -42,6 +44,7 @@ class StatusCode(IntEnum):
     UncertainSensorNotAccurate = 0x40930000
     UncertainEngineeringUnitsExceeded = 0x40940000
     UncertainSubNormal = 0x40950000
+    UncertainDataSubNormal = 0x40A40000
     Bad = 0x80000000
     BadUnexpectedError = 0x80010000
     BadInternalError = 0x80020000
@@ -69,6 +72,8 @@ class StatusCode(IntEnum):
     BadConditionAlreadyDisabled = 0x80980000
     BadConditionDisabled = 0x80990000
     BadEventIdUnknown = 0x809A0000
+    BadNoData = 0x809B0000
+    BadBoundNotFound = 0x80D70000
     BadConditionAlreadyEnabled = 0x80CC0000
     BadConditionBranchAlreadyAcked = 0x80CF0000
     BadConditionBranchAlreadyConfirmed = 0x80D00000

@@ -93,6 +93,10 @@ class Buckets:
         count: samples stored in it, of any quality.
         good_share: part of the time the value was Good and known, 0..1; NaN where the bucket lies in the future.
         status: Good (always), UncertainSubNormal (part of the time), Bad (never).
+        good_ns: time in it that the value was Good and known [ns].
+        lowest, highest: of the Good samples stored in it; NaN if there was none.
+        held: Good value in effect just before it; NaN if none.
+        at_start: a sample lies at its very start.
     """
 
     start_ns: TimesNs
@@ -104,6 +108,11 @@ class Buckets:
     count: npt.NDArray[np.int64]
     good_share: npt.NDArray[np.float64]
     status: Statuses
+    good_ns: npt.NDArray[np.int64]
+    lowest: npt.NDArray[np.float64]
+    highest: npt.NDArray[np.float64]
+    held: npt.NDArray[np.float64]
+    at_start: npt.NDArray[np.bool_]
 
 
 def fold(pieces: Pieces, start_ns: int, width_ns: int, n: int, until_ns: int) -> Buckets:
@@ -124,6 +133,7 @@ def fold(pieces: Pieces, start_ns: int, width_ns: int, n: int, until_ns: int) ->
     good_ns = _sums(b, p.good_ns[inside], n)
     count = _sums(b, p.count[inside], n).astype(np.int64)
     _extremes(low, high, b, p.low[inside], p.high[inside])
+    lowest, highest = np.where(np.isinf(low), np.nan, low), np.where(np.isinf(high), np.nan, high)
 
     following = np.append(p.first_ns[1:], np.iinfo(np.int64).max)
     stop = np.minimum(np.minimum(following, p.until_ns), until_ns)
@@ -145,7 +155,11 @@ def fold(pieces: Pieces, start_ns: int, width_ns: int, n: int, until_ns: int) ->
     status = np.where(share >= 1.0 - 1e-9, StatusCode.Good, StatusCode.UncertainSubNormal).astype(np.uint32)
     status[~((share > 0) | (~none))] = StatusCode.Bad
     last = np.where(known > 0, _value_at(p, np.minimum(edges[1:], until_ns)), np.nan)
-    return Buckets(edges[:-1], width_ns, low, high, mean, last, count, share, status)
+    held, at_start = _value_at(p, edges[:-1]), np.isin(edges[:-1], p.first_ns)
+    return Buckets(
+        edges[:-1], width_ns, low, high, mean, last, count, share, status,
+        good_ns.astype(np.int64), lowest, highest, held, at_start,
+    )  # fmt: skip
 
 
 def _sums(bucket: Any, amounts: Any, n: int) -> npt.NDArray[np.float64]:

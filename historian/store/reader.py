@@ -80,6 +80,20 @@ class Raw:
     damaged: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """Samples of a span of one series and those next to it, by time, one per time.
+
+    Attributes:
+        until_ns: how long each holds at most, (n,) [UTC ns].
+        complete: False if more lie in the span than were asked for; then the earliest are there, and none after it.
+    """
+
+    samples: Samples
+    until_ns: TimesNs
+    complete: bool
+
+
 class Reader:
     """Queries of one store. Every method blocks: for `Offload`; safe from several threads.
 
@@ -96,6 +110,24 @@ class Reader:
     def raw(self, series: int, start_ns: int, end_ns: int, rows_max: int = ROWS_MAX) -> Raw:
         """Samples with start_ns <= time < end_ns [UTC ns]."""
         return self._again(lambda view: self._raw(view, series, start_ns, end_ns, rows_max))
+
+    def latest(self, series: int, start_ns: int, end_ns: int, rows_max: int) -> Samples:
+        """The latest `rows_max` samples with start_ns <= time < end_ns [UTC ns], by time."""
+        return self._again(lambda view: self._latest(view, series, start_ns, end_ns, rows_max))
+
+    def around(self, series: int, start_ns: int, end_ns: int, beside: int, rows_max: int = ROWS_MAX) -> Around:
+        """Samples with start_ns <= time < end_ns, and up to `beside` on either side, within LOOK_BACK_NS."""
+
+        def ask(view: View) -> Around:
+            raw = self._raw(view, series, start_ns, end_ns, rows_max)
+            parts = [self._latest(view, series, start_ns - LOOK_BACK_NS, start_ns, beside), raw.samples]
+            if raw.complete:
+                parts.append(self._raw(view, series, end_ns, end_ns + LOOK_BACK_NS, beside).samples)
+            samples = concat([p for p in parts if len(p)])
+            until = rollups.held_until(samples.time_ns, samples.class_id, view.gap_starts)
+            return Around(samples, until, raw.complete)
+
+        return self._again(ask)
 
     def at(self, series: int, times: TimesNs) -> tuple[AtTimes, Samples]:
         """The sample in effect at each of the ascending times; `AtTimes.index` points into the samples."""
@@ -174,6 +206,16 @@ class Reader:
                 self.damaged.add(segment.path)
                 hurt = True
         return parts, hurt
+
+    def _latest(self, view: View, series: int, start_ns: int, end_ns: int, rows_max: int) -> Samples:
+        mask = view.mask(series)
+        newest = [c.find(series, start_ns, end_ns, n) for c, n in view.chunks]
+        sealed: list[Samples] = []
+        for day in reversed(_days(view, start_ns, end_ns) if mask else ()):
+            if sum(map(len, sealed)) >= rows_max and len(_by_time(sealed)) >= rows_max:
+                break
+            sealed = [*self._day(view, day, series, start_ns, end_ns, mask)[0], *sealed]
+        return _by_time([*sealed, *newest]).take(slice(-rows_max, None))
 
     def _known(self, view: View, series: int, start_ns: int, end_ns: int) -> Samples:
         """Raw samples of a span, and before them the one in effect at its start, if any."""
