@@ -85,11 +85,17 @@ class Limits:
 
 @dataclass(slots=True)
 class Counters:
-    """What the door did since start; `/metrics` shows it."""
+    """What the door did since start; `/metrics` shows it.
+
+    Attributes:
+        events: of alarms and of the server, each counted once; `events_lost`: places in full queues of clients.
+    """
 
     reads: int = 0
     writes: int = 0
     notifications: int = 0
+    events: int = 0
+    events_lost: int = 0
     logins: int = 0
     rejected_logins: int = 0
     rejected_certificates: int = 0

@@ -22,6 +22,9 @@ from asyncua.server.user_managers import UserManager
 from config.words import Clock
 from supervisor.hmi.browsing import View
 from supervisor.hmi.contract import Counters, Limits, PutFunction
+from supervisor.hmi.events.hierarchy import EventTypes, read_types
+from supervisor.hmi.events.listening import Listening
+from supervisor.hmi.events.notifier import Notifier
 from supervisor.hmi.login import Login
 from supervisor.hmi.monitoring import Subscriptions
 from supervisor.hmi.nodes import Nodes
@@ -57,11 +60,14 @@ class Engine(InternalServer):
 
     Attributes:
         login, trust: set by the server before it listens.
+        event_types: known once namespace 0 is loaded.
+        notifier: sends events to whoever listens.
         insecure_port: port of the loopback endpoint without security, None if there is none.
     """
 
     login: Login
     trust: TrustList
+    event_types: EventTypes
 
     def __init__(self, around: Surroundings) -> None:
         super().__init__(user_manager=UserManager())
@@ -79,6 +85,7 @@ class Engine(InternalServer):
         source = Source(self.space, around.table, self.encoder, around.clock, around.limits, around.counters)
         self.subscription_service = Subscriptions(self.aspace, self, self.nodes, source)
         self.isession.subscription_service = self.subscription_service
+        self.notifier = Notifier(around.clock, around.counters)
         self.insecure_port: int | None = None
         self.max_connections = around.limits.connections
         self.max_subscriptions = around.limits.subscriptions
@@ -88,6 +95,8 @@ class Engine(InternalServer):
         from asyncua.server.standard_address_space import standard_address_space
 
         await self.offload.run(partial(standard_address_space.fill_address_space, self.node_mgt_service))
+        types = self.event_types = await self.offload.run(partial(read_types, self.aspace))
+        self.subscription_service.event_items = lambda _, asker: Listening(self.notifier, types, self.nodes, asker)
 
     async def stop(self) -> None:
         """End every session and task; asyncua's own way waits for its clock to tick once more."""

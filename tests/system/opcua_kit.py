@@ -26,6 +26,7 @@ from config.model import Role
 from config.words import Access, Kind, Rows, StatusCode, Verdict, cell_of
 from supervisor.clock import SystemClock
 from supervisor.hmi.contract import HmiSettings, Limits
+from supervisor.hmi.events.event import Event
 from supervisor.hmi.server import HmiServer
 from supervisor.offload import Offload
 from supervisor.people import People, User, hash_password
@@ -115,6 +116,13 @@ class Site:
     table: TagTable
     commands: Commands
     folder: Path
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+
+    def emit(self, event: Event) -> None:
+        """Something happens; from any thread."""
+        running = self.server._running
+        assert running is not None
+        self.loop.call_soon_threadsafe(running.engine.notifier.emit, event)
 
     def row(self, name: str) -> int:
         row = self.plant.row(name)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/system/test_opcua_events.py
+"""Event items of one subscription: made, changed and removed as a client asks, and published.
+
+Law of this file: the services of OPC 10000-4, 5.13 for the attribute EventNotifier, as a source of notifications
+(`notices.ItemSource`); which event goes where is the notifier's matter.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Final
+
+from asyncua import ua
+from asyncua.ua import uaprotocol_auto as wire
+from asyncua.ua.ua_binary import struct_to_binary
+
+from supervisor.hmi.events.event import SERVER
+from supervisor.hmi.events.filter import read_filter
+from supervisor.hmi.events.hierarchy import EventTypes
+from supervisor.hmi.events.notifier import NoRoom, Notifier, Wish
+from supervisor.hmi.events.queue import EventItem, revised
+from supervisor.hmi.items import Mode
+from supervisor.hmi.nodes import Asker, Nodes
+from supervisor.hmi.notices import EVENT_LIST, Notice
+from supervisor.hmi.space import What
+
+MESSAGE_MAX: Final = 200
+"""Events of one message: encoding them takes some ten milliseconds when each has a hundred fields."""
+
+_SERVER: Final = ua.NodeId(ua.ObjectIds.Server)
+_TELLING: Final = frozenset({What.ROOT, What.AREA, What.EQUIPMENT})
+
+
+class Listening:
+    """The event items of one subscription.
+
+    Attributes:
+        items: by MonitoredItemId.
+    """
+
+    def __init__(self, notifier: Notifier, types: EventTypes, nodes: Nodes, asker: Asker) -> None:
+        self.items: dict[int, EventItem] = {}
+        self._notifier = notifier
+        self._types = types
+        self._nodes = nodes
+        self._asker = asker
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __contains__(self, number: object) -> bool:
+        return number in self.items
+
+    # --- services
+
+    def create(self, number: int, wanted: ua.MonitoredItemCreateRequest, stamps: int) -> ua.MonitoredItemCreateResult:
+        result = ua.MonitoredItemCreateResult()
+        node = self._node(wanted.ItemToMonitor.NodeId)
+        asked = wanted.RequestedParameters
+        code, wish = (node, None) if isinstance(node, int) else self._wish(node, asked, result)
+        if wish is not None:
+            try:
+                item = self._notifier.listen(number, wish, self._asker.user)
+            except NoRoom:
+                code = ua.StatusCodes.BadTooManyMonitoredItems
+            else:
+                self.items[number] = item
+                result.MonitoredItemId = number
+                result.RevisedQueueSize = self._settle(item, asked)
+                item.set_mode(Mode(int(wanted.MonitoringMode)))
+        result.StatusCode = ua.StatusCode(ua.UInt32(code))
+        return result
+
+    def modify(self, wanted: ua.MonitoredItemModifyRequest, stamps: int) -> ua.MonitoredItemModifyResult:
+        item, asked = self.items[wanted.MonitoredItemId], wanted.RequestedParameters
+        result = ua.MonitoredItemModifyResult()
+        code, wish = self._wish(item.node, asked, result)
+        if wish is not None:
+            try:
+                self._notifier.change(item, wish)
+            except NoRoom:
+                code = ua.StatusCodes.BadTooManyMonitoredItems
+            else:
+                result.RevisedQueueSize = self._settle(item, asked)
+        result.StatusCode = ua.StatusCode(ua.UInt32(code))
+        return result
+
+    def _wish(self, node: str, asked: Any, result: Any) -> tuple[int, Wish | None]:
+        """What is asked for, and Good; or no wish, and why. What is wrong with the filter stands in the result."""
+        if not isinstance(asked.Filter, wire.EventFilter):
+            return ua.StatusCodes.BadEventFilterInvalid, None
+        read, problems = read_filter(asked.Filter, self._types)
+        if problems is not None:
+            result.FilterResult = problems
+        if read is None:
+            return ua.StatusCodes.BadEventFilterInvalid, None
+        return ua.StatusCodes.Good, Wish(node, read, struct_to_binary(asked.Filter), self._asker.locale)
+
+    @staticmethod
+    def _settle(item: EventItem, asked: Any) -> int:
+        item.handle = asked.ClientHandle
+        item.resize(revised(asked.QueueSize), bool(asked.DiscardOldest))
+        return item.queue_max
+
+    def _node(self, node_id: ua.NodeId) -> str | int:
+        """Name of a node that tells of events, or the status code that says why it does not."""
+        if node_id == _SERVER:
+            return SERVER
+        place = self._nodes.find(node_id)
+        if place is None:
+            return int(ua.StatusCodes.BadNotSupported)
+        return place.name if place.what in _TELLING else int(ua.StatusCodes.BadAttributeIdInvalid)
+
+    def set_mode(self, number: int, mode: ua.MonitoringMode) -> None:
+        self.items[number].set_mode(Mode(int(mode)))
+
+    def remove(self, number: int) -> None:
+        self._notifier.forget(self.items.pop(number))
+
+    def close(self) -> None:
+        for number in list(self.items):
+            self.remove(number)
+
+    # --- publishing
+
+    def pending(self) -> bool:
+        return any(item.pending for item in self.items.values())
+
+    def take(self, limit: int) -> list[Notice]:
+        limit = min(limit, MESSAGE_MAX)
+        parts: list[bytes] = []
+        for item in self.items.values():
+            while item.pending and len(parts) < limit:
+                parts.append(struct.pack("<I", item.handle) + item.take().bytes)
+        if not parts:
+            return []
+        return [Notice(EVENT_LIST, struct.pack("<i", len(parts)) + b"".join(parts), len(parts))]
