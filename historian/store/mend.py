@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from historian.store import rollups, segments
+from historian.store import rollup_files, segments
 from historian.store.disk import crc_of
 from historian.store.files import added
 from historian.store.frames import FrameDamaged
 from historian.store.index import DAMAGED, Change, Index, RollupFile, Segment
-from historian.store.rollups import RollupReader
+from historian.store.rollup_files import RollupReader
 from historian.store.samples import CLASSES
 from historian.store.segments import SegmentDamaged, SegmentFile
 
@@ -50,7 +50,7 @@ def mend(root: Path, index: Index) -> list[str]:
 
 
 def _files(root: Path) -> Iterator[str]:
-    for folder in (segments.FOLDER, rollups.FOLDER):
+    for folder in (segments.FOLDER, rollup_files.FOLDER):
         for path in (root / folder).rglob("*"):
             if path.is_file():
                 yield path.relative_to(root).as_posix()
@@ -108,7 +108,7 @@ def _within(one: Segment, other: Segment) -> bool:
 def _rollups(root: Path, kept: tuple[Segment, ...]) -> Iterator[RollupFile]:
     """Roll-up files that belong to a kept day."""
     days = {(s.class_id, segments.date_of(s.day), s.last): s for s in kept if s.level == segments.DAY_LEVEL}
-    for path in (root / rollups.FOLDER).rglob("*.roll"):
+    for path in (root / rollup_files.FOLDER).rglob("*.roll"):
         width, _, last = path.stem.partition("-")
         day = days.get((CLASSES.index(path.parent.parent.name), path.parent.name, int(last)))
         if day is None:

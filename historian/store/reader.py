@@ -19,19 +19,20 @@ import numpy as np
 import numpy.typing as npt
 
 from config.words import NS_PER_S, TimesNs
-from historian.store import query, rollups
+from historian.store import query
 from historian.store.cache import Recent
 from historian.store.chunk import Chunk
 from historian.store.disk import StoreError
 from historian.store.frames import FrameDamaged
 from historian.store.index import RollupFile, Segment
 from historian.store.query import LOOK_BACK_NS, AtTimes, Buckets, Pieces
-from historian.store.rollups import Records, RollupReader
+from historian.store.rollup_files import RollupReader, Rows, records_of
+from historian.store.rollups import held_until
 from historian.store.samples import CLASSES, Samples, concat, empty, last_words
 from historian.store.segments import DAY_LEVEL, DAY_NS, SegmentDamaged, SegmentFile
 
 T = TypeVar("T")
-Rolled = tuple[int, int, Records]
+Rolled = tuple[int, int, Rows]
 """Class, width [s] and records of one series and day."""
 ROWS_MAX: Final = 1_000_000
 """Most raw samples of one query [rows]; what is left out is said."""
@@ -124,7 +125,7 @@ class Reader:
             if raw.complete:
                 parts.append(self._raw(view, series, end_ns, end_ns + LOOK_BACK_NS, beside).samples)
             samples = concat([p for p in parts if len(p)])
-            until = rollups.held_until(samples.time_ns, samples.class_id, view.gap_starts)
+            until = held_until(samples.time_ns, samples.class_id, view.gap_starts)
             return Around(samples, until, raw.complete)
 
         return self._again(ask)
@@ -335,7 +336,7 @@ class Reader:
 def _joined(run: Sequence[Rolled], gap_starts: TimesNs) -> list[Pieces]:
     """Pieces of days in a row; those of one class and width are made in one pass."""
     return [
-        query.of_records(rollups.join([records for _, _, records in same]), width_s, class_id, gap_starts)
+        query.of_records(records_of([rows for _, _, rows in same], width_s), width_s, class_id, gap_starts)
         for (class_id, width_s), same in itertools.groupby(run, key=lambda r: r[:2])
     ]
 

@@ -16,7 +16,8 @@ from config.words import NS_PER_S
 from historian.store import rollups, segments
 from historian.store.files import Files
 from historian.store.index import DAMAGED, Change, RollupFile, Segment
-from historian.store.rollups import DAY, MINUTE, WIDTHS, RollupWriter
+from historian.store.rollup_files import RollupWriter
+from historian.store.rollups import DAY, MINUTE, WIDTHS
 from historian.store.samples import CLASSES, Samples, last_words
 from historian.store.segments import DAY_LEVEL, DAY_NS, SegmentDamaged
 

@@ -14,7 +14,7 @@ from historian.store import wal
 from historian.store.disk import crc_of
 from historian.store.frames import FrameDamaged
 from historian.store.reader import View
-from historian.store.rollups import RollupReader
+from historian.store.rollup_files import RollupReader
 from historian.store.segments import SegmentDamaged, SegmentFile
 
 

@@ -50,7 +50,7 @@ changes = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(story=changes, piece=st.sampled_from([1, 3, 5, 16_384]))
 def test_rows_know_nothing_of_each_other(story: list[tuple[int, list[tuple[int, int, int]], bool]], piece: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
