@@ -79,7 +79,9 @@ class _Check:
         self._source(place, name, tag)
         self._unit(place, tag.unit, tag.kind)
         self._range(place, tag.range, tag.kind)
+        self._range(place, tag.instrument_range, tag.kind, "instrument_range")
         self._values(place, tag)
+        self._states(place, tag)
         self._history(place, tag)
         self._command(place, tag)
         if tag.fitted is not None:
@@ -183,11 +185,11 @@ class _Check:
         elif not is_number(kind):
             self._say((*place, "unit"), f"expected no unit for {kind.name}")
 
-    def _range(self, place: Place, limits: tuple[float, float] | None, kind: Kind) -> bool:
+    def _range(self, place: Place, limits: tuple[float, float] | None, kind: Kind, key: str = "range") -> bool:
         """True if the range (or its absence) is sound."""
         if limits is None:
             return True
-        place = (*place, "range")
+        place = (*place, key)
         if not is_number(kind):
             self._say(place, f"expected no range for {kind.name}")
             return False
@@ -213,6 +215,14 @@ class _Check:
                     self._say((*place, "values", index), "expected a name, got an empty one")
                 elif name in tag.values[:index]:
                     self._say((*place, "values", index), f"{shown(name)} stands twice")
+
+    def _states(self, place: Place, tag: TagModel) -> None:
+        given = [key for key in ("false_state", "true_state") if getattr(tag, key) is not None]
+        if given and tag.kind is not Kind.Boolean:
+            self._say((*place, given[0]), f"expected no '{given[0]}' for {tag.kind.name}; only Boolean has states")
+        elif len(given) == 1:
+            missing = "true_state" if given == ["false_state"] else "false_state"
+            self._say(place, f"missing required key '{missing}' of a tag that has '{given[0]}'", key=True)
 
     # -------------------------------------------------------------------------------------------- history and commands
 

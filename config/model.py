@@ -208,13 +208,19 @@ class TagModel(Model):
     """One tag of a type. Exactly one source: `point` (a device's address), `calc` (an expression over tags of the same
     equipment and its parameters), `system` (made by the server), `parameter` (configuration), or `unsupported`
     (a reason: the tag keeps its row and reads BadNotSupported with null).
+
+    `range` is where the value usually lies, `instrument_range` what the instrument can say at all; `false_state` and
+    `true_state` are what a Boolean means. Source: OPC 10000-8, 5.3.2 and 5.3.3.
     """
 
     title: Text
     kind: KindName
     unit: str | None = None
     range: tuple[float | int, float | int] | None = Field(default=None, strict=False)
+    instrument_range: tuple[float | int, float | int] | None = Field(default=None, strict=False)
     values: list[str] | None = None
+    false_state: Text | None = None
+    true_state: Text | None = None
     access: Literal["r", "rw", "w"] = "r"
     history: HistoryRule
     point: dict[str, Any] | None = None
@@ -339,9 +345,13 @@ class Location(Model):
 
 
 class AreaModel(Model):
-    """A commune or another part of the city; the key is its INSEE code."""
+    """A commune or another part of the city; the key is its INSEE code.
+
+    `title_en` is for the few whose name is translated ('Parc de l'hôtel de ville'); communes have one name.
+    """
 
     title: str = Field(min_length=1)
+    title_en: str | None = Field(default=None, min_length=1)
 
 
 class OrganisationModel(Model):

@@ -1,35 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/system/test_opcua_client.py
-"""Browse, BrowseNext and TranslateBrowsePaths over asyncua's own nodes and ours.
+# Tests: tests/system/test_opcua_client.py, tests/unit/test_hmi_browsing.py
+"""Browse, BrowseNext and TranslateBrowsePaths over asyncua's own nodes, the plant's and the live ones.
 
-Law of this file: results and status codes of OPC 10000-4, 5.9; a node that the asker may not see is not there.
+Law of this file: results and status codes of OPC 10000-4, 5.9; a node that the asker may not see is not there. What is
+left of an answer is kept as a place to go on from, never as a list.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from asyncua import ua
 
+from supervisor.hmi import pages
+from supervisor.hmi.attributes import Attributes
 from supervisor.hmi.contract import Limits
-from supervisor.hmi.nodes import OBJECTS, Asker, Nodes
-from supervisor.hmi.space import Place, Space
+from supervisor.hmi.live import Live
+from supervisor.hmi.nodes import Asker, Nodes
+from supervisor.hmi.pages import Described
+from supervisor.hmi.place import Place, What
+from supervisor.hmi.references import HAS_SUBTYPE, HAS_TYPE, Arm, Members, References, Targets, arm
+from supervisor.hmi.space import Space
 
-_SUBTYPE: Final = ua.NodeId(ua.ObjectIds.HasSubtype)
 _ALL_TARGETS: Final = ua.Index(0xFFFFFFFF)
+_Types = frozenset[ua.NodeId]
 
 
-# A node of asyncua's brings its references along; a child of ours becomes one when its page is asked for.
-Target = ua.ReferenceDescription | Place
+class Wish(NamedTuple):
+    """What a Browse asks of one node, and how far it was answered.
+
+    Attributes:
+        types: reference types wanted; empty: all.
+        mask: node classes wanted, 0: all; `fields`: BrowseResultMask.
+        most: references in one answer.
+        done: references answered already.
+    """
+
+    node_id: ua.NodeId
+    direction: int
+    types: _Types
+    mask: int
+    fields: int
+    most: int
+    done: int = 0
 
 
 @dataclass(slots=True)
 class Bookmarks:
-    """Continuation points of one session: what is left of an answer, by a token that cannot be guessed."""
+    """Continuation points of one session: where to go on, by a token that cannot be guessed."""
 
-    left: dict[bytes, list[Target]] = field(default_factory=dict)
+    left: dict[bytes, Wish] = field(default_factory=dict)
 
 
 class View:
@@ -39,74 +62,147 @@ class View:
         stock: asyncua's AddressSpace, for namespace 0 and 1.
     """
 
-    def __init__(self, stock: Any, space: Space, nodes: Nodes, limits: Limits) -> None:
+    def __init__(self, stock: Any, space: Space, nodes: Nodes, attributes: Attributes, limits: Limits) -> None:
         self._stock = stock
         self._space = space
         self._nodes = nodes
+        self._attributes = attributes
         self._limits = limits
-        self._subtypes: dict[tuple[ua.NodeId, bool], frozenset[ua.NodeId]] = {}
+        self._references = References(space, nodes)
+        self._subtypes: dict[tuple[ua.NodeId, bool], _Types] = {}
 
-    def browse(self, wanted: ua.BrowseDescription, most: int, asker: Asker, marks: Bookmarks) -> ua.BrowseResult:
-        """References of one node. `most`: RequestedMaxReferencesPerNode, 0 no wish."""
-        result = ua.BrowseResult()
-        if (targets := self.targets(wanted.NodeId, asker)) is None:
-            result.StatusCode = ua.StatusCode(ua.StatusCodes.BadNodeIdUnknown)
-            return result
+    # -- Browse ---------------------------------------------------------------------------------------------------
+
+    def browse(self, wanted: ua.BrowseDescription, most: int, asker: Asker, marks: Bookmarks) -> bytes:
+        """The BrowseResult of one node. `most`: RequestedMaxReferencesPerNode, 0: no wish."""
+        if not self._exists(wanted.NodeId, asker):
+            return _refused(ua.StatusCodes.BadNodeIdUnknown)
         types = self._types(wanted.ReferenceTypeId, bool(wanted.IncludeSubtypes))
         if types is None:
-            result.StatusCode = ua.StatusCode(ua.StatusCodes.BadReferenceTypeIdInvalid)
-            return result
-        direction, mask = int(wanted.BrowseDirection), int(wanted.NodeClassMask)
+            return _refused(ua.StatusCodes.BadReferenceTypeIdInvalid)
+        direction = int(wanted.BrowseDirection)
         if direction > ua.BrowseDirection.Both:
-            result.StatusCode = ua.StatusCode(ua.StatusCodes.BadBrowseDirectionInvalid)
-            return result
-        chosen = [t for t in targets if self._fits(t, direction, types, mask)]
-        return self._page(chosen, most, asker, marks)
+            return _refused(ua.StatusCodes.BadBrowseDirectionInvalid)
+        cap = self._limits.references_per_browse
+        most = min(most, cap) if most else cap
+        fields = int(wanted.ResultMask)
+        return self._page(Wish(wanted.NodeId, direction, types, int(wanted.NodeClassMask), fields, most), asker, marks)
 
-    def browse_next(self, token: bytes, release: bool, asker: Asker, marks: Bookmarks) -> ua.BrowseResult:
+    def browse_next(self, token: bytes | None, release: bool, asker: Asker, marks: Bookmarks) -> bytes:
         """The next page, or nothing when the continuation point is released."""
         left = marks.left.pop(token or b"", None)
         if left is None:
-            return ua.BrowseResult(StatusCode=ua.StatusCode(ua.StatusCodes.BadContinuationPointInvalid))
-        return ua.BrowseResult() if release else self._page(left, 0, asker, marks)
+            return _refused(ua.StatusCodes.BadContinuationPointInvalid)
+        return pages.result([], None) if release else self._page(left, asker, marks)
 
-    def _fits(self, target: Target, direction: int, types: frozenset[ua.NodeId], mask: int) -> bool:
+    def _page(self, wish: Wish, asker: Asker, marks: Bookmarks) -> bytes:
+        made: list[bytes] = []
+        total = skipped = 0
+        for each in self._chosen(wish, asker):
+            total += len(each)
+            start = max(wish.done - skipped, 0)
+            skipped += min(len(each), max(wish.done - skipped, 0))
+            room = wish.most - len(made)
+            if room > 0 and start < len(each):
+                made += self._encoded(each, each.part(start, start + room), asker.locale, wish.fields)
+        done = wish.done + len(made)
+        if done >= total:
+            return pages.result(made, None)
+        if len(marks.left) >= self._limits.continuation_points:
+            return _refused(ua.StatusCodes.BadNoContinuationPoints)
+        token = secrets.token_bytes(16)
+        marks.left[token] = wish._replace(done=done)
+        return pages.result(made, token)
+
+    def _chosen(self, wish: Wish, asker: Asker) -> Iterator[Arm]:
+        for each in self._arms(wish.node_id, asker):
+            if wish.direction != ua.BrowseDirection.Both:
+                if each.forward != (wish.direction == ua.BrowseDirection.Forward):
+                    continue
+            if (not wish.types or each.link in wish.types) and (not wish.mask or wish.mask & int(each.node_class)):
+                yield each
+
+    def _encoded(self, each: Arm, targets: Targets, locale: str, mask: int) -> list[bytes]:
+        before = pages.head(each.link, each.forward, mask)
+        if isinstance(targets, Members):
+            return self._members(before, targets, locale, mask)
+        return [pages.reference(before, self._described(target, locale), mask) for target in targets]
+
+    def _members(self, before: bytes, members: Members, locale: str, mask: int) -> list[bytes]:
+        """Equipment of an area; thousands at once."""
+        types = self._space.plant.types
+        example = {name: Place(What.EQUIPMENT, "", type=types[name]) for name in {m[0] for m in members.equipment}}
+        after = {
+            name: pages.tail(ua.NodeClass.Object, self._references.type_of(place), mask)
+            for name, place in example.items()
+        }
+
+        def each() -> Iterator[tuple[str, str, str, bytes]]:
+            for name, instance in members.equipment:
+                type_ = types[name]
+                path = type_.equipment[instance]
+                last = path.rpartition("/")[2]
+                yield path, last, type_.titles[instance] or last, after[name]
+
+        return pages.Template(before, self._nodes.namespace, locale, mask).fill(each())
+
+    def _described(self, target: Described | Place | Live, locale: str) -> Described:
         if isinstance(target, Place):
-            forward, link, node_class = True, self._nodes.link(target), self._nodes.node_class(target)
-        else:
-            forward, link, node_class = target.IsForward, target.ReferenceTypeId, target.NodeClass
-        if direction != ua.BrowseDirection.Both and forward != (direction == ua.BrowseDirection.Forward):
-            return False
-        return (not types or link in types) and (not mask or bool(mask & int(node_class)))
+            return self._references.described(target, locale)
+        return target.described(locale) if isinstance(target, Live) else target
 
-    def _page(self, targets: list[Target], most: int, asker: Asker, marks: Bookmarks) -> ua.BrowseResult:
-        cap = self._limits.references_per_browse
-        most = min(most, cap) if most else cap
-        result = ua.BrowseResult(References=[self._reference(t, asker.locale) for t in targets[:most]])
-        if len(targets) > most:
-            if len(marks.left) >= self._limits.continuation_points:
-                return ua.BrowseResult(StatusCode=ua.StatusCode(ua.StatusCodes.BadNoContinuationPoints))
-            result.ContinuationPoint = secrets.token_bytes(16)
-            marks.left[result.ContinuationPoint] = targets[most:]
-        return result
+    # -- what a node refers to ------------------------------------------------------------------------------------
 
-    def _reference(self, target: Target, locale: str) -> ua.ReferenceDescription:
-        return self._nodes.reference_to_child(target, locale) if isinstance(target, Place) else target
-
-    def targets(self, node_id: ua.NodeId, asker: Asker) -> list[Target] | None:
-        """Whatever a node refers to and `asker` may see; None if there is no such node."""
-        if (node := self._stock.get(node_id)) is not None:
-            found: list[Target] = node.references
-            return [*found, self._nodes.root_reference(asker.locale)] if node_id == OBJECTS else found
-        place = self._place(node_id, asker)
-        if place is None:
-            return None
-        return [*self._nodes.upward(place, asker.locale), *self._nodes.children(place, asker.user)]
+    def _exists(self, node_id: ua.NodeId, asker: Asker) -> bool:
+        if self._stock.get(node_id) is not None or self._place(node_id, asker) is not None:
+            return True
+        return self._attributes.live(node_id, asker.user) is not None
 
     def _place(self, node_id: ua.NodeId, asker: Asker) -> Place | None:
         return self._nodes.find_for(node_id, asker.user)
 
-    def _types(self, reference: ua.NodeId, subtypes: bool) -> frozenset[ua.NodeId] | None:
+    def _arms(self, node_id: ua.NodeId, asker: Asker) -> list[Arm]:
+        """Whatever a node refers to and `asker` may see; nothing if there is no such node."""
+        if (place := self._place(node_id, asker)) is not None:
+            arms = self._references.upward(place, asker.locale) + self._references.downward(place, asker.user)
+            return arms + self._hung(self._nodes.node_id(place), asker)
+        if (node := self._stock.get(node_id)) is not None:
+            arms = [_stock_arm(r) for r in node.references]
+            return arms + self._references.under_standard(node_id, asker.locale) + self._hung(node_id, asker)
+        if (live := self._attributes.live(node_id, asker.user)) is not None:
+            return self._of_live(live, asker)
+        return []
+
+    def _hung(self, node_id: ua.NodeId, asker: Asker) -> list[Arm]:
+        """Live nodes under a node that is none."""
+        return [Arm(live.link, True, live.node_class, [live]) for live in self._attributes.under(node_id, asker.user)]
+
+    def _of_live(self, live: Live, asker: Asker) -> list[Arm]:
+        arms = [
+            arm(link, forward, target)
+            for link, forward, node_id in ((HAS_TYPE, True, live.type), (live.link, False, live.parent))
+            if (target := self.describe(node_id, asker)) is not None
+        ]
+        return arms + [
+            Arm(child.link, True, child.node_class, [child]) for child in live.children() if child.open_to(asker.user)
+        ]
+
+    def describe(self, node_id: ua.NodeId, asker: Asker) -> Described | None:
+        """What a reference to this node would say; None if there is no such node."""
+        if (place := self._place(node_id, asker)) is not None:
+            return self._references.described(place, asker.locale)
+        if (live := self._attributes.live(node_id, asker.user)) is not None:
+            return live.described(asker.locale)
+        if (node := self._stock.get(node_id)) is None:
+            return None
+        name, title, node_class = (
+            node.attributes[a].value.Value.Value
+            for a in (ua.AttributeIds.BrowseName, ua.AttributeIds.DisplayName, ua.AttributeIds.NodeClass)
+        )
+        type_ = next((r.NodeId for r in node.references if r.IsForward and r.ReferenceTypeId == HAS_TYPE), None)
+        return Described(node_id, name, title, int(node_class), type_)
+
+    def _types(self, reference: ua.NodeId, subtypes: bool) -> _Types | None:
         """Reference types a Browse asks for; empty: all; None: not a reference type. Kept: they never change."""
         if reference.is_null():
             return frozenset()
@@ -118,14 +214,14 @@ class View:
         found, todo = {reference}, [reference] if subtypes else []
         while todo:
             for r in self._stock[todo.pop()].references:
-                if r.IsForward and r.ReferenceTypeId == _SUBTYPE and r.NodeId not in found:
+                if r.IsForward and r.ReferenceTypeId == HAS_SUBTYPE and r.NodeId not in found:
                     found.add(r.NodeId)
                     todo.append(r.NodeId)
         made = frozenset(found)
         self._subtypes[(reference, subtypes)] = made
         return made
 
-    # -- paths ----------------------------------------------------------------------------------------------------
+    # -- TranslateBrowsePathsToNodeIds ----------------------------------------------------------------------------
 
     def translate(self, path: ua.BrowsePath, asker: Asker) -> ua.BrowsePathResult:
         """NodeIds at the end of a path of browse names."""
@@ -134,42 +230,53 @@ class View:
             return _no_path(ua.StatusCodes.BadNothingToDo)
         if any(e.TargetName is None or not e.TargetName.Name for e in elements):
             return _no_path(ua.StatusCodes.BadBrowseNameInvalid)
-        if self._stock.get(path.StartingNode) is None and self._place(path.StartingNode, asker) is None:
+        if not self._exists(path.StartingNode, asker):
             return _no_path(ua.StatusCodes.BadNodeIdUnknown)
         here = [path.StartingNode]
         for element in elements:
-            here = [target for node_id in here for target in self._step(node_id, element, asker)]
+            # A child that hangs by two references is one node; order is kept.
+            here = list(dict.fromkeys(target for node_id in here for target in self._step(node_id, element, asker)))
         if not here:
             return _no_path(ua.StatusCodes.BadNoMatch)
         return ua.BrowsePathResult(Targets=[ua.BrowsePathTarget(node_id, _ALL_TARGETS) for node_id in here])
 
-    def _step(self, node_id: ua.NodeId, element: ua.RelativePathElement, asker: Asker) -> list[ua.NodeId]:
+    def _step(self, node_id: ua.NodeId, element: ua.RelativePathElement, asker: Asker) -> Iterator[ua.NodeId]:
         types = self._types(element.ReferenceTypeId, bool(element.IncludeSubtypes))
-        references = self._named(node_id, element, asker)
-        if types is None or references is None:
-            return []
-        return [
-            r.NodeId
-            for r in references
-            if r.BrowseName == element.TargetName
-            and r.IsForward != bool(element.IsInverse)
-            and (not types or r.ReferenceTypeId in types)
-        ]
+        if types is None:
+            return
+        for each in self._candidates(node_id, element, asker):
+            if each.forward == bool(element.IsInverse) or (types and each.link not in types):
+                continue
+            for target in _plain(each.targets):
+                described = self._described(target, asker.locale)
+                if described.name == element.TargetName:
+                    yield described.node_id
 
-    def _named(
-        self, node_id: ua.NodeId, element: ua.RelativePathElement, asker: Asker
-    ) -> list[ua.ReferenceDescription] | None:
+    def _candidates(self, node_id: ua.NodeId, element: ua.RelativePathElement, asker: Asker) -> list[Arm]:
         """References that may fit a step; below our nodes only the child of that name, not all of them."""
         place = self._place(node_id, asker)
         if place is None:
-            found = self.targets(node_id, asker)
-            return None if found is None else [self._reference(t, asker.locale) for t in found]
+            return self._arms(node_id, asker)
         if element.IsInverse:
-            return self._nodes.upward(place, asker.locale)
+            return self._references.upward(place, asker.locale)
         child = self._space.child(place, element.TargetName.Name)
         if child is None or not self._space.visible(child, asker.user):
-            return []
-        return [self._nodes.reference_to_child(child, asker.locale)]
+            return self._references.upward(place, asker.locale) + self._hung(self._nodes.node_id(place), asker)
+        described = self._references.described(child, asker.locale)
+        return [arm(link, True, described) for link in self._references.links(child)]
+
+
+def _plain(targets: Targets) -> Iterable[Described | Place | Live]:
+    return () if isinstance(targets, Members) else targets
+
+
+def _stock_arm(r: ua.ReferenceDescription) -> Arm:
+    target = Described(r.NodeId, r.BrowseName, r.DisplayName, int(r.NodeClass), r.TypeDefinition)
+    return arm(r.ReferenceTypeId, r.IsForward, target)
+
+
+def _refused(code: int) -> bytes:
+    return pages.result([], None, code)
 
 
 def _no_path(code: int) -> ua.BrowsePathResult:

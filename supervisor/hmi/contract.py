@@ -76,7 +76,7 @@ class Limits:
     message_bytes: int = 16 * 2**20
     message_bytes_early: int = 128 * 2**10
     write_buffer_bytes: int = 32 * 2**20
-    references_per_browse: int = 500
+    references_per_browse: int = 1_000
     continuation_points: int = 10
     commands: int = 1_000
     write_answer_s: float = 1.9

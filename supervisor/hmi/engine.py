@@ -20,6 +20,7 @@ from asyncua.server.internal_server import InternalServer
 from asyncua.server.user_managers import UserManager
 
 from config.words import Clock
+from supervisor.hmi.attributes import Attributes
 from supervisor.hmi.browsing import View
 from supervisor.hmi.contract import Counters, Limits, PutFunction
 from supervisor.hmi.events.hierarchy import EventTypes, read_types
@@ -80,7 +81,8 @@ class Engine(InternalServer):
         self.nodes = Nodes(self.space, around.table, NAMESPACE)
         self.encoder = ValueEncoder(around.plant, around.table)
         self.decoder = ListDecoder(self.space, NAMESPACE)
-        self.view = View(self.aspace, self.space, self.nodes, around.limits)
+        self.attributes = Attributes(self.aspace, self.nodes)
+        self.view = View(self.aspace, self.space, self.nodes, self.attributes, around.limits)
         self.writing = Writing(self.nodes, around.put, around.limits, around.counters)
         source = Source(self.space, around.table, self.encoder, around.clock, around.limits, around.counters)
         self.subscription_service = Subscriptions(self.aspace, self, self.nodes, source)

@@ -72,6 +72,8 @@ class Envelope:
 
 _READ_RESPONSE: Final = Envelope(ua.ReadResponse())
 _ITEMS_RESPONSE: Final = Envelope(ua.CreateMonitoredItemsResponse())
+_BROWSE_RESPONSE: Final = Envelope(ua.BrowseResponse())
+_BROWSE_NEXT_RESPONSE: Final = Envelope(ua.BrowseNextResponse())
 _ITEM_RESULT: Final = np.dtype(
     [("status", "<u4"), ("id", "<u4"), ("sampling", "<f8"), ("queue", "<u4"), ("filter", "u1", (3,))]
 )
@@ -90,6 +92,7 @@ class Processor(Admission):
             _type("Read"): self._read,
             _type("CreateMonitoredItems"): self._create_items,
             _type("Write"): self._write,
+            _type("Browse"): self._browse,
             _type("BrowseNext"): self._browse_next,
             _type("RegisterNodes"): self._register_nodes,
             _type("CreateSession"): self._create_session,
@@ -236,13 +239,24 @@ class Processor(Admission):
             _log.exception("a Write of %s failed", self.peer)
             self._fault(head, seqhdr, ua.StatusCodes.BadInternalError)
 
+    async def _browse(self, head: Header, seqhdr: Any, data: bytes) -> bool:
+        params = struct_from_binary(ua.BrowseParameters, CarefulBuffer(data, head.at))
+        self._check_list(0, len(params.NodesToBrowse))
+        results = self._active().encoded_browse(params)
+        self._reply_with(seqhdr, head, _BROWSE_RESPONSE, results)
+        return True
+
     async def _browse_next(self, head: Header, seqhdr: Any, data: bytes) -> bool:
         params = struct_from_binary(ua.BrowseNextParameters, CarefulBuffer(data, head.at))
         self._check_list(0, len(params.ContinuationPoints))
-        response = ua.BrowseNextResponse()
-        response.Parameters.Results = await self._active().browse_next(params)
-        self.send_response(head.handle, seqhdr, response)
+        results = self._active().encoded_browse_next(params)
+        self._reply_with(seqhdr, head, _BROWSE_NEXT_RESPONSE, results)
         return True
+
+    def _reply_with(self, seqhdr: Any, head: Header, envelope: Envelope, results: list[bytes]) -> None:
+        """Answer with results that are encoded already."""
+        now_ns = self.engine.clock.wall_ns()
+        self._reply(seqhdr, envelope.wrap(now_ns, head.handle, len(results), b"".join(results)))
 
     async def _register_nodes(self, head: Header, seqhdr: Any, data: bytes) -> bool:
         params = struct_from_binary(ua.RegisterNodesParameters, CarefulBuffer(data, head.at))

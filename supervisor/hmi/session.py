@@ -100,14 +100,10 @@ class Session(InternalSession):
         now_ns = self._engine.clock.wall_ns()
         nodes, results = self._engine.nodes, []
         for wanted in params.NodesToRead:
-            if wanted.NodeId.NamespaceIndex != nodes.namespace:
-                value = self.aspace.read_attribute_value(wanted.NodeId, wanted.AttributeId)
-            elif (place := nodes.find(wanted.NodeId)) is None:
-                value = ua.DataValue(StatusCode=ua.StatusCode(ua.StatusCodes.BadNodeIdUnknown))
-            elif wanted.IndexRange:
+            if wanted.IndexRange and wanted.NodeId.NamespaceIndex == nodes.namespace:
                 value = ua.DataValue(StatusCode=ua.StatusCode(ua.StatusCodes.BadIndexRangeNoData))
             else:
-                value = nodes.read(place, int(wanted.AttributeId), self.asker, now_ns)
+                value = self._engine.attributes.read(wanted.NodeId, int(wanted.AttributeId), self.asker, now_ns)
             results.append(_stamped(value, int(params.TimestampsToReturn)))
         self._engine.counters.reads += len(results)
         return results
@@ -118,15 +114,17 @@ class Session(InternalSession):
 
     # -- view -------------------------------------------------------------------------------------------------------
 
-    async def browse(self, params: ua.BrowseParameters) -> list[ua.BrowseResult]:
+    def encoded_browse(self, params: ua.BrowseParameters) -> list[bytes]:
+        """A BrowseResult for each node, encoded."""
         most = int(params.RequestedMaxReferencesPerNode)
         view = self._engine.view
         return [view.browse(wanted, most, self.asker, self.bookmarks) for wanted in params.NodesToBrowse]
 
-    async def browse_next(self, parameters: ua.BrowseNextParameters) -> list[ua.BrowseResult]:
-        release = bool(parameters.ReleaseContinuationPoints)
+    def encoded_browse_next(self, params: ua.BrowseNextParameters) -> list[bytes]:
+        """A BrowseResult for each continuation point, encoded."""
+        release = bool(params.ReleaseContinuationPoints)
         view = self._engine.view
-        return [view.browse_next(token, release, self.asker, self.bookmarks) for token in parameters.ContinuationPoints]
+        return [view.browse_next(token, release, self.asker, self.bookmarks) for token in params.ContinuationPoints]
 
     async def translate_browsepaths_to_nodeids(self, params: list[ua.BrowsePath]) -> list[ua.BrowsePathResult]:
         return [self._engine.view.translate(path, self.asker) for path in params]

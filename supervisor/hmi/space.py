@@ -9,67 +9,29 @@ Law of this file: no asyncua, no I/O; two small dicts (equipment, tags of a type
     s=21605/CAB-0003                 equipment; old names (`was`) keep answering
     s=21605/CAB-0003/V1              tag
     s=21605/CAB-0003/V1/EURange      property of a tag
+    s=type/CAB                       ObjectType of equipment; below it V1, V1/EURange as in every instance
     i=<series id>                    alias of a tag, given by RegisterNodes
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from config.words import Kind, Rows, StatusCode, Statuses
+from config.words import Rows, StatusCode, Statuses
+from supervisor.hmi.details import details
+from supervisor.hmi.place import ROOT, TYPES, Place, What
 from supervisor.people import User
-from supervisor.plant.plant import Area, Block, EquipmentType, Plant
+from supervisor.plant.plant import Area, Plant
 from supervisor.rights import Rights
 
-ROOT: Final = "Plant"
-EU_RANGE: Final = "EURange"
-ENGINEERING_UNITS: Final = "EngineeringUnits"
-ENUM_STRINGS: Final = "EnumStrings"
+__all__ = ["ROOT", "Place", "Space", "What"]
 
 # Above this many series ids per row a dense table would waste memory; then ids are bisected.
 _DENSE_FACTOR: Final = 4
-
-
-class What(Enum):
-    """What a name stands for."""
-
-    ROOT = auto()
-    AREA = auto()
-    EQUIPMENT = auto()
-    TAG = auto()
-    PROPERTY = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One node of the plant, made on demand.
-
-    Attributes:
-        name: the present name, whatever old name or alias was asked for.
-        area: of everything but the root.
-        type, instance: of equipment, tags and properties.
-        block: of tags and properties.
-        detail: name of the property, '' otherwise.
-    """
-
-    what: What
-    name: str
-    area: str = ""
-    type: EquipmentType | None = None
-    instance: int = 0
-    block: Block | None = None
-    detail: str = ""
-
-    @property
-    def row(self) -> int:
-        """Row of a tag or of a property's tag; -1 for all else."""
-        return -1 if self.block is None else self.block.start + self.instance
 
 
 class Space:
@@ -166,13 +128,13 @@ class Space:
             return Place(What.ROOT, ROOT)
         if name in self.plant.areas:
             return Place(What.AREA, name, area=name)
-        if (equipment := self._equipment(name)) is not None:
-            return equipment
+        if (owner := self._owner(name)) is not None:
+            return owner
         head, _, last = name.rpartition("/")
-        if (equipment := self._equipment(head)) is not None:
-            return self._tag(equipment, last)
+        if (owner := self._owner(head)) is not None:
+            return self._tag(owner, last)
         head, _, tag = head.rpartition("/")
-        if (equipment := self._equipment(head)) is None or (place := self._tag(equipment, tag)) is None:
+        if (owner := self._owner(head)) is None or (place := self._tag(owner, tag)) is None:
             return None
         return self.detail(place, last)
 
@@ -184,66 +146,69 @@ class Space:
         equipment = type_.equipment[instance]
         return Place(What.TAG, f"{equipment}/{block.tag}", equipment.partition("/")[0], type_, instance, block)
 
-    def _equipment(self, name: str) -> Place | None:
+    def _owner(self, name: str) -> Place | None:
+        """The equipment or the type of this name: what has tags."""
         found = self.plant.find(name)
         if found is None:
-            return None
+            head, _, type_name = name.rpartition("/")
+            return self.type(type_name) if head == TYPES else None
         type_, instance = found
         present = type_.equipment[instance]
         return Place(What.EQUIPMENT, present, present.partition("/")[0], type_, instance)
 
-    @staticmethod
-    def _tag(equipment: Place, tag: str) -> Place | None:
+    def _tag(self, equipment: Place, tag: str) -> Place | None:
         type_ = equipment.type
         if type_ is None or (block := type_.blocks.get(tag)) is None:
             return None
-        return Place(What.TAG, f"{equipment.name}/{tag}", equipment.area, type_, equipment.instance, block)
+        what = What.TAG if equipment.what is What.EQUIPMENT else What.DECLARATION
+        return Place(what, f"{equipment.name}/{tag}", equipment.area, type_, equipment.instance, block)
 
     def detail(self, tag: Place, name: str) -> Place | None:
-        """The property of a tag, None if it has no such property."""
+        """The property of a tag or declaration, None if it has no such property."""
         if name not in self.details(tag):
             return None
-        return Place(What.PROPERTY, f"{tag.name}/{name}", tag.area, tag.type, tag.instance, tag.block, name)
+        what = What.PROPERTY if tag.what is What.TAG else What.DECLARED_PROPERTY
+        return Place(what, f"{tag.name}/{name}", tag.area, tag.type, tag.instance, tag.block, name)
 
     @staticmethod
     def details(tag: Place) -> tuple[str, ...]:
-        """Names of the properties a tag has."""
-        block = tag.block
-        if block is None:
-            return ()
-        info = block.info
-        has = (
-            (EU_RANGE, info.low == info.low and (info.kind.is_float or info.kind.is_integer)),
-            (ENGINEERING_UNITS, info.unit is not None),
-            (ENUM_STRINGS, info.kind is Kind.Enumeration and bool(info.values)),
-        )
-        return tuple(name for name, present in has if present)
+        """Names of the properties a tag or declaration has."""
+        return () if tag.block is None else details(tag.block.info)
+
+    def type(self, name: str) -> Place | None:
+        """The ObjectType of this name ('CAB')."""
+        found = self.plant.types.get(name)
+        return None if found is None else Place(What.TYPE, f"{TYPES}/{name}", type=found, instance=-1)
+
+    def types(self) -> list[Place]:
+        """The ObjectTypes of all equipment types."""
+        return [place for name in self.plant.types if (place := self.type(name)) is not None]
 
     def children(self, place: Place) -> list[Place]:
-        """Nodes one step below: areas, their equipment, its tags, their properties."""
+        """Nodes one step below: areas, their equipment, its tags, their properties; likewise below a type."""
         if place.what is What.ROOT:
             return [Place(What.AREA, code, area=code) for code in self.plant.areas]
         if place.what is What.AREA:
-            return [self._member(code, self.plant.areas[place.area]) for code in self.plant.areas[place.area].equipment]
-        if place.what is What.EQUIPMENT and place.type is not None:
+            return [self.member(code, self.plant.areas[place.area]) for code in self.plant.areas[place.area].equipment]
+        if place.what in (What.EQUIPMENT, What.TYPE) and place.type is not None:
             return [p for tag in place.type.blocks if (p := self._tag(place, tag)) is not None]
-        if place.what is What.TAG:
+        if place.what in (What.TAG, What.DECLARATION):
             return [p for name in self.details(place) if (p := self.detail(place, name)) is not None]
         return []
 
     def child(self, place: Place, name: str) -> Place | None:
         """The node of this browse name one step below."""
         found = self.find(name if place.what is What.ROOT else f"{place.name}/{name}")
-        below = {What.ROOT: What.AREA, What.AREA: What.EQUIPMENT, What.EQUIPMENT: What.TAG, What.TAG: What.PROPERTY}
-        return found if found is not None and found.what is below.get(place.what) else None
+        return found if found is not None and found.what is place.what.below else None
 
-    def _member(self, member: tuple[str, int], area: Area) -> Place:
+    def member(self, member: tuple[str, int], area: Area) -> Place:
+        """Equipment of an area, as the area lists it."""
         type_ = self.plant.types[member[0]]
         return Place(What.EQUIPMENT, type_.equipment[member[1]], area.code, type_, member[1])
 
     def parent(self, place: Place) -> Place | None:
-        """The node one step above; None for the root (its parent is Objects)."""
-        if place.what is What.ROOT:
+        """The node one step above; None for the root and for types: theirs are not of the plant."""
+        if place.what in (What.ROOT, What.TYPE):
             return None
         if place.what is What.AREA:
             return Place(What.ROOT, ROOT)
@@ -252,9 +217,19 @@ class Space:
         return self.find(place.name.rpartition("/")[0])
 
     def visible(self, place: Place, user: User) -> bool:
-        """Whether a node is there for this user at all."""
+        """Whether a node is there for this user at all. What types are made of is no secret."""
+        if place.instance < 0:
+            return True
         if place.block is not None:
             return self.rights.of(user).sees_row(place.row)
         if place.type is not None:
             return user.may_see(place.area, place.type.maintainer(place.instance))
         return place.what is What.ROOT or place.area in self.rights.of(user).areas
+
+    def members(self, area: str, user: User) -> Sequence[tuple[str, int]]:
+        """Equipment of an area that this user may see, as (type, instance): thousands, so never made places of."""
+        found = self.plant.areas[area].equipment
+        if not user.limited:
+            return found if area in self.rights.of(user).areas else ()
+        types = self.plant.types
+        return [(name, i) for name, i in found if user.may_see(area, types[name].maintainer(i))]

@@ -69,7 +69,9 @@ def compile_plant(site: Site, series_of: SeriesOf) -> Plant:
 
 
 def _info(m: TagModel) -> TagInfo:
-    low, high = m.range if m.range is not None else (float("nan"), float("nan"))
+    low, high = m.range or (float("nan"), float("nan"))
+    instrument_low, instrument_high = m.instrument_range or (float("nan"), float("nan"))
+    false, true = m.false_state, m.true_state
     return TagInfo(
         kind=m.kind,
         access=m.access_mode,
@@ -89,6 +91,9 @@ def _info(m: TagModel) -> TagInfo:
         confirm=(m.confirm.feedback, m.confirm.within) if m.confirm else None,
         supported=m.unsupported is None,
         model=m,
+        states=((false.fr, false.en), (true.fr, true.en)) if false and true else None,
+        instrument_low=float(instrument_low),
+        instrument_high=float(instrument_high),
     )
 
 
@@ -143,7 +148,7 @@ def _areas(site: Site, types: dict[str, EquipmentType]) -> dict[str, Area]:
     for t in types.values():
         for i, path in enumerate(t.equipment):
             members[path.partition("/")[0]].append((t.name, i))
-    return {code: Area(code, m.title, tuple(members[code])) for code, m in site.model.areas.items()}
+    return {code: Area(code, m.title, tuple(members[code]), m.title_en) for code, m in site.model.areas.items()}
 
 
 def _devices(site: Site, types: dict[str, EquipmentType]) -> Iterable[DeviceSpec]:

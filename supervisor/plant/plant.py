@@ -32,6 +32,8 @@ class TagInfo:
         unit: engineering unit as written ('kW'), None if it has none.
         low, high: declared range [unit]; NaN where none is declared.
         values: names of an Enumeration's values, by number.
+        states: what False and True of a Boolean mean, each (fr, en); None where the type does not say.
+        instrument_low, instrument_high: what the instrument can say at all [unit]; NaN where none is declared.
         scale, offset: engineering = raw x scale + offset; Float and Double only.
         calc: expression source, None unless calculated.
         system: name of the server-made source, None unless server-made.
@@ -61,6 +63,9 @@ class TagInfo:
     confirm: tuple[str, float] | None
     supported: bool
     model: Any
+    states: tuple[tuple[str, str], tuple[str, str]] | None = None
+    instrument_low: float = float("nan")
+    instrument_high: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,7 @@ class Area:
     code: str
     title: str
     equipment: tuple[tuple[str, int], ...]
+    title_en: str | None = None
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,12 @@ def test_the_decoder_makes_the_classes_we_look_for() -> None:
 
 
 def test_responses_we_fill_by_hand_have_their_list_where_we_put_it() -> None:
-    for response in (ua.ReadResponse(), ua.CreateMonitoredItemsResponse()):
+    for response in (
+        ua.ReadResponse(),
+        ua.CreateMonitoredItemsResponse(),
+        ua.BrowseResponse(),
+        ua.BrowseNextResponse(),
+    ):
         assert len(ua_binary.struct_to_binary(response)) == 36
 
 

@@ -46,6 +46,9 @@ ID = ua.AttributeIds
         ("21605/CAB-0001/V1/EURange", What.PROPERTY),
         ("21605/CAB-0001/V1/EngineeringUnits", What.PROPERTY),
         ("21605/CAB-0001/Mode/EnumStrings", What.PROPERTY),
+        ("type/CAB", What.TYPE),
+        ("type/CAB/V1", What.DECLARATION),
+        ("type/CAB/V1/EURange", What.DECLARED_PROPERTY),
     ],
 )
 def test_a_name_is_found_and_tells_itself(name: str, what: What) -> None:
@@ -58,6 +61,7 @@ def test_a_name_is_found_and_tells_itself(name: str, what: What) -> None:
 @pytest.mark.parametrize(
     "name",
     ["", "/", "Plant/21605", "21606", "21605/", "21605/CAB-0002", "21605/CAB-0001/", "21605/CAB-0001/V2", "//", "V1",
+     "type", "type/CAB-0001", "type/BLD", "type/CAB/V2",
      "21605/CAB-0001/V1/EnumStrings", "21605/CAB-0001/Text/EURange", "21605/CAB-0001/V1/EURange/x", "é/é/é"],
 )  # fmt: skip
 def test_anything_else_is_nothing(name: str) -> None:
@@ -98,13 +102,18 @@ def test_a_unit_without_a_code_is_still_told() -> None:
 
 def test_each_node_class_has_its_attributes_and_no_others() -> None:
     assert read("21605", ID.NodeClass).Value.Value == ua.NodeClass.Object
-    assert read("21605", ID.EventNotifier).Value.Value == 0
+    for name in ("Plant", "21605", "21605/CAB-0001"):
+        assert read(name, ID.EventNotifier).Value.Value == 1, "events are seen there: OPC 10000-3, 8.59"
+    assert read("type/CAB", ID.NodeClass).Value.Value == ua.NodeClass.ObjectType
+    assert read("type/CAB", ID.IsAbstract).Value.Value is False
     assert read("21605/CAB-0001/V1", ID.NodeClass).Value.Value == ua.NodeClass.Variable
     for name, attribute in (
         ("21605", ID.Value),
         ("21605", ID.DataType),
         ("21605/CAB-0001/V1", ID.EventNotifier),
         ("21605/CAB-0001/V1", ID.Executable),
+        ("type/CAB", ID.EventNotifier),
+        ("type/CAB", ID.Value),
     ):
         assert read(name, attribute).StatusCode.value == ua.StatusCodes.BadAttributeIdInvalid
 
@@ -130,18 +139,12 @@ def test_a_tag_of_a_history_class_has_a_past_and_a_property_has_none() -> None:
         assert read(f"21605/CAB-0001/{name}", ID.Historizing).Value.Value == (bits == 5)
 
 
-def test_personal_data_is_not_among_the_children_of_who_may_not_see_it() -> None:
-    place = SPACE.find("21605/CAB-0001")
-    assert place is not None
-    seen = {child.name for child in NODES.children(place, OPERATOR.user)}
-    boss = User("boss", Role.SUPERVISOR)
-    assert {child.name for child in NODES.children(place, boss)} - seen == {"21605/CAB-0001/Text"}
-
-
-def test_analog_items_are_typed_so() -> None:
-    place = SPACE.find("21605/CAB-0001")
-    assert place is not None
-    references = [NODES.reference_to_child(child, "fr") for child in NODES.children(place, OPERATOR.user)]
-    types = {r.BrowseName.Name: r.TypeDefinition for r in references}
-    assert types["V1"] == ua.NodeId(ua.ObjectIds.AnalogItemType)
-    assert types["Mode"] == ua.NodeId(ua.ObjectIds.BaseDataVariableType)
+def test_a_declaration_has_the_attributes_of_its_tags_and_no_value() -> None:
+    """Source: OPC 10000-3, 6.2 (instance declarations)."""
+    for attribute in (ID.DataType, ID.ValueRank, ID.BrowseName, ID.AccessLevel, ID.DisplayName):
+        assert read("type/CAB/V1", attribute).Value == read("21605/CAB-0001/V1", attribute).Value
+    declared = read("type/CAB/V1", ID.Value)
+    assert (declared.Value, declared.StatusCode.value) == (None, StatusCode.BadWaitingForInitialData)
+    assert read("type/CAB/V1/EURange", ID.Value).Value.Value == ua.Range(0.0, 500.0)
+    place = SPACE.find("type/CAB/V1")
+    assert place is not None and place.row == -1
