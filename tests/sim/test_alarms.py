@@ -24,7 +24,7 @@ from supervisor.offload import Offload
 from supervisor.people import User
 from tests.sim.loop import clock, run
 from tests.sim.test_core import at_endpoints
-from tests.sites import PROTOCOLS, compiled, sennecey
+from tests.sites import PROTOCOLS, compiled, paced, sennecey
 
 NIGHT = datetime(2026, 1, 5, 18, 0, tzinfo=UTC)
 ANNE = By(User("anne", Role.SUPERVISOR), "desk 1")
@@ -42,9 +42,7 @@ class Town:
 
     async def start(self) -> None:
         self.epoch += 1
-        site = sennecey()
-        # Half a second between scans: five times less work for the same evening.
-        site = site.model_copy(update={"model": site.model.model_copy(update={"scan": 0.5})})
+        site = paced(sennecey(), 0.5)
         plant = at_endpoints(compiled(site), self.field)
         rate = self.rate
         self.core = Core.build(

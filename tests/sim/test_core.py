@@ -17,7 +17,7 @@ from supervisor.core import Core
 from supervisor.demo.field import FieldSimulator
 from supervisor.plant.plant import Plant
 from tests.sim.loop import clock, run
-from tests.sites import PROTOCOLS, compiled, sennecey
+from tests.sites import PROTOCOLS, compiled, paced, sennecey
 
 NIGHT = datetime(2026, 1, 5, 18, 0, tzinfo=UTC)
 CABINET = "21605/CAB-0001"
@@ -33,11 +33,11 @@ def at_endpoints(plant: Plant, field: FieldSimulator) -> Plant:
     return replace(plant, devices=devices)
 
 
-def live(story: Callable[[Core, FieldSimulator], Awaitable[None]]) -> None:
+def live(story: Callable[[Core, FieldSimulator], Awaitable[None]], scan_s: float = 0.1) -> None:
     """Run field and core together and tell them a story."""
 
     async def main() -> None:
-        site: Site = sennecey()
+        site: Site = paced(sennecey(), scan_s)
         field = FieldSimulator(site, clock(), ports="os", seed=1)
         await field.start()
         plant = at_endpoints(compiled(site), field)
@@ -115,7 +115,7 @@ def test_calculated_tags_of_the_cabinet_work() -> None:
         await asyncio.sleep(360)
         assert abs(float(value(core, f"{CABINET}/RunH")) - before - 0.1) <= 0.003  # type: ignore[arg-type]
 
-    live(story)
+    live(story, scan_s=0.5)
 
 
 def test_a_dead_device_turns_uncertain_then_null_and_comes_back_and_others_do_not_notice() -> None:
@@ -124,7 +124,7 @@ def test_a_dead_device_turns_uncertain_then_null_and_comes_back_and_others_do_no
         assert status(core, f"{CABINET}/K1_Fb") == StatusCode.Good
         others = core.plant.rows_of("21605/CAB-0002")
         field.turn(DEVICE, "hang 600 s")
-        await asyncio.sleep(3.0)  # one poll of 2 s, its timeout of 0.8 s, one scan
+        await asyncio.sleep(3.4)  # one poll of 2 s, its timeout of 0.8 s, one scan
         assert status(core, f"{CABINET}/K1_Fb") == StatusCode.UncertainLastUsableValue
         assert value(core, f"{CABINET}/K1_Fb") is True
         await asyncio.sleep(200)
@@ -142,4 +142,4 @@ def test_a_dead_device_turns_uncertain_then_null_and_comes_back_and_others_do_no
         await asyncio.sleep(65)
         assert (value(core, f"{CABINET}/Comm"), status(core, f"{CABINET}/FW")) == (True, StatusCode.Good)
 
-    live(story)
+    live(story, scan_s=0.5)

@@ -26,7 +26,7 @@ from supervisor.recording.recorder import ruled_blocks
 from supervisor.tags.scan import Changes
 from tests.sim.loop import clock, run
 from tests.sim.test_core import CABINET, DEVICE, NIGHT, at_endpoints
-from tests.sites import PROTOCOLS, compiled, sennecey
+from tests.sites import PROTOCOLS, compiled, paced, sennecey
 
 HOUR_NS = 3600 * NS_PER_S
 Story = Callable[[Core, FieldSimulator, History], Awaitable[None]]
@@ -49,7 +49,7 @@ def recorded(folder: Path, story: Story, limits: Limits | None = None) -> None:
     """Field, core and history together, and a story; then everything is closed in order."""
 
     async def main() -> None:
-        site = sennecey()
+        site = paced(sennecey(), 0.5)
         field = FieldSimulator(site, clock(), ports="os", seed=1)
         await field.start()
         catalogue = Catalogue(folder / "catalogue", "sennecey")
@@ -84,7 +84,9 @@ def test_a_quarter_of_an_hour_is_recorded_by_the_rules_and_read_back_equal(tmp_p
     async def story(core: Core, field: FieldSimulator, history: History) -> None:
         witness = Witness(core)
         core.scan.consumers.append(witness.take)
-        await asyncio.sleep(1000)  # one quarter of an hour for the counters
+        await asyncio.sleep(940)  # one quarter of an hour for the counters
+        field.freeze(True)  # what is measured just before the end is seen by the scan just after it
+        await asyncio.sleep(60)
         core.scan.consumers.remove(witness.take)
         now_ns = clock().wall_ns()
         await asyncio.sleep(2)
