@@ -11,6 +11,7 @@ Names of people stand in records only (there they can be erased), never in rows.
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -31,6 +32,7 @@ from supervisor.tags.table import TagTable
 TABLE: Final = "conditions"
 _LEVELS: Final = {-2: "LOW LOW", -1: "LOW", 1: "HIGH", 2: "HIGH HIGH"}
 _SERVER: Final = "vigie"
+_EVENT_ID: Final = struct.Struct(">IIQ")
 
 
 class EventId(NamedTuple):
@@ -42,6 +44,15 @@ class EventId(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.post}/{self.epoch}/{self.sequence}"
+
+    def __bytes__(self) -> bytes:
+        """As a ByteString of OPC UA; 16 bytes."""
+        return _EVENT_ID.pack(*self)
+
+    @classmethod
+    def of_bytes(cls, raw: bytes) -> EventId | None:
+        """Back from bytes; None if these are none."""
+        return cls(*_EVENT_ID.unpack(raw)) if len(raw) == _EVENT_ID.size else None
 
     @classmethod
     def parse(cls, text: str) -> EventId | None:

@@ -46,6 +46,11 @@ class AlarmJournal(Protocol):
     async def rows(self, table: str) -> list[tuple[bytes, bytes]]: ...
 
 
+Told = Callable[[Batch, Sequence[Plain], Sequence[EventId] | None], None]
+"""(batch, values of its happenings, events). Events: where the record of each happening stands, then of each note;
+None: the batch is shown although it is not recorded, and will be told again when it is."""
+
+
 class NotRecorded(Exception):
     """What was done holds, but its record is not on the disk yet; the sentence says why."""
 
@@ -66,7 +71,7 @@ class Writer:
     Attributes:
         error: why nothing is recorded at present; empty while all is well.
         lost: records given up since start.
-        told: called with (batch, events) once a batch is durable; for doors that send events.
+        told: called once a batch is shown; for doors that send events. See `Told`.
     """
 
     def __init__(self, journal: AlarmJournal, scribe: Scribe, shown: Shown, run: Run, post: int) -> None:
@@ -83,7 +88,7 @@ class Writer:
         self._closing = False
         self.error = ""
         self.lost = 0
-        self.told: list[Callable[[Batch, Sequence[EventId]], None]] = []
+        self.told: list[Told] = []
 
     @property
     def waiting(self) -> int:
@@ -210,8 +215,9 @@ class Writer:
         start = 0
         for owed in group:
             batch = owed.batch
-            events = [EventId(self._post, *p) for p in positions[start : start + len(batch.happenings)]]
-            start += len(batch.happenings) + len(batch.notes)
+            end = start + len(batch.happenings) + len(batch.notes)
+            events = [EventId(self._post, *p) for p in positions[start:end]]
+            start = end
             # What was shown already only gets its events: its states may be older than those shown now.
             show = replace(batch, lives={}) if owed.shown else batch
             owed.shown = owed.under_way = True
@@ -221,7 +227,7 @@ class Writer:
             self._owed.popleft()
             self._happenings -= len(batch.happenings)
             for tell in self.told:
-                tell(batch, events)
+                tell(batch, owed.values or (), events)
             if owed.done is not None and not owed.done.done():
                 owed.done.set_result(None)
 
@@ -247,6 +253,8 @@ class Writer:
             owed.shown = True
             for _ in apply(self._shown, owed.batch, owed.values, owed.stamp, None):
                 await asyncio.sleep(0)
+            for tell in self.told:
+                tell(owed.batch, owed.values, None)
 
     def _give_up(self) -> None:
         """Beyond the bound the oldest records go, their rows stay: the state of a condition is never lost."""

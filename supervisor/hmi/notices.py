@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from asyncua import ua
 
+from supervisor.people import User
+
 if TYPE_CHECKING:
     from supervisor.hmi.subscription import Subscription
 
@@ -70,6 +72,10 @@ class ItemSource(NotificationSource, Protocol):
     def set_mode(self, number: int, mode: ua.MonitoringMode) -> None: ...
 
     def remove(self, number: int) -> None: ...
+
+    def hand_over(self, user: User) -> None:
+        """Another user has the session now; what waits for the former one is not theirs."""
+        ...
 
     def close(self) -> None:
         """The subscription has ended: let go of everything."""

@@ -130,6 +130,8 @@ class Subscription(InternalSubscription):
         self.user = user
         self._lost_rights = not self._source.space.all_open(self.items.rows, user)
         self.items.refresh()
+        if self.events is not None:
+            self.events.hand_over(user)
 
     def _changed(self) -> Rows:
         at = self.items.changed(self._source.table, self._source.space.is_float)

@@ -207,6 +207,29 @@ def test_nothing_is_shown_before_it_is_on_the_disk(tmp_path: Path) -> None:
     story(tmp_path, tell)
 
 
+def test_doors_are_told_what_is_shown_and_where_it_stands(tmp_path: Path) -> None:
+    """Unrecorded, then once more with its ids; a comment is told with the id of its own record."""
+
+    async def tell(post: Post) -> None:
+        heard: list[tuple[list[str], list[Any], int | None]] = []
+        post.desk.writer.told.append(
+            lambda batch, values, events: heard.append(
+                ([h.name for h in batch.happenings], list(values), None if events is None else len(events))
+            )
+        )
+        post.disk.refuses = True
+        post.set("CAB-0001/V", 255)
+        await post.scan()
+        await post.settle()
+        post.disk.refuses = False
+        await asyncio.sleep(writer_module.RETRY_S + 1)
+        await post.desk.comment("21000/CAB-0001/V", ANNE)
+        one = ["21000/CAB-0001/V"]
+        assert heard == [(one, [255.0], None), (one, [255.0], 1), ([], [], 1)]
+
+    story(tmp_path, tell)
+
+
 def test_a_disk_that_hangs_does_not_blind_the_operator(tmp_path: Path) -> None:
     async def tell(post: Post) -> None:
         post.disk.slow.clear()
@@ -407,3 +430,11 @@ def test_rate_of_the_last_ten_minutes() -> None:
     assert [rate.last(t0 + s * S) for s in (300, 599, 601, 950)] == [5, 5, 3, 0]
     rate.count(4, t0 + 10_000 * S)
     assert rate.last(t0 + 1000 * S) == 0, "a clock that was set back by hours keeps nothing for hours"
+
+
+def test_an_event_id_as_bytes_and_back() -> None:
+    event = EventId(1, 5, 2**40)
+    assert bytes(event).hex() == "00000001000000050000010000000000"
+    assert EventId.of_bytes(bytes(event)) == event
+    assert EventId.of_bytes(b"another server's") is not None  # 16 bytes are an id, known or not
+    assert EventId.of_bytes(b"short") is None

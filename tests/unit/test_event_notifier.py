@@ -135,6 +135,17 @@ def test_personal_events_reach_only_who_may_read_them(notifier: Notifier) -> Non
     assert [len(anne), len(boss)] == [0, 1]
 
 
+def test_what_happens_where_somebody_sees_nothing_is_not_told_to_them(notifier: Notifier) -> None:
+    near = listen(notifier, user=User("near", Role.OPERATOR, sees=frozenset({"21605"})))
+    far = listen(notifier, user=User("far", Role.OPERATOR, sees=frozenset({"21000"})))
+    firm = listen(notifier, user=User("firm", Role.OPERATOR, organisation="Eclair", limited=True))
+    other = listen(notifier, user=User("other", Role.OPERATOR, organisation="Lux", limited=True))
+    notifier.emit(event(domain=("21605", "Eclair")))
+    assert [len(i) for i in (near, far, firm, other)] == [1, 0, 1, 0]
+    notifier.emit(event(domain=None))
+    assert [len(i) for i in (near, far, firm, other)] == [2, 1, 2, 1]
+
+
 def test_send_reaches_these_items_only(notifier: Notifier) -> None:
     one, two, elsewhere = listen(notifier), listen(notifier), listen(notifier, "21000")
     notifier.send(event("x"), [one, elsewhere])

@@ -32,6 +32,7 @@ class Event(Protocol):
     Attributes:
         type: NodeId of its event type.
         notifiers: where it can be heard; SERVER last.
+        domain: area and maintaining organisation of what it tells of; None: it is everybody's.
         personal: only for those who may read personal data.
         bypasses_where: it is sent whatever the where clause says (OPC 10000-9, 4.5).
     """
@@ -40,6 +41,8 @@ class Event(Protocol):
     def type(self) -> Id: ...
     @property
     def notifiers(self) -> tuple[str, ...]: ...
+    @property
+    def domain(self) -> tuple[str, str] | None: ...
     @property
     def personal(self) -> bool: ...
     @property
@@ -83,6 +86,7 @@ class PlainEvent:
     receive_ns: int = 0
     notifiers: tuple[str, ...] = (SERVER,)
     more: Mapping[str, Value] = field(default_factory=dict)
+    domain: tuple[str, str] | None = None
     personal: bool = False
     bypasses_where: bool = False
 

@@ -24,6 +24,7 @@ from supervisor.hmi.items import Mode
 from supervisor.hmi.nodes import Asker, Nodes
 from supervisor.hmi.notices import EVENT_LIST, Notice
 from supervisor.hmi.space import What
+from supervisor.people import User
 
 MESSAGE_MAX: Final = 200
 """Events of one message: encoding them takes some ten milliseconds when each has a hundred fields."""
@@ -107,9 +108,10 @@ class Listening:
         """Name of a node that tells of events, or the status code that says why it does not."""
         if node_id == _SERVER:
             return SERVER
-        place = self._nodes.find(node_id)
+        place = self._nodes.find_for(node_id, self._asker.user)
         if place is None:
-            return int(ua.StatusCodes.BadNotSupported)
+            ours = node_id.NamespaceIndex == self._nodes.namespace
+            return int(ua.StatusCodes.BadNodeIdUnknown if ours else ua.StatusCodes.BadNotSupported)
         return place.name if place.what in _TELLING else int(ua.StatusCodes.BadAttributeIdInvalid)
 
     def set_mode(self, number: int, mode: ua.MonitoringMode) -> None:
@@ -117,6 +119,12 @@ class Listening:
 
     def remove(self, number: int) -> None:
         self._notifier.forget(self.items.pop(number))
+
+    def hand_over(self, user: User) -> None:
+        self._asker = Asker(user, self._asker.locale)
+        for item in self.items.values():
+            item.user = user
+            item.clear()
 
     def close(self) -> None:
         for number in list(self.items):

@@ -47,8 +47,10 @@ class NoRoom(Exception):
 
 
 def may_hear(user: User, event: Event) -> bool:
-    """Whether an event is for this person."""
-    return not event.personal or user.may_read_personal()
+    """Whether an event is for this person: what happens where they see nothing is not told to them."""
+    if event.personal and not user.may_read_personal():
+        return False
+    return event.domain is None or user.may_see(*event.domain)
 
 
 @dataclass(frozen=True, slots=True)
