@@ -7,17 +7,17 @@ from functools import cache
 from typing import Any
 
 from asyncua import ua
-from asyncua.server.address_space import AddressSpace, NodeManagementService
-from asyncua.server.standard_address_space import standard_address_space
+from asyncua.server.address_space import AddressSpace
 
 from supervisor.hmi.events.hierarchy import EventTypes, Field, read_types
+from supervisor.hmi.standard import load
 
 
 @cache
 def standard_types() -> EventTypes:
     """Event types as a server has them, and a field it adds: '2:Added'."""
     space = AddressSpace()
-    standard_address_space.fill_address_space(NodeManagementService(space))
+    load(space)
     return read_types(space, {"2:Added": Field(True, False, False)})
 
 

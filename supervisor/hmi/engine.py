@@ -20,6 +20,7 @@ from asyncua.server.internal_server import InternalServer
 from asyncua.server.user_managers import UserManager
 
 from config.words import Clock
+from supervisor.hmi import standard
 from supervisor.hmi.attributes import Attributes
 from supervisor.hmi.browsing import View
 from supervisor.hmi.contract import Counters, Limits, PutFunction
@@ -93,10 +94,8 @@ class Engine(InternalServer):
         self.max_subscriptions = around.limits.subscriptions
 
     async def load_standard_address_space(self, shelf_file: Any = None) -> None:
-        """Namespace 0, off the loop: it takes more than a second."""
-        from asyncua.server.standard_address_space import standard_address_space
-
-        await self.offload.run(partial(standard_address_space.fill_address_space, self.node_mgt_service))
+        """Namespace 0, off the loop: it takes about a second."""
+        await self.offload.run(partial(standard.load, self.aspace))
         types = self.event_types = await self.offload.run(partial(read_types, self.aspace))
         self.subscription_service.event_items = lambda _, asker: Listening(self.notifier, types, self.nodes, asker)
 

@@ -8,8 +8,7 @@ from dataclasses import replace
 import pytest
 from asyncua import ua
 from asyncua.common.utils import Buffer
-from asyncua.server.address_space import AddressSpace, NodeManagementService
-from asyncua.server.standard_address_space import standard_address_space
+from asyncua.server.address_space import AddressSpace
 from asyncua.ua.ua_binary import struct_from_binary
 
 from config.model import Role
@@ -18,6 +17,7 @@ from supervisor.hmi.browsing import Bookmarks, View
 from supervisor.hmi.contract import Limits
 from supervisor.hmi.nodes import Asker, Nodes
 from supervisor.hmi.space import Space
+from supervisor.hmi.standard import load
 from supervisor.people import User
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
@@ -37,7 +37,7 @@ ASKER = Asker(User("op", Role.OPERATOR))
 @pytest.fixture(scope="module")
 def view() -> View:
     stock = AddressSpace()
-    standard_address_space.fill_address_space(NodeManagementService(stock))
+    load(stock)
     space = Space(PLANT)
     nodes = Nodes(space, TagTable(PLANT, StringPool(), 0), 2)
     return View(stock, space, nodes, Attributes(stock, nodes), Limits())
