@@ -25,6 +25,7 @@ TEXT_LENGTH_MAX: Final = 2000
 NAME_LENGTH_MAX: Final = 256
 DATA_LENGTH_MAX: Final = 24
 DATA_TEXT_LENGTH_MAX: Final = 512
+DATA_SIZE_MAX: Final = 16_384  # of one record of a sheet, as JSON in UTF-8
 QUERY_MAX: Final = 10_000
 TIME_NS_MAX: Final = 2**63 - 1
 
@@ -98,6 +99,46 @@ class Record:
                 raise ValueError(f"journal record: data.{key}: expected a finite number, got {value}")
             if value is not None and not isinstance(value, str | int | float):
                 raise ValueError(f"journal record: data.{key}: expected a plain value, got a {type(value).__name__}")
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What the server itself tells of many subjects at one instant, in columns: a storm makes no object for a record.
+
+    Attributes:
+        time_ns: UTC [ns since 1970], within 64 bits.
+        subjects, texts: as in `Record`, (n,).
+        data: as in `Record`, each a JSON object already, (n,).
+    Raises:
+        ValueError: a bound is exceeded; the sentence names it.
+    """
+
+    time_ns: int
+    kind: RecordKind
+    subjects: Sequence[str]
+    texts: Sequence[str]
+    data: Sequence[bytes]
+
+    def __post_init__(self) -> None:
+        if not -TIME_NS_MAX <= self.time_ns <= TIME_NS_MAX:
+            raise ValueError(f"journal sheet: time_ns: expected nanoseconds within 64 bits, got {self.time_ns}")
+        if not len(self.subjects) == len(self.texts) == len(self.data):
+            raise ValueError("journal sheet: expected as many texts and data as subjects")
+        for name, column, most in (
+            ("subject", self.subjects, NAME_LENGTH_MAX),
+            ("text", self.texts, TEXT_LENGTH_MAX),
+            ("data", self.data, DATA_SIZE_MAX),
+        ):
+            if (longest := max(map(len, column), default=0)) > most:
+                raise ValueError(f"journal sheet: {name}: expected at most {most}, got {longest}")
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+
+def count(items: Sequence[Record | Sheet]) -> int:
+    """How many records these are."""
+    return sum(len(item) if isinstance(item, Sheet) else 1 for item in items)
 
 
 class Position(NamedTuple):
@@ -235,9 +276,10 @@ class Journal(Protocol):
         """
         ...
 
-    async def append_with(self, records: Sequence[Record], rows: Sequence[Row]) -> Sequence[Position]:
+    async def append_with(self, records: Sequence[Record | Sheet], rows: Sequence[Row]) -> Sequence[Position]:
         """Write records and rows in one transaction: after whatever happens both are there or neither is.
 
+        Returns: a position for each record, those of a sheet one after the other.
         Raises:
             JournalFull, JournalUnwritable: nothing of it is written.
         """

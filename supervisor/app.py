@@ -15,7 +15,6 @@ systemd starts it again, with everything where it was.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 from collections.abc import Mapping
@@ -30,6 +29,7 @@ from drivers import registry
 from historian.base import JournalError, Record, RecordKind
 from historian.catalogue import Catalogue, ForeignCatalogue
 from historian.journal.journal import ChainJournal
+from supervisor import memory
 from supervisor.alarms.desk import AlarmDesk, make_engine
 from supervisor.clock import SystemClock
 from supervisor.commands.commands import Commands
@@ -96,8 +96,7 @@ class App:
             stack.callback(self.offload.close)
             self._listen_to_signals(stack)
             await self._open(stack)
-            gc.collect()
-            gc.freeze()  # what was made at start stays; later collections need not look at it
+            memory.settle()
             try:
                 return await self._live(stack)
             finally:

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -50,8 +50,6 @@ SEQUENCE_MAX: Final = 2**48 - 1
 
 _FIXED: Final = struct.Struct(">BBQQq7I")
 _HEAD: Final = struct.Struct(">BQQ32s")
-# Data as JSON in UTF-8: four times as fast as `json`, which matters to 34,000 records.
-encode_data: Final = to_json
 
 
 def seal(
@@ -109,9 +107,22 @@ def clean(text: str) -> str:
     return text
 
 
-def encode_any_data(data: Mapping[str, Plain]) -> bytes:
-    """Data as JSON in which what UTF-8 cannot hold stands as its escape."""
-    return json.dumps(dict(data), ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+def clean_all(texts: Sequence[str]) -> Sequence[str]:
+    """`clean` for many: one pass where none needs it."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return [clean(text) for text in texts]
+    return texts
+
+
+def encode_data(data: Mapping[str, Plain] | Plain) -> bytes:
+    """Data, or one value of it, as JSON in UTF-8; what UTF-8 cannot hold stands as its escape."""
+    try:
+        return to_json(data)  # four times as fast as `json`, which matters to 34,000 records
+    except ValueError:
+        plain = dict(data) if isinstance(data, Mapping) else data
+        return json.dumps(plain, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
 
 
 def encode_head(head: Head | None) -> bytes:

@@ -31,6 +31,8 @@ from historian.base import (
     Record,
     Row,
     Run,
+    Sheet,
+    count,
 )
 from historian.journal.importing import import_files, originals
 from historian.journal.reading import ChainReader, Step
@@ -50,13 +52,14 @@ _BUSY_PAGES: Final = 8 * CHECKPOINT_PAGES
 
 @dataclass(slots=True)
 class _Waiting:
-    records: Sequence[Record]
+    records: Sequence[Record | Sheet]
     rows: Sequence[Row]
     done: asyncio.Future[Sequence[Position]]
+    count: int  # of records
 
     @property
     def weight(self) -> int:
-        return len(self.records) + len(self.rows)
+        return self.count + len(self.rows)
 
 
 class ChainJournal:
@@ -120,16 +123,16 @@ class ChainJournal:
         """As `Journal.append`. A caller that is cancelled leaves its records to be written all the same."""
         return await self.append_with(records, ())
 
-    async def append_with(self, records: Sequence[Record], rows: Sequence[Row]) -> Sequence[Position]:
+    async def append_with(self, records: Sequence[Record | Sheet], rows: Sequence[Row]) -> Sequence[Position]:
         """As `Journal.append_with`."""
         if self._closed:
             raise JournalUnwritable("journal: closed; the server is stopping")
         if not records and not rows:
             return []
-        if self._count_waiting() + len(records) + len(rows) > self._waiting_max:
-            self._refused += len(records)
+        waiting = _Waiting(records, rows, asyncio.get_running_loop().create_future(), count(records))
+        if self._count_waiting() + waiting.weight > self._waiting_max:
+            self._refused += waiting.count
             raise JournalUnwritable(f"journal: {self._waiting_max} records wait for the disk; none may be added")
-        waiting = _Waiting(records, rows, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._drain_task is None or self._drain_task.done():
             self._drain_task = asyncio.create_task(self._drain(), name="journal flush")
@@ -140,7 +143,7 @@ class ChainJournal:
             group = self._next_group()
             records = [r for w in group for r in w.records]
             rows = [r for w in group for r in w.rows]
-            self._in_flush = len(records) + len(rows)
+            self._in_flush = sum(w.weight for w in group)
             try:
                 positions = await self._run(lambda r=records, w=rows: self._store.append(r, w))  # type: ignore[misc]
             except Exception as e:  # whatever it was, every waiting caller must hear of it
@@ -166,8 +169,8 @@ class ChainJournal:
         start = 0
         for waiting in group:
             if not waiting.done.done():
-                waiting.done.set_result(positions[start : start + len(waiting.records)])
-            start += len(waiting.records)
+                waiting.done.set_result(positions[start : start + waiting.count])
+            start += waiting.count
 
     def _failed(self, e: Exception, group: list[_Waiting]) -> None:
         sentence = str(e) if isinstance(e, JournalError) else f"journal: {type(e).__name__}: {e}"
@@ -175,7 +178,7 @@ class ChainJournal:
             self._error_since_s = asyncio.get_running_loop().time()
         self._error = sentence
         for waiting in group:
-            self._refused += len(waiting.records)
+            self._refused += waiting.count
             if not waiting.done.done():
                 waiting.done.set_exception(e if isinstance(e, JournalError) else JournalUnwritable(sentence))
 

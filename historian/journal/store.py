@@ -19,24 +19,28 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
-from historian.base import Head, JournalError, JournalUnwritable, Plain, Position, Record, Row
+from historian.base import Head, JournalError, JournalUnwritable, Plain, Position, Record, Row, Sheet
 from historian.journal import chain, schema
 from historian.journal.persons import SERVER, Persons, hide
 from historian.journal.reserve import RESERVE_SIZE, SLICE, Reserve
 
 T = TypeVar("T")
+# Records, and where each stood before; a sheet never stood elsewhere.
+_Items: TypeAlias = Sequence[tuple[Record | Sheet, Position | None]]
+# Time, kind, number and key of the person, subject, text, data, imported.
+_Fields: TypeAlias = tuple[int, str, int, bytes, str, str, bytes, str]
 
 # 64 GiB: at 500 bytes a record 130 million; the city's thirteen years are estimated at 20 million.
 SIZE_MAX: Final = 64 * 2**30
 # The log begins anew once so many pages were copied into the database: 8 MiB.
 CHECKPOINT_PAGES: Final = 2048
-_INSERT: Final = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_PUT: Final = "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET payload = excluded.payload"
+_REPLACE: Final = "ON CONFLICT DO UPDATE SET payload = excluded.payload"
 _DELETE: Final = "DELETE FROM rows WHERE name = ? AND key = ?"
 _HEAD: Final = (
     "INSERT INTO heads VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
@@ -74,7 +78,7 @@ class ChainStore:
         self.peer: Head | None = None
         self._epoch = epoch
         self._mutex = threading.Lock()
-        self._seal = chain.FIRST
+        self._sealed_head = Head(post, epoch, 0, chain.FIRST)
         self._pages = 0
         self._lock_fd = -1
         self._db: sqlite3.Connection | None = None
@@ -150,7 +154,7 @@ class ChainStore:
 
     # --- writing
 
-    def append(self, records: Sequence[Record], rows: Sequence[Row] = ()) -> list[Position]:
+    def append(self, records: Sequence[Record | Sheet], rows: Sequence[Row] = ()) -> list[Position]:
         """Write records and rows in one transaction and flush; all or none.
 
         Raises:
@@ -160,7 +164,7 @@ class ChainStore:
 
     def write(
         self,
-        items: Sequence[tuple[Record, Position | None]],
+        items: _Items,
         rows: Sequence[Row] = (),
         also: Callable[[sqlite3.Connection], object] | None = None,
     ) -> list[Position]:
@@ -187,7 +191,7 @@ class ChainStore:
 
     def _write(
         self,
-        items: Sequence[tuple[Record, Position | None]],
+        items: _Items,
         rows: Sequence[Row],
         also: Callable[[sqlite3.Connection], object] | None,
     ) -> list[Position]:
@@ -199,8 +203,8 @@ class ChainStore:
                 also(db)
             head = self._head
             if items:
-                db.executemany(_INSERT, self._sealed(items, first))
-                head = Head(self.post, self._epoch, first + len(items) - 1, self._seal)
+                schema.insert(db, "records", self._sealed(self._fields(items)))
+                head = self._sealed_head
                 db.execute(_HEAD, head)
             self._write_rows(db, rows)
             db.execute("COMMIT")
@@ -211,40 +215,48 @@ class ChainStore:
             self._persons.forget()
             raise
         self._head = head
-        self._pages += 8 + len(items) // 8 + len(rows) // 16
-        return [Position(self._epoch, first + i) for i in range(len(items))]
+        written = range(first, head.sequence + 1)
+        self._pages += 8 + len(written) // 8 + len(rows) // 16
+        return list(map(Position, repeat(self._epoch), written))
 
     def _write_rows(self, db: sqlite3.Connection, rows: Sequence[Row]) -> None:
         """The last state of each row; in the order of their keys, which is twice as fast as in any other."""
         last = {(row.table, row.key): row.payload for row in rows}
-        db.executemany(_PUT, ((*key, last[key]) for key in sorted(last) if last[key] is not None))
+        schema.insert(db, "rows", ((*key, last[key]) for key in sorted(last) if last[key] is not None), _REPLACE)
         db.executemany(_DELETE, (key for key in sorted(last) if last[key] is None))
 
-    def _sealed(self, items: Iterable[tuple[Record, Position | None]], sequence: int) -> Iterator[tuple[Any, ...]]:
-        """Rows of `records` as a stream, each sealed over the one before; `_seal` is then the last seal."""
-        previous = self._head.digest
-        post, epoch, person_of = self.post, self._epoch, self._persons.of
-        encode_data, seal, encode, plain = chain.encode_data, chain.seal, str.encode, str.__str__
+    def _sealed(self, lines: Iterator[_Fields]) -> Iterator[tuple[Any, ...]]:
+        """Rows of `records` as a stream, each sealed over the one before; the last is then `_sealed_head`."""
+        post, epoch, previous, sequence = self.post, self._epoch, self._head.digest, self._head.sequence
+        base, seal, encode = post << schema.POST_SHIFT, chain.seal, str.encode
         peer = chain.encode_head(self.peer)
-        base = post << schema.POST_SHIFT
-        for record, was in items:
-            number, key = person_of(record.user)
-            kind, subject, text, named = plain(record.kind), record.subject, record.text, record.data
-            if record.user != SERVER:
-                text, named = _without_name(record)
-            imported = chain.encode_imported(was)
-            try:
-                data = encode_data(named)
-                fields = encode(kind), key, encode(subject), encode(text), data, encode(imported), peer
-            except ValueError:  # what UTF-8 cannot hold; anything else fails again
-                subject, text, data = chain.clean(subject), chain.clean(text), chain.encode_any_data(named)
-                fields = encode(kind), key, encode(subject), encode(text), data, encode(imported), peer
-            previous = seal(previous, post, epoch, sequence, record.time_ns, *fields)
-            told = kind, number, subject, text, data.decode(), imported, peer
-            yield base | sequence, epoch, record.time_ns, *told, previous
+        for time_ns, kind, number, key, subject, text, data, imported in lines:
             sequence += 1
+            fields = encode(kind), key, encode(subject), encode(text), data, encode(imported), peer
+            previous = seal(previous, post, epoch, sequence, time_ns, *fields)
+            yield base | sequence, epoch, time_ns, kind, number, subject, text, data.decode(), imported, peer, previous
             peer = b""
-        self._seal = previous
+        self._sealed_head = Head(post, epoch, sequence, previous)
+
+    def _fields(self, items: _Items) -> Iterator[_Fields]:
+        for item, was in items:
+            if isinstance(item, Sheet):
+                yield from self._of_sheet(item)
+            else:
+                yield self._of_record(item, was)
+
+    def _of_sheet(self, sheet: Sheet) -> Iterator[_Fields]:
+        number, key = self._persons.of(SERVER)
+        subjects, texts = chain.clean_all(sheet.subjects), chain.clean_all(sheet.texts)
+        same = repeat(sheet.time_ns), repeat(str.__str__(sheet.kind)), repeat(number), repeat(key)
+        return zip(*same, subjects, texts, sheet.data, repeat(""))
+
+    def _of_record(self, record: Record, was: Position | None) -> _Fields:
+        number, key = self._persons.of(record.user)
+        text, named = (record.text, record.data) if record.user == SERVER else _without_name(record)
+        subject, text, data = chain.clean(record.subject), chain.clean(text), chain.encode_data(named)
+        imported = chain.encode_imported(was)
+        return record.time_ns, str.__str__(record.kind), number, key, subject, text, data, imported
 
     def erase(self, name: str, by: Record) -> str:
         """Erase a name for ever, with the record of it; how the person is shown from now on.

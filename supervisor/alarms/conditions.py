@@ -12,6 +12,7 @@ keeps what was known last, and nothing known is not suppressed). Then all of the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -99,8 +100,21 @@ class Conditions:
 
     def limit(self, condition: int, level: int) -> float | None:
         """The limit that a condition is beyond at a level [unit]; None where its rule has none."""
-        block = self.book.block(condition)
-        return self._watches[block.index].limit(condition - block.start, level)
+        (limit,) = self.limits(np.array([condition]), np.array([level], np.int8))
+        return limit
+
+    def limits(self, conditions: Rows, levels: Levels) -> list[float | None]:
+        """The limit that each condition is beyond at a level [unit]; None where its rule has none."""
+        made: list[float | None] = [None] * len(conditions)
+        block_of = self.book.block_numbers[conditions]
+        for index in np.unique(block_of).tolist():
+            at = np.flatnonzero(block_of == index)
+            found = self._watches[index].beyond(conditions[at] - self.book.blocks[index].start, levels[at])
+            if found is None:
+                continue
+            for i, limit in zip(at.tolist(), found.tolist(), strict=True):
+                made[i] = limit if math.isfinite(limit) else None
+        return made
 
     def run(self, table: TagTable, now_ns: int) -> Moves:
         """Evaluate every rule against the table as it stands.

@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from config.model import Priority
 from config.words import NS_PER_S, Rows, StatusCode
@@ -43,7 +44,7 @@ from supervisor.alarms.happening import By, Happening
 from supervisor.alarms.living import Living
 from supervisor.alarms.machine import step
 from supervisor.alarms.rights import refusal
-from supervisor.alarms.rows import Live, Row, decode, encode_all
+from supervisor.alarms.rows import Live, Row, decode, encode
 from supervisor.alarms.state import REST, Cause, Rule, State
 from supervisor.tags.table import TagTable
 
@@ -71,11 +72,13 @@ class AlarmEngine:
         self._next_release_ns = 0
         self._turns: list[tuple[Priority, int]] = []
         self._settled_ns: int | None = None
-        self._fresh: dict[tuple[int, int], tuple[State, tuple[Log, bool]]] = {}
-        plant = self.book.plant
-        self._tag_start = [
-            plant.types[b.type].blocks[b.model.tag].start if b.model.tag is not None else -1 for b in self.book.blocks
-        ]
+        self._fresh: dict[tuple[int, int], tuple[Rule, State, Log, bool]] = {}
+        plant, blocks = self.book.plant, self.book.blocks
+        tags = [-1 if b.model.tag is None else plant.types[b.type].blocks[b.model.tag].start for b in blocks]
+        self._tag_start = np.array(tags, np.int64)
+        self._start = np.array([b.start for b in blocks], np.int64)
+        self._is_parent = np.array([b.rule.parent for b in blocks], np.bool_)
+        self._is_lonely = np.array([not b.rule.parent and b.model.first_out is None for b in blocks], np.bool_)
 
     # --- a scan -----------------------------------------------------------------------------------------------------
 
@@ -91,8 +94,7 @@ class AlarmEngine:
         for condition in self.living.among(moves.clear):
             self._clear(condition, now_ns, out)
         self._designs(moves.suppress, moves.release, now_ns, out)
-        for condition, field_ns in self._in_order(moves.rise, table, now_ns):
-            self._rise(condition, field_ns, now_ns, out)
+        self._risen(moves.rise, table, now_ns, out)
         for condition in self.living.among(moves.change):
             self._do(condition, [Alarm(int(self.conditions.level[condition]))], now_ns, out)
         for condition in self.family.waited_in_vain(now_ns):
@@ -101,16 +103,31 @@ class AlarmEngine:
         self._ticks(now_ns, out)
         return out
 
-    def _in_order(self, rise: Rows, table: TagTable, now_ns: int) -> list[tuple[int, int]]:
-        """(condition, field time): parents first, then as the field says, so that the first of a group is known."""
-        timed = []
-        for condition in rise.tolist():
-            block = self.book.block(condition)
-            start = self._tag_start[block.index]
-            field_ns = int(table.source_ns[start + condition - block.start]) if start >= 0 else now_ns
-            timed.append((not block.rule.parent, field_ns, condition))
-        timed.sort()
-        return [(condition, field_ns) for _, field_ns, condition in timed]
+    def _risen(self, rise: Rows, table: TagTable, now_ns: int, out: list[Happening]) -> None:
+        """Parents first, then as the field says, so that the first of a group is known."""
+        block_of = self.book.block_numbers[rise]
+        start = self._tag_start[block_of]
+        rows = np.where(start >= 0, start + rise - self._start[block_of], 0)
+        field_ns = np.where(start >= 0, table.source_ns[rows], now_ns)
+        order = np.lexsort((rise, field_ns, ~self._is_parent[block_of]))
+        plain = self._plain(rise, block_of, now_ns)
+        columns = rise, field_ns, block_of, self.conditions.level[rise], plain
+        for condition, risen_ns, block, level, is_plain in zip(*(c[order].tolist() for c in columns), strict=True):
+            if is_plain:
+                self._plain_rise(condition, block, level, risen_ns, now_ns, out)
+            else:
+                self._rise(condition, risen_ns, now_ns, out)
+
+    def _plain(self, rise: Rows, block_of: npt.NDArray[np.uint16], now_ns: int) -> npt.NDArray[np.bool_]:
+        """Which rise from rest with nothing in the way: no parent, no group, no expression."""
+        plain = self._is_lonely[block_of] & ~self.living.mask[rise] & ~self.conditions.designed[rise]
+        for index in np.unique(block_of[plain]).tolist():
+            block = self.book.blocks[index]
+            at = np.flatnonzero(block_of == index)
+            for parent in block.parents:
+                above = rise[at] - block.start + self.book.blocks[parent].start
+                plain[at] &= ~self.family.may_hold(above)
+        return plain
 
     def _rise(self, condition: int, field_ns: int, now_ns: int, out: list[Happening]) -> None:
         block = self.book.block(condition)
@@ -124,10 +141,7 @@ class AlarmEngine:
             self._do(condition, [*events, Alarm(level)], now_ns, out, field_ns=field_ns, first=first, keep=0)
         else:
             hold_until_ns = self._wait(condition, now_ns) if block.parents else 0
-            if hold_until_ns or condition in self.living.of:
-                self._do(condition, [Alarm(level, hold_until_ns)], now_ns, out, field_ns=field_ns, first=first)
-            else:
-                self._plain_rise(condition, level, field_ns, now_ns, first, out)
+            self._do(condition, [Alarm(level, hold_until_ns)], now_ns, out, field_ns=field_ns, first=first)
         self._file(condition)
         if block.rule.parent and self._holds(condition):
             self._gather(condition, now_ns, out)
@@ -141,19 +155,20 @@ class AlarmEngine:
                 self._file(child)
 
     def _plain_rise(
-        self, condition: int, level: int, field_ns: int, now_ns: int, first: bool, out: list[Happening]
+        self, condition: int, block: int, level: int, field_ns: int, now_ns: int, out: list[Happening]
     ) -> None:
-        """From rest, with nothing in the way: the same for all instances of a rule, so it is worked out once a scan."""
-        block = self.book.block(condition)
-        key = (block.index, level)
-        if (known := self._fresh.get(key)) is None:
-            state, effects = step(REST, Alarm(level), now_ns, block.rule)
+        """The same for all instances of a rule, so it is worked out once a scan."""
+        if (known := self._fresh.get((block, level))) is None:
+            rule = self.book.blocks[block].rule
+            state, effects = step(REST, Alarm(level), now_ns, rule)
             (log,) = (e for e in effects if isinstance(e, Log))
-            known = self._fresh[key] = (state, (log, any(isinstance(e, Announce) for e in effects)))
-        state, (log, announced) = known
-        self.living.put(condition, Live(state, field_ns, first), block.rule)
-        name = self.book.name(condition)
-        out.append(Happening(condition, name, block.rule, now_ns, field_ns, log, state, announced, first))
+            announced = any(isinstance(e, Announce) for e in effects)
+            known = self._fresh[block, level] = (rule, state, log, announced)
+        rule, state, log, announced = known
+        self.living.put(condition, Live(state, field_ns), rule)
+        out.append(
+            Happening(condition, self.book.name(condition), rule, now_ns, field_ns, log, state, announced, False)
+        )
 
     def _clear(self, condition: int, now_ns: int, out: list[Happening]) -> None:
         state = self.living.of[condition].state
@@ -334,15 +349,14 @@ class AlarmEngine:
     def rows(self) -> dict[str, Row]:
         """The table 'conditions': name -> row, for everything not at rest."""
         live = self.living.of
-        rows = encode_all((self.book.name(c), live[c]) for c in sorted(live))
-        return {name: row for name, row in rows.items() if row is not None}
+        return {self.book.name(c): encode(live[c]) for c in sorted(live)}
 
     def take_dirty(self) -> dict[str, Row | None]:
         """Rows of that table that changed since the last call; None: at rest now, delete the row."""
         live = self.living.of
         dirty = sorted(self.living.dirty)
         self.living.dirty.clear()
-        return encode_all((self.book.name(c), live.get(c)) for c in dirty)
+        return {self.book.name(c): encode(live[c]) if c in live else None for c in dirty}
 
     def restore(self, rows: Mapping[str, Sequence[Any]], now_ns: int, *, with_columns: bool) -> list[str]:
         """Go on from stored rows; nobody acknowledges anything twice. Call before the first scan.

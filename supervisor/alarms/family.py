@@ -14,7 +14,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from config.words import NS_PER_S
+import numpy as np
+import numpy.typing as npt
+
+from config.words import NS_PER_S, Rows
 from supervisor.alarms.conditions import Conditions
 from supervisor.alarms.rules import RuleBook
 
@@ -45,6 +48,12 @@ class Family:
 
     def stands(self, parent: int) -> bool:
         return bool(self._conditions.level[parent])
+
+    def may_hold(self, parents: Rows) -> npt.NDArray[np.bool_]:
+        """Which of some parents stand, or may be about to, (k,)."""
+        delays = self._conditions.delays
+        held: npt.NDArray[np.bool_] = (delays.level[parents] != 0) | (delays.raw[parents] != 0)
+        return held
 
     def decides_ns(self, parent: int, now_ns: int) -> int:
         """When a parent that is about to stand will stand [UTC ns]; 0: it is not."""

@@ -18,6 +18,7 @@ from config.words import BAD, Rows
 from supervisor.tags.table import TagTable
 
 Limits = npt.NDArray[np.float64]
+_LINE = np.array([0, 2, 3, 0, 1])  # line of a level among the limits; -1 and -2 count from the end
 
 
 class LimitBank:
@@ -63,12 +64,11 @@ class LimitBank:
         self.level = level
         self.evaluable = usable
 
-    def limit(self, rule: int, level: int) -> float | None:
-        """The limit [unit] beyond which a rule is at that level; None: it has none, or the level is normal."""
-        if not level:
-            return None
-        limit = float(self._enter[{-2: 0, -1: 1, 1: 2, 2: 3}[level], rule])
-        return limit if np.isfinite(limit) else None
+    def beyond(self, rules: Rows, level: npt.NDArray[np.int8]) -> Limits:
+        """The limit [unit] beyond which each of some rules is at a level, (k,); not finite: it has none, or the level
+        is normal.
+        """
+        return np.where(level == 0, np.nan, self._enter[_LINE[level], rules])
 
     def _held(self, value: npt.NDArray[np.float64], off: Rows) -> npt.NDArray[np.int8]:
         before = self.level[off]

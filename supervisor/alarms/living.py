@@ -31,18 +31,19 @@ class Living:
     Attributes:
         of: the dict itself; written by `put` only.
         dirty: conditions put since it was last cleared.
+        mask: the same as the keys of `of`, (count,).
     """
 
     def __init__(self, count: int) -> None:
         self.of: dict[int, Live] = {}
         self.dirty: set[int] = set()
-        self._mask: npt.NDArray[np.bool_] = np.zeros(count, np.bool_)
+        self.mask: npt.NDArray[np.bool_] = np.zeros(count, np.bool_)
         self._due: dict[int, int] = {}
         self._heap: list[tuple[int, int]] = []
 
     def among(self, conditions: Rows) -> list[int]:
         """Those of some conditions that live, in the same order."""
-        living: list[int] = conditions[self._mask[conditions]].tolist()
+        living: list[int] = conditions[self.mask[conditions]].tolist()
         return living
 
     def put(self, condition: int, live: Live, rule: Rule) -> None:
@@ -51,10 +52,10 @@ class Living:
         if live.state.at_rest:
             self.of.pop(condition, None)
             self._due.pop(condition, None)
-            self._mask[condition] = False
+            self.mask[condition] = False
             return
         self.of[condition] = live
-        self._mask[condition] = True
+        self.mask[condition] = True
         due = due_ns(live.state, rule)
         if due is None:
             self._due.pop(condition, None)

@@ -14,16 +14,19 @@ import json
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from math import isfinite
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from config.model import AlarmRule
 from config.words import BAD, Cells, Kind, Rows, Statuses
-from historian.base import DATA_TEXT_LENGTH_MAX, TEXT_LENGTH_MAX, Plain, Record, RecordKind, Row
+from historian.base import DATA_TEXT_LENGTH_MAX, TEXT_LENGTH_MAX, Plain, Record, RecordKind, Row, Sheet
+from historian.journal.chain import encode_data
 from supervisor.alarms.conditions import Conditions
 from supervisor.alarms.happening import Happening
-from supervisor.alarms.rows import Live, decode, encode_all
+from supervisor.alarms.rows import Live, decode, encode_state
 from supervisor.alarms.rules import RuleBook
 from supervisor.control.readings import plain
 from supervisor.plant.plant import TagInfo
@@ -31,7 +34,6 @@ from supervisor.tags.table import TagTable
 
 TABLE: Final = "conditions"
 _LEVELS: Final = {-2: "LOW LOW", -1: "LOW", 1: "HIGH", 2: "HIGH HIGH"}
-_SERVER: Final = "vigie"
 _EVENT_ID: Final = struct.Struct(">IIQ")
 
 
@@ -115,7 +117,7 @@ class Glance(NamedTuple):
     def _plain(self, info: TagInfo, cells: Cells) -> list[Plain]:
         """Values of one tag of a type."""
         if info.kind.is_float:
-            return [plain(info, v) for v in np.round(cells.view(np.float64), 6).tolist()]
+            return [v if isfinite(v) else None for v in np.round(cells.view(np.float64), 6).tolist()]
         if info.kind is Kind.Boolean:
             return [bool(c) for c in cells.tolist()]
         if info.kind is Kind.String:
@@ -153,7 +155,7 @@ class Glances:
         types = book.plant.types
         blocks = [(b, types[b.type].blocks.get(value_tag(b.model) or "")) for b in book.blocks]
         self._offset = np.array([-(1 << 62) if tag is None else tag.start - b.start for b, tag in blocks], np.int64)
-        self._block_of = np.frombuffer(book.block_of, np.uint16) if book.count else np.zeros(0, np.uint16)
+        self._block_of = book.block_numbers
 
     def take(self, table: TagTable, happenings: Sequence[Happening]) -> Glance:
         """Copy what is needed; columnar, so that a storm costs a scan next to nothing."""
@@ -173,22 +175,47 @@ class Scribe:
 
     def __init__(self, conditions: Conditions) -> None:
         self._book = conditions.book
-        self._limit = conditions.limit
+        self._limits = conditions.limits
 
-    def records(self, batch: Batch, values: Sequence[Plain]) -> list[Record]:
+    def records(self, batch: Batch, values: Sequence[Plain]) -> list[Record | Sheet]:
         """A record of each happening, in order, then the notes. `values`: those of `values_of`."""
-        # In a storm thousands share one state and one log: what follows from them is worked out once.
-        known: dict[tuple[int, int], tuple[str, dict[str, Plain]]] = {}
-        made = []
-        for h, value in zip(batch.happenings, values, strict=True):
-            key = (id(h.log), id(h.state))
-            if (shared := known.get(key)) is None:
-                shared = known[key] = self._shared(h)
-            made.append(self._record(h, value, shared[0], shared[1].copy()))
+        happenings = batch.happenings
+        conditions = np.fromiter((h.condition for h in happenings), np.int64, len(happenings))
+        levels = np.fromiter((h.state.level for h in happenings), np.int8, len(happenings))
+        limits = self._limits(conditions, levels)
+        made: list[Record | Sheet] = []
+        # What the plant itself did at one instant is a sheet; what a person did stands for itself.
+        start = 0
+        for (by, _), same in groupby(happenings, key=lambda h: (h.by, h.time_ns)):
+            part = slice(start, start := start + sum(1 for _ in same))
+            if by is None:
+                made.append(self._sheet(happenings[part], values[part], limits[part]))
+            else:
+                made += map(self._record, happenings[part], values[part], limits[part])
         return made + batch.notes
 
+    def _sheet(self, happenings: Sequence[Happening], values: Sequence[Plain], limits: Sequence[Plain]) -> Sheet:
+        """In a storm thousands share one state and one log: what follows from them is worked out once."""
+        known: dict[tuple[int, int, bool, bool], tuple[str, bytes]] = {}
+        texts, data = [], []
+        for h, value, limit in zip(happenings, values, limits, strict=True):
+            key = (id(h.log), id(h.state), h.announced, h.first)
+            if (shared := known.get(key)) is None:
+                text, named = self._shared(h)
+                shared = known[key] = text, encode_data(named)[:-1]
+            text, line = shared
+            if h.field_ns and h.field_ns != h.time_ns:
+                line += b',"field":%d' % h.field_ns
+            if value is not None:
+                line += b',"value":' + encode_data(value)
+                if limit is not None:
+                    line += b',"limit":' + encode_data(limit)
+            texts.append(text)
+            data.append(line + b"}")
+        return Sheet(happenings[0].time_ns, RecordKind.ALARM, [h.name for h in happenings], texts, data)
+
     def _shared(self, h: Happening) -> tuple[str, dict[str, Plain]]:
-        """Text and data of everything that is in this state by this log."""
+        """Text and data of everything that is in this state by this log, and was announced and first alike."""
         model, log, state = self._book.block(h.condition).model, h.log, h.state
         data: dict[str, Plain] = {
             "what": log.what.value,
@@ -205,21 +232,23 @@ class Scribe:
         text = f"{log.what.value}: {model.text.en}"
         if model.on in ("limit", "deviation", "rate") and state.level:
             text += f" ({_LEVELS[state.level]})"
-        return text[:TEXT_LENGTH_MAX], data
-
-    def _record(self, h: Happening, value: Plain, text: str, data: dict[str, Plain]) -> Record:
         if h.announced:
             data["announced"] = True
+        if h.first:
+            data["first"] = True
+        return text[:TEXT_LENGTH_MAX], data
+
+    def _record(self, h: Happening, value: Plain, limit: Plain) -> Record:
+        """Of what a person did."""
+        text, data = self._shared(h)
         if h.field_ns and h.field_ns != h.time_ns:
             data["field"] = h.field_ns
         if value is not None:
             data["value"] = value
-            if (limit := self._limit(h.condition, h.state.level)) is not None:
+            if limit is not None:
                 data["limit"] = limit
-        if h.first:
-            data["first"] = True
         if h.by is None:
-            return Record(h.time_ns, RecordKind.ALARM, _SERVER, h.name, text, data)
+            raise ValueError("what the plant did is told by a sheet")
         data["terminal"] = h.by.terminal[:DATA_TEXT_LENGTH_MAX]
         if h.by.comment:
             data["comment"] = h.by.comment[:DATA_TEXT_LENGTH_MAX]
@@ -237,14 +266,14 @@ def rows_of(living: Iterable[tuple[str, Live | None]]) -> list[Row]:
     """Rows of conditions by name. In a storm thousands share one state, which is written out once."""
     heads: dict[int, str] = {}
     made = []
-    for name, row in encode_all(living).items():
-        if row is None:
+    for name, live in living:
+        if live is None:
             made.append(Row(TABLE, name.encode(), None))
             continue
-        *state, field_ns, first = row
-        if (head := heads.get(id(state[2]))) is None:
-            head = heads[id(state[2])] = json.dumps(state, separators=(",", ":"))[:-1]
-        made.append(Row(TABLE, name.encode(), f"{head},{field_ns},{'true' if first else 'false'}]".encode()))
+        if (head := heads.get(id(live.state))) is None:
+            head = heads[id(live.state)] = json.dumps(encode_state(live.state), separators=(",", ":"))[:-1]
+        first = "true" if live.first else "false"
+        made.append(Row(TABLE, name.encode(), f"{head},{live.field_ns},{first}]".encode()))
     return made
 
 

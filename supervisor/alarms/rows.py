@@ -8,7 +8,7 @@ first element is the layout's version; a row of another layout is refused, never
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from supervisor.alarms.state import Cause, State
@@ -57,29 +57,13 @@ class Live(NamedTuple):
     first: bool = False
 
 
-def encode_all(living: Iterable[tuple[str, Live | None]]) -> dict[str, Row | None]:
-    """Name -> row; None stays None.
-
-    In a storm thousands of conditions share one state, which is written out once.
-    """
-    written: dict[int, tuple[Any, ...]] = {}
-    rows: dict[str, Row | None] = {}
-    for name, live in living:
-        if live is None:
-            rows[name] = None
-            continue
-        if (known := written.get(id(live.state))) is None:
-            known = written[id(live.state)] = _encode(live.state)
-        rows[name] = (*known, live.field_ns, live.first)
-    return rows
-
-
 def encode(live: Live) -> Row:
     """A row: (version, flags as bits, numbers, causes, field time, first)."""
-    return (*_encode(live.state), live.field_ns, live.first)
+    return (*encode_state(live.state), live.field_ns, live.first)
 
 
-def _encode(state: State) -> tuple[Any, ...]:
+def encode_state(state: State) -> Row:
+    """A row without its last two elements."""
     flags = sum(1 << bit for bit, name in enumerate(_FLAGS) if getattr(state, name))
     causes = tuple(sorted((c.rule, c.topology) for c in state.causes))
     return VERSION, flags, tuple(getattr(state, name) for name in _NUMBERS), causes

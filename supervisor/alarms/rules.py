@@ -63,7 +63,7 @@ class RuleBook:
     Attributes:
         count: number of conditions.
         blocks: in the order of types and of their rules.
-        block_of: block index of each condition, 2 bytes each.
+        block_of, block_numbers: block index of each condition, 2 bytes each; for one, and for many.
         in_force: (count,).
     """
 
@@ -95,7 +95,8 @@ class RuleBook:
         self.count = start
         counts = [b.count for b in blocks]
         # Read one at a time, a thousand times a scan at worst: an array is ten times faster there than numpy.
-        self.block_of = array("H", np.repeat(np.arange(len(blocks), dtype=np.uint16), counts).tobytes())
+        self.block_numbers = np.repeat(np.arange(len(blocks), dtype=np.uint16), counts)
+        self.block_of = array("H", self.block_numbers.tobytes())
         self.in_force: Mask = np.concatenate([np.zeros(0, np.bool_), *(b.in_force for b in blocks)])
         self._by_type = {name: tuple(b for b in blocks if b.type == name) for name in plant.types}
         self._by_name = {(b.type, b.rule.name): b for b in blocks}
@@ -119,7 +120,8 @@ class RuleBook:
 
     def name(self, condition: int) -> str:
         """'21605/CAB-0003/Supply_Loss'."""
-        return f"{self.equipment(condition)}/{self.block(condition).rule.name}"
+        block = self.blocks[self.block_of[condition]]
+        return f"{self.plant.types[block.type].equipment[condition - block.start]}/{block.rule.name}"
 
     def find(self, name: str) -> int | None:
         """Condition of that name (former equipment names too); None if there is none."""

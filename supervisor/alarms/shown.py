@@ -9,8 +9,9 @@ changes, not made by looking through it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from historian.base import Plain
@@ -20,6 +21,8 @@ from supervisor.alarms.records import Batch, EventId
 from supervisor.alarms.rows import Live
 from supervisor.alarms.state import State
 
+STEP: Final = 1000
+"""Conditions shown without letting the loop do anything else: some milliseconds."""
 VALUED: Final = frozenset({What.ALARM, What.LEVEL, What.HELD, What.SUPPRESSED})
 """What tells the value an alarm has, besides being announced."""
 
@@ -97,6 +100,19 @@ class Shown:
             entry.acked_by = entry.comment = ""
         entry.live, entry.stamp = live, stamp
 
+    def put_all(self, lives: Iterable[tuple[int, Live | None]], stamp: int) -> None:
+        """`put` for many. In a storm thousands enter in one state, which is looked at once."""
+        entered: dict[int, tuple[State, int]] = {}
+        for condition, live in lives:
+            if live is None or condition in self.entries:
+                self.put(condition, live, stamp)
+                continue
+            self.entries[condition] = Entry(live, stamp)
+            state, n = entered.get(id(live.state), (live.state, 0))
+            entered[id(state)] = state, n + 1
+        for state, n in entered.values():
+            self._count(state, n)
+
     def tell(self, h: Happening, value: Plain) -> None:
         """What a record says beyond the state itself."""
         if (entry := self.entries.get(h.condition)) is None:
@@ -150,14 +166,14 @@ def apply(
         values: of each happening's tag.
         told: the event of each happening; None: the batch could not be written, there are no events.
     """
-    for n, (condition, live) in enumerate(batch.lives.items()):
-        shown.put(condition, live, stamp)
-        if n % 1000 == 999:
-            yield
+    lives = iter(batch.lives.items())
+    while some := list(islice(lives, STEP)):
+        shown.put_all(some, stamp)
+        yield
     for n, (h, value) in enumerate(zip(batch.happenings, values, strict=True)):
         shown.tell(h, value)
         # What rises under an overlay is an occurrence too, although nobody was told of it.
         if told is not None and (h.announced or not h.state.acked):
             shown.attach(h.condition, h.state.occurrence_ns, told[n], anew=h.announced)
-        if n % 1000 == 999:
+        if n % STEP == STEP - 1:
             yield

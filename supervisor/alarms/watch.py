@@ -27,7 +27,7 @@ import numpy.typing as npt
 from config.binding import Operand, bind
 from config.expression import ExpressionError, parse
 from config.model import AlarmRule
-from config.words import BAD, NS_PER_S, Kind, Statuses
+from config.words import BAD, NS_PER_S, Kind, Rows, Statuses
 from supervisor.alarms.delays import Levels, Mask
 from supervisor.alarms.limits import LimitBank
 from supervisor.plant.plant import Block, EquipmentType
@@ -52,8 +52,10 @@ class Watch:
     def seed(self, level: Levels) -> None:
         """Start from these levels, (n,): where a deadband holds what stood before."""
 
-    def limit(self, instance: int, level: int) -> float | None:
-        """The limit that an instance is beyond at a level [unit]; None where there is none."""
+    def beyond(self, instances: Rows, level: Levels) -> Floats | None:
+        """The limit that each of some instances is beyond at a level [unit], (k,), not finite where there is none; None
+        for rules without limits.
+        """
         return None
 
 
@@ -78,8 +80,8 @@ class LimitWatch(Watch):
     def seed(self, level: Levels) -> None:
         self._bank.level = level.copy()
 
-    def limit(self, instance: int, level: int) -> float | None:
-        return self._bank.limit(instance, level)
+    def beyond(self, instances: Rows, level: Levels) -> Floats | None:
+        return self._bank.beyond(instances, level)
 
 
 class DiscreteWatch(Watch):

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final, Protocol
 
-from historian.base import JournalError, JournalUnwritable, Plain, Position, Record, Row, Run
+from historian.base import JournalError, JournalUnwritable, Plain, Position, Record, Row, Run, Sheet
 from supervisor.alarms.records import Batch, EventId, Scribe, split, values_of
 from supervisor.alarms.shown import Shown, apply
 from supervisor.offload import OffloadFull
@@ -41,7 +41,7 @@ RETRY_S: Final = 5.0
 class AlarmJournal(Protocol):
     """What the alarms ask of a journal (`historian.base.Journal`)."""
 
-    async def append_with(self, records: Sequence[Record], rows: Sequence[Row]) -> Sequence[Position]: ...
+    async def append_with(self, records: Sequence[Record | Sheet], rows: Sequence[Row]) -> Sequence[Position]: ...
 
     async def rows(self, table: str) -> list[tuple[bytes, bytes]]: ...
 
@@ -196,7 +196,7 @@ class Writer:
                 owed.under_way = False
 
     async def _append(self, group: list[_Owed]) -> Sequence[Position]:
-        def prepare() -> tuple[list[Record], list[Row]]:
+        def prepare() -> tuple[list[Record | Sheet], list[Row]]:
             for owed in group:
                 owed.values = values_of(owed.batch) if owed.values is None else owed.values
             records = [r for owed in group for r in self._scribe.records(owed.batch, owed.values or ())]

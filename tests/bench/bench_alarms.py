@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import uvloop
 
 from config.words import Clock
+from supervisor import memory
 from supervisor.clock import SystemClock
 from tests.unit.test_alarm_desk import Post
 
@@ -24,8 +24,7 @@ async def storm(folder: Path) -> dict[str, float]:
     clock: Clock = SystemClock()
     post = await Post(folder, names=[f"21000/CAB-{i:05d}" for i in range(CABINETS)], clock=clock).open()
     post.desk.watch(post.table, clock.wall_ns())
-    gc.collect()
-    gc.freeze()  # as the server does once it runs
+    memory.settle()  # as the server does once it runs
     post.set("V", 255)
     post.set("Trip", 1)
     loop = asyncio.get_running_loop()

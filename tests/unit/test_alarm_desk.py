@@ -13,7 +13,7 @@ import pytest
 
 from config.model import AlarmRule, Role
 from config.words import Clock, StatusCode, cell_of
-from historian.base import JournalFull, Position, Query, Record, RecordKind, Row
+from historian.base import JournalFull, Position, Query, Record, RecordKind, Row, Sheet, count
 from historian.journal.journal import ChainJournal
 from supervisor.alarms import writer as writer_module
 from supervisor.alarms.conditions import Conditions
@@ -57,11 +57,11 @@ class Disk:
         self.slow.set()
         self.appends: list[int] = []
 
-    async def append_with(self, records: Sequence[Record], rows: Sequence[Row]) -> Sequence[Position]:
+    async def append_with(self, records: Sequence[Record | Sheet], rows: Sequence[Row]) -> Sequence[Position]:
         await self.slow.wait()
         if self.refuses:
             raise JournalFull("journal: no space left on the disk; free some")
-        self.appends.append(len(records))
+        self.appends.append(count(records))
         return await self.journal.append_with(records, rows)
 
     async def rows(self, table: str) -> list[tuple[bytes, bytes]]:
