@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel
@@ -236,6 +236,33 @@ class Driver(Protocol):
 
     async def close(self) -> None:
         """Idempotent."""
+        ...
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """What a driver offers beside `Driver` where its protocol tells changes by itself.
+
+    `read` stays the proof: the host goes on calling it in each slot, and it answers what was told so far only if the
+    device has shown in this slot that it is there; if it is not, `read` raises as always. What is told is no proof, so
+    its batches have request -1.
+    """
+
+    def watch(self, push: Callable[[Batch], None]) -> None:
+        """Called after each `open`: hand each change on to `push`, on the loop, as soon as it comes."""
+        ...
+
+
+@runtime_checkable
+class Identified(Protocol):
+    """What a driver offers beside `Driver` where a device can say who it is."""
+
+    async def identify(self, timeout_s: float) -> str:
+        """Ask the device who it is: its ApplicationUri, serial number, name; '' if it does not say.
+
+        Raises:
+            LinkDown, DeviceSilent, Busy.
+        """
         ...
 
 

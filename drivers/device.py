@@ -22,7 +22,7 @@ from operator import attrgetter
 from typing import Final
 
 from config.words import NS_PER_S, Batch
-from drivers.base import Busy, DeviceSilent, DeviceSpec, Driver, DriverError, LinkDown, PollClass, Request
+from drivers.base import Busy, DeviceSilent, DeviceSpec, Driver, DriverError, LinkDown, PollClass, Request, Watching
 from drivers.connection import Connection, passes
 from drivers.polled import Polled, polled
 from drivers.sink import Means
@@ -136,7 +136,14 @@ class Device:
         self.standing.probe_s = 0.0
         for each in self._polled:
             each.at_once(self._loop.time())
+        if isinstance(self.driver, Watching):
+            self.driver.watch(self._told)
         self.standing.tell()
+
+    def _told(self, batch: Batch) -> None:
+        """The device tells a change; not believed of one that does not answer."""
+        if self.connection.is_up and self.standing.opened == self.connection.generation and not self.standing.lost:
+            self._means.sink.batch(batch)
 
     async def _not_opened(self, reason: str) -> None:
         self.standing.troubled(reason)

@@ -75,7 +75,8 @@ class Seen:
 
     def good_after(self, at_s: float) -> set[int]:
         """Requests that had an answer with a Good value after an instant."""
-        return {b.request for t, b in self.batches if t > at_s and bool((b.statuses < StatusCode.Uncertain).any())}
+        answers = ((t, b) for t, b in self.batches if b.request >= 0)
+        return {b.request for t, b in answers if t > at_s and bool((b.statuses < StatusCode.Uncertain).any())}
 
 
 class Bench:

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
-import struct
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -22,10 +20,9 @@ from drivers.modbus import rtu
 from drivers.modbus.address import ModbusDevice
 from drivers.modbus.line import Pace, RtuConnection
 from drivers.modbus.serialport import SerialTransport, open_port
-from drivers.modbus.wire import Connection, NotSent, stuck
+from drivers.modbus.wire import Connection, NotSent
+from drivers.sockets import close_in_order, prepare, stuck
 
-RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
-ORDERLY_CLOSE: Final = struct.pack("ii", 0, 0)
 IDLE_NETWORK_S: Final = 0.25  # a frame sent in pieces through a network
 IDLE_SERIAL_S: Final = 0.05  # a frame handed over in pieces by a port; USB adapters hold bytes for 16 ms
 
@@ -113,18 +110,7 @@ class ModbusLink:
         return LinkDown(f"{self.where}: {reason}")
 
     def _prepare(self, transport: asyncio.Transport) -> str:
-        sock = transport.get_extra_info("socket")
-        if sock.getsockname() == sock.getpeername():  # a local port without a listener can connect to itself
-            return "Connection refused"
-        keepalive_s = round(self._device.keepalive)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(self._device.user_timeout * 1000))
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, keepalive_s))
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, keepalive_s // 3))
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        return ""
+        return prepare(transport, self._device.user_timeout, self._device.keepalive)
 
     async def close(self) -> None:
         """Close in order; pending questions fail with LinkDown. Idempotent, also during `open`."""
@@ -132,9 +118,7 @@ class ModbusLink:
         if self._opening is not None:
             self._opening.cancel()
         if (transport := self._end("closed by us")) is not None:
-            if (sock := transport.get_extra_info("socket")) is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ORDERLY_CLOSE)
-            transport.close()
+            close_in_order(transport)
 
     def abort(self) -> None:
         """Drop the connection at once with a reset; nothing unsent may still leave. Idempotent."""

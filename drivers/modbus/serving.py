@@ -20,9 +20,9 @@ from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from drivers.modbus import rtu
-from drivers.modbus.link import RESET_ON_CLOSE
 from drivers.modbus.serialport import SerialTransport
 from drivers.modbus.wire import HEAD, LENGTH_MAX
+from drivers.sockets import RESET_ON_CLOSE
 
 QUESTION_MIN: Final = 8  # header and a function
 HELD_MAX: Final = 256  # answers held back on one connection; beyond it the connection is dropped

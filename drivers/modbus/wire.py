@@ -25,14 +25,13 @@ Source of the layout: Modbus Messaging on TCP/IP Implementation Guide V1.0b, 3.1
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import socket
 import struct
 from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
 
 from drivers.base import Busy, DeviceSilent, LinkDown
+from drivers.sockets import stuck
 
 HEAD: Final = struct.Struct(">HHHB")
 FRAME_MIN: Final = 9  # header and the shortest answer: function with the exception bit, and a code
@@ -40,7 +39,6 @@ LENGTH_MIN: Final = FRAME_MIN - 6  # the header's own length counts from the uni
 LENGTH_MAX: Final = 254  # unit and 253 bytes of PDU
 WAITING_MAX: Final = 64  # questions in line for the window; the host's own limits are below
 GIVEN_UP_MAX: Final = 256  # ids of questions given up whose answer may still come
-SIOCOUTQNSD: Final = 0x894B  # bytes in the send queue that were never sent; source: linux/sockios.h
 STRAYS_MAX: Final = 16  # frames in a row that answer nothing
 
 _Answer = asyncio.Future[bytes]
@@ -326,19 +324,3 @@ class Connection(asyncio.Protocol):
         if (transport := self.end(reason)) is not None:
             transport.abort()
             self._lost(self)
-
-
-def stuck(transport: asyncio.Transport) -> str:
-    """Why a byte handed over now might leave later than now; '' if it leaves at once.
-
-    Bytes that wait in our queue or the kernel's, or bytes sent before that the system sends again and again. Bytes on
-    their way for the first time do not count: their acknowledgement may take 200 ms on a healthy path.
-    """
-    sock = transport.get_extra_info("socket")
-    (queued,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), SIOCOUTQNSD, b"\0\0\0\0"))
-    if waiting := transport.get_write_buffer_size() + queued:
-        return f"{waiting} bytes wait to leave"
-    _, _, retransmits, probes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 4)
-    if retransmits or probes:
-        return f"what was sent before is not acknowledged, sent again {retransmits + probes} times"
-    return ""

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_opcua_driver.py, tests/kit/test_opcua.py
+"""One request of one device in one session: its questions as bytes, and the newest value of each node.
+
+Law of this file: asking and remembering; what errors mean is `driver`'s.
+
+A request is either *read*, whole, each time; or *watched*: then its answer is what the subscription has told, proved at
+each slot by one small question that the server must answer (its state, and those nodes that it would not watch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from config.words import Batch, Cells, StatusCode
+from drivers.base import DeviceSilent, Request
+from drivers.opcua import codec
+from drivers.opcua.cells import Columns, columns
+from drivers.opcua.layout import Bytes, Layout, alike, walk
+from drivers.opcua.link import OpcuaLink
+from drivers.opcua.plan import Body
+
+RUNNING: Final = 0
+STATES: Final = (
+    "Running",
+    "Failed",
+    "NoConfiguration",
+    "Suspended",
+    "Shutdown",
+    "Test",
+    "CommunicationFault",
+    "Unknown",
+)
+Push = Callable[[Batch], None]
+
+
+class Question:
+    """Some nodes asked together, as one Read.
+
+    Attributes:
+        places: of the nodes in the request, (n,).
+    """
+
+    def __init__(self, ids: list[bytes], places: Cells, kinds: Bytes, indexes: Cells) -> None:
+        self.places = places
+        self._n = len(ids)
+        self._kinds, self._indexes = kinds, indexes
+        self._parameters = codec.read_parameters(ids)
+        self._layout: Layout | None = None
+
+    async def ask(self, link: OpcuaLink, timeout_s: float) -> Columns:
+        """Put it once.
+
+        Raises:
+            DriverError, ServiceFault, Garbled.
+        """
+        data = await link.wire.ask(codec.READ, self._parameters, timeout_s)
+        at = codec.count(data, codec.answer(data, codec.READ_ANSWER), self._n)
+        if self._layout is None or not self._layout.fits(data, at):
+            layout = None if (self._indexes >= 0).any() else alike(data, at, self._n, 0)
+            self._layout = layout or walk(data, at, self._n, 0, self._indexes)
+        codec.ended(data, at + self._layout.size)
+        return columns(data, at, self._layout, self._kinds, link.now_ns())
+
+
+class Asked:
+    """A request in the session that stands now.
+
+    Attributes:
+        generation: of the link's session it was prepared for.
+        kinds, indexes: of each node, (n,); as `Watched`.
+        types: built-in type each value last came as, (n,).
+    """
+
+    def __init__(self, request: Request, link: OpcuaLink, root: str, size_max: int) -> None:
+        body: Body = request.exchange.body
+        self.generation = link.generation
+        self.kinds, self.indexes = body.kinds, body.indexes
+        n = len(body.addresses)
+        self.types: Bytes = np.zeros(n, np.uint8)
+        self._request, self._body, self._link = request, body, link
+        self._ids: list[bytes] = []
+        self.known: Cells = np.zeros(0, np.int64)
+        self._statuses = np.full(n, StatusCode.BadWaitingForInitialData, np.uint32)
+        self._cells = np.zeros(n, np.int64)
+        self._source_ns = np.full(n, link.now_ns(), np.int64)
+        self._texts: dict[int, str] = {}
+        self._prepare(root)
+        self._questions = self._cut(size_max)
+        self._proof: Question | None = None
+        self._push: Push | None = None
+
+    def _prepare(self, root: str) -> None:
+        known = []
+        for i, address in enumerate(self._body.addresses):
+            try:
+                node = codec.node_id(address.node, root, self._link.server.namespaces)
+            except (codec.NoSuchNamespace, ValueError):
+                self._statuses[i] = StatusCode.BadNodeIdUnknown
+                continue
+            known.append(i)
+            self._ids.append(codec.read_id(node, int(self.indexes[i])))
+        self.known = np.array(known, np.int64)
+
+    def _cut(self, size_max: int) -> list[Question]:
+        """Questions for all nodes, none longer than the server allows."""
+        limits = [each for each in (size_max, self._link.server.read_max) if each]
+        step = max(1, min(limits, default=len(self._ids) or 1))
+        return [
+            self._question(list(range(at, min(at + step, len(self._ids))))) for at in range(0, len(self._ids), step)
+        ]
+
+    def _question(self, chosen: list[int]) -> Question:
+        places = self.known[chosen]
+        return Question([self._ids[i] for i in chosen], places, self.kinds[places], self.indexes[places])
+
+    # --- reading
+
+    async def read(self, timeout_s: float) -> None:
+        """Ask for everything.
+
+        Raises:
+            DriverError, ServiceFault, Garbled.
+        """
+        for question in self._questions:
+            self._take(question.places, await question.ask(self._link, timeout_s))
+
+    def _take(self, places: Cells, found: Columns) -> None:
+        self._cells[places], self._statuses[places] = found.cells, found.statuses
+        self._source_ns[places] = found.source_ns
+        told = found.types != 0
+        self.types[places[told]] = found.types[told]
+        if found.texts or self._texts:
+            for k, place in enumerate(places.tolist()):
+                if (text := found.texts.get(k)) is not None:
+                    self._texts[place] = text
+                else:
+                    self._texts.pop(place, None)
+
+    # --- being told
+
+    @property
+    def is_watched(self) -> bool:
+        """True while changes are told."""
+        return self._proof is not None
+
+    async def watch(self, push: Push, timeout_s: float) -> bool:
+        """Have changes told, and read everything once behind it; False: the server gives no subscription.
+
+        Raises:
+            DriverError, ServiceFault, Garbled.
+        """
+        subscription = self._link.subscription
+        if not await subscription.ensure(timeout_s):
+            return False
+        addresses = self._body.addresses
+        items = [(each, float(addresses[place].deadband)) for each, place in zip(self._ids, self.known, strict=True)]
+        number = subscription.id
+        codes = await subscription.add(_Part(self), items, timeout_s)
+        await self.read(timeout_s)
+        if subscription.id != number:
+            return True  # it broke meanwhile; what was read is true
+        refused = [k for k, code in enumerate(codes) if code >= StatusCode.Bad]
+        self._proof, self._push = self._make_proof(refused), push
+        return True
+
+    def _make_proof(self, refused: list[int]) -> Question:
+        """The server's state, and the nodes that are not watched."""
+        state = codec.read_id(codec.node_id(codec.STATE, "", ()), -1)
+        places = self.known[refused]
+        kinds = np.concatenate(([np.uint8(6)], self.kinds[places]))
+        indexes = np.concatenate(([np.int64(-1)], self.indexes[places]))
+        return Question([state, *(self._ids[k] for k in refused)], places, kinds, indexes)
+
+    async def prove(self, timeout_s: float) -> None:
+        """Have the server answer, so that what it has told so far is known to stand.
+
+        Raises:
+            DeviceSilent: it answers, but is not running.
+            DriverError, ServiceFault, Garbled.
+        """
+        if self._proof is None:
+            return
+        question = self._proof
+        found = await question.ask(self._link, timeout_s)
+        state = int(found.cells[0])
+        if found.statuses[0] < StatusCode.Bad and state != RUNNING:
+            raise DeviceSilent(f"the server is in state {STATES[state] if 0 <= state < len(STATES) else state}")
+        if len(question.places):
+            self._take(question.places, found.some(np.arange(1, len(found.cells))))
+
+    def changed(self, positions: Cells, found: Columns) -> None:
+        """The subscription tells new values; they go on at once."""
+        self._take(positions, found)
+        if self._push is not None:
+            rows = self._request.rows[positions]
+            self._push(Batch(-1, rows, found.cells, found.statuses, found.source_ns, found.texts or None))
+
+    def unwatched(self) -> None:
+        """From now on it is read again."""
+        self._proof = self._push = None
+
+    # --- what came of it
+
+    def batch(self) -> Batch:
+        """Everything as it is known now; copies, because it goes on changing."""
+        return Batch(
+            self._request.id,
+            self._request.rows,
+            self._cells.copy(),
+            self._statuses.copy(),
+            self._source_ns.copy(),
+            dict(self._texts) or None,
+        )
+
+
+class _Part:
+    """The asked nodes of a request as the subscription knows them: those the server can know, by their order."""
+
+    def __init__(self, asked: Asked) -> None:
+        known = asked.known
+        self.kinds, self.indexes = asked.kinds[known], asked.indexes[known]
+        self._asked, self.known = asked, known
+
+    def changed(self, positions: Cells, found: Columns) -> None:
+        self._asked.changed(self.known[positions], found)
+
+    def unwatched(self) -> None:
+        self._asked.unwatched()

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The connection: bounded frames, one reason for each end, nothing left behind; channels renewed in time."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from drivers.base import DeviceSilent, LinkDown
+from drivers.opcua.address import OpcuaDevice
+from drivers.opcua.link import OpcuaLink
+from drivers.opcua.wire import GIVEN_UP_MAX
+from tests.opcua import URI, doubles, plant
+from tests.sim.loop import clock, run
+
+
+def virtual(main: Coroutine[Any, Any, None]) -> None:
+    run(main, debug=False)
+
+
+def test_the_socket_has_what_every_field_socket_has() -> None:
+    async def main() -> None:
+        async with plant(doubles(1), user_timeout="2 s") as made:
+            sock = made.link.wire.transport.get_extra_info("socket")
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 2000
+            linger = sock.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8)
+            assert struct.unpack("ii", linger) == (1, 0)
+            assert made.link.server.application_uri == URI and made.link.server.namespaces[2] == "urn:plant"
+
+    virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "expected a message, got 48 54 54 50"),
+        (b"ACKF\xff\xff\xff\x7f", "expected a message"),
+        (b"MSGF\x10\x00\x00\x00" + bytes(8), "not understood"),
+        (b"ERRF\x10\x00\x00\x00\x00\x00\x7d\x80\xff\xff\xff\xff", "the server says BadTcpServerTooBusy"),
+        (b"", "no session within 0.5 s"),
+    ],
+)
+def test_what_is_no_opc_ua_server_is_a_link_that_is_down(answer: bytes, reason: str) -> None:
+    async def main() -> None:
+        class Stranger(asyncio.Protocol):
+            def connection_made(self, transport: Any) -> None:
+                self.transport = transport
+
+            def data_received(self, data: bytes) -> None:
+                self.transport.write(answer)
+
+        server = await asyncio.get_running_loop().create_server(Stranger, "127.0.0.1", 0)
+        device = OpcuaDevice(host="127.0.0.1", port=server.sockets[0].getsockname()[1], connect_timeout="500 ms")  # type: ignore[arg-type]
+        link = OpcuaLink(device, clock())
+        with pytest.raises(LinkDown, match=reason):
+            await link.open()
+        assert not link.is_up
+        server.close()
+        await server.wait_closed()
+        await asyncio.sleep(0.01)
+
+    virtual(main())
+
+
+def test_nobody_listens() -> None:
+    async def main() -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        with pytest.raises(LinkDown, match=f"opc.tcp://127.0.0.1:{port}: Connection refused"):
+            await OpcuaLink(OpcuaDevice(host="127.0.0.1", port=port), clock()).open()
+
+    virtual(main())
+
+
+def test_questions_without_an_answer_are_bounded() -> None:
+    async def main() -> None:
+        async with plant(doubles(1)) as made:
+            made.server.hang(None)
+            with pytest.raises(LinkDown, match=f"{GIVEN_UP_MAX + 1} questions without an answer"):
+                for _ in range(GIVEN_UP_MAX + 2):
+                    try:
+                        await made.driver.read(made.requests[0], 0.1)
+                    except DeviceSilent:
+                        pass
+            made.server.heal()
+            await made.open()
+            assert await made.values() == [0.0]
+
+    virtual(main())
+
+
+def test_a_late_answer_is_dropped_and_counted() -> None:
+    async def main() -> None:
+        async with plant(doubles(1)) as made:
+            made.server.late(1.5)
+            with pytest.raises(DeviceSilent):
+                await made.read()
+            made.server.heal()
+            await asyncio.sleep(1)
+            assert made.link.wire.late == 1 and await made.values() == [0.0]
+
+    virtual(main())
+
+
+def test_the_channel_is_renewed_before_it_expires() -> None:
+    async def main() -> None:
+        async with plant(doubles(1), watch=True, keep_alive="60 s") as made:
+            await made.read()
+            wire, token = made.link.wire, made.link.wire._connection.security_token.TokenId
+            for _ in range(5):
+                await asyncio.sleep(1800)
+                assert await made.values() == [0.0]
+            assert made.link.wire is wire and wire._connection.security_token.TokenId >= token + 2
+
+    virtual(main())
+
+
+def test_a_channel_that_is_not_renewed_is_lost() -> None:
+    async def main() -> None:
+        async with plant(doubles(1)) as made:
+            lost: list[str] = []
+            made.link.on_lost(lost.append)
+            made.server.hang(None)
+            await asyncio.sleep(3600)
+            assert not made.link.is_up and "could not be renewed" in lost[0]
+
+    virtual(main())

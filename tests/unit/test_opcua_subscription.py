@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Changes that are told: at once, by few bytes, and never believed longer than the subscription speaks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from config.words import StatusCode
+from drivers.base import DeviceSilent, LinkDown
+from drivers.opcua import subscription
+from tests.opcua import doubles, plant
+from tests.sim.loop import clock, run
+
+
+def virtual(main: Coroutine[Any, Any, None]) -> None:
+    run(main, debug=False)
+
+
+def test_a_change_is_told_and_a_slot_asks_one_small_question() -> None:
+    async def main() -> None:
+        async with plant(doubles(100), watch=True) as made:
+            assert (await made.values())[:3] == [0.0, 1.0, 2.0]
+            await asyncio.sleep(1.5)  # the first message: all that is watched
+            made.told.clear()
+            made.nodes["ns=2;i=7"].set(70.0, clock().wall_ns())
+            made.nodes["ns=2;i=9"].set(90.0, clock().wall_ns(), 0x40920000)
+            await asyncio.sleep(1.1)
+            [batch] = made.told
+            assert batch.request == -1 and sorted(batch.rows.tolist()) == [7, 9]
+            before = made.server.requests
+            seen = await made.read()
+            assert made.server.requests - before == 1
+            assert seen.cells.view(float)[[7, 9]].tolist() == [70.0, 90.0] and seen.statuses[9] == 0x40920000
+            assert made.link.subscription.changes == 102
+
+    virtual(main())
+
+
+def test_a_subscription_gone_silent_is_found_within_two_keep_alives_and_nothing_is_missed() -> None:
+    async def main() -> None:
+        async with plant(doubles(5), watch=True) as made:
+            await made.read()
+            await asyncio.sleep(5)
+            made.server.silent(None)
+            made.nodes["ns=2;i=1"].set(11.0, clock().wall_ns())  # never told
+            await asyncio.sleep(4.1)
+            assert made.link.subscription.breaks == 1 and made.link.is_up
+            assert (await made.values())[1] == 11.0, "read again behind the new subscription"
+            made.server.heal()
+            made.nodes["ns=2;i=2"].set(22.0, clock().wall_ns())
+            await asyncio.sleep(2)
+            assert (await made.values())[2] == 22.0 and made.link.subscription.id
+
+    virtual(main())
+
+
+def test_one_that_breaks_again_and_again_is_asked_for_ever_more_rarely() -> None:
+    async def main() -> None:
+        async with plant(doubles(1), watch=True) as made:
+            made.server.silent(None)
+            for _ in range(600):
+                await made.read()
+                await asyncio.sleep(1)
+            assert 3 <= made.link.subscription.breaks <= 8
+            made.nodes["ns=2;i=0"].set(5.0, clock().wall_ns())
+            made.link.subscription._break("test")
+            assert await made.values() == [5.0], "meanwhile values are read"
+
+    virtual(main())
+
+
+def test_a_server_without_subscriptions_is_polled_and_asked_again_later() -> None:
+    async def main() -> None:
+        async with plant(doubles(3), watch=True) as made:
+            made.server.turn("no_subscriptions")
+            assert await made.values() == [0.0, 1.0, 2.0]
+            assert made.link.subscription.refused == "BadTooManySubscriptions"
+            made.server.heal()
+            await made.read()
+            assert not made.link.subscription.id
+            await asyncio.sleep(subscription.RETRY_S)
+            await made.read()
+            assert made.link.subscription.id and not made.link.subscription.refused
+
+    virtual(main())
+
+
+def test_a_node_that_cannot_be_watched_is_read_beside_the_others() -> None:
+    async def main() -> None:
+        async with plant(doubles(3), watch=True) as made:
+            made.server.reject("ns=2;i=1")
+            seen = await made.read()
+            assert seen.statuses.tolist() == [0, StatusCode.BadNodeIdUnknown, 0]
+            assert "p1 at ns=2;i=1" in made.driver.notes(made.requests[0])[0]
+            made.server.accept("ns=2;i=1")
+            assert await made.values() == [0.0, 1.0, 2.0] and made.requests[0].state is None
+
+    virtual(main())
+
+
+def test_a_deadband_is_the_servers_work() -> None:
+    async def main() -> None:
+        async with plant(doubles(1, deadband=1), watch=True) as made:
+            await made.read()
+            await asyncio.sleep(1.5)
+            made.told.clear()
+            for value in (0.5, 1.0, 1.5):
+                made.nodes["ns=2;i=0"].set(value, clock().wall_ns())
+                await asyncio.sleep(1.1)
+            assert [batch.cells.view(float).tolist() for batch in made.told] == [[1.5]]
+
+    virtual(main())
+
+
+def test_items_are_made_in_pieces_that_the_server_allows() -> None:
+    async def main() -> None:
+        async with plant(doubles(25), {"items": 10, "read": 7}, watch=True) as made:
+            assert (await made.values())[24] == 24.0
+            assert made.server.requests >= 3 + 4
+
+    virtual(main())
+
+
+def test_a_forgotten_session_is_a_link_that_is_down() -> None:
+    async def main() -> None:
+        async with plant(doubles(1), watch=True) as made:
+            await made.read()
+            made.server.forget()
+            with pytest.raises(LinkDown, match="the session has ended: BadSessionIdInvalid"):
+                await made.read()
+            assert not made.link.is_up
+            await made.open(watch=True)
+            assert await made.values() == [0.0]
+
+    virtual(main())
+
+
+def test_a_server_that_is_not_running_is_not_believed() -> None:
+    async def main() -> None:
+        async with plant(doubles(1), watch=True) as made:
+            await made.read()
+            made.nodes["i=2259"].set(3, clock().wall_ns())
+            with pytest.raises(DeviceSilent, match="the server is in state Suspended"):
+                await made.read()
+
+    virtual(main())
+
+
+def test_a_gap_in_the_messages_breaks_it() -> None:
+    async def main() -> None:
+        async with plant(doubles(1), watch=True) as made:
+            await made.read()
+            await asyncio.sleep(1.5)
+            [told] = next(iter(made.server._connections))._told.values()
+            told.sequence += 1
+            made.nodes["ns=2;i=0"].set(1.0, clock().wall_ns())
+            await asyncio.sleep(1.1)
+            assert made.link.subscription.breaks == 1 and await made.values() == [1.0]
+
+    virtual(main())
+
+
+def test_ten_thousand_changes_are_told_in_columns() -> None:
+    async def main() -> None:
+        async with plant(doubles(10_000), watch=True, publishing="2 s", keep_alive="10 s") as made:
+            for request in made.requests:
+                await made.driver.read(request, 10.0)
+            await asyncio.sleep(5)
+            made.told.clear()
+            now_ns = clock().wall_ns()
+            for i in range(10_000):
+                made.nodes[f"ns=2;i={i}"].set(i + 0.5, now_ns)
+            await asyncio.sleep(2.5)
+            assert len(made.told) == len(made.requests) == 10, "one batch for each request, none for each value"
+            assert sum(len(batch.rows) for batch in made.told) == 10_000
+            assert all((b.cells.view(float) == b.rows + 0.5).all() and (b.source_ns == now_ns).all() for b in made.told)
+
+    virtual(main())
