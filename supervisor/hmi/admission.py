@@ -17,7 +17,7 @@ from asyncua import ua
 from asyncua.common.utils import ServiceError
 from asyncua.ua.ua_binary import struct_from_binary
 
-from supervisor.hmi.pki import application_uris
+from supervisor.hmi.judge import parse_chain, uris
 from supervisor.hmi.request import Header, token_type
 from supervisor.hmi.session import Session
 from supervisor.hmi.subscription import Subscription
@@ -66,7 +66,7 @@ class Admission(Wire):
         if len(params.ClientNonce or b"") < _NONCE_BYTES_MIN:
             raise ServiceError(ua.StatusCodes.BadNonceInvalid)
         uri = params.ClientDescription.ApplicationUri
-        if uri not in application_uris(peer):
+        if uri not in uris(parse_chain(peer)[0]):
             if not self.engine.trust.accept_unknown:
                 raise ServiceError(ua.StatusCodes.BadCertificateUriInvalid)
             _log.warning("client %s calls itself %s; its certificate says otherwise (demo: accepted)", self.peer, uri)

@@ -30,11 +30,11 @@ from supervisor.hmi.events.notifier import Notifier
 from supervisor.hmi.login import Login
 from supervisor.hmi.monitoring import Subscriptions
 from supervisor.hmi.nodes import Nodes
-from supervisor.hmi.pki import TrustList
 from supervisor.hmi.request import ListDecoder
 from supervisor.hmi.session import Session
 from supervisor.hmi.space import Space
 from supervisor.hmi.subscription import Source
+from supervisor.hmi.trust import TrustList
 from supervisor.hmi.values import ValueEncoder
 from supervisor.hmi.writing import Writing
 from supervisor.offload import Offload

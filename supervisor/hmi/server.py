@@ -20,8 +20,9 @@ from config.words import Clock
 from supervisor.hmi.contract import Counters, HmiError, HmiSettings, Limits, PutFunction
 from supervisor.hmi.engine import NAMESPACE, Engine, Surroundings
 from supervisor.hmi.login import Login
-from supervisor.hmi.pki import Identity, TrustList, own_identity
+from supervisor.hmi.pki import Identity, own_identity
 from supervisor.hmi.transport import ChannelLimits, Listener
+from supervisor.hmi.trust import TrustList
 from supervisor.offload import Offload
 from supervisor.people import People
 from supervisor.plant.plant import Plant

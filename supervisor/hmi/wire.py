@@ -19,7 +19,7 @@ from asyncua.crypto.security_policies import SecurityPolicyNone
 from asyncua.server.uaprocessor import UaProcessor
 from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 
-from supervisor.hmi.pki import Untrusted
+from supervisor.hmi.judge import Untrusted
 from supervisor.hmi.request import Header, header
 from supervisor.hmi.session import Session
 from supervisor.hmi.transport import Channel, error_message
@@ -115,7 +115,7 @@ class Wire(UaProcessor):
         except Untrusted as refusal:
             self.engine.counters.rejected_certificates += 1
             _log.warning("client certificate from %s refused: %s", self.peer, refusal)
-            raise ServiceError(getattr(ua.StatusCodes, refusal.code)) from refusal
+            raise ServiceError(getattr(ua.StatusCodes, refusal.public)) from refusal
         if not known and not self._connection.is_open():
             _log.warning("client certificate from %s is unknown and was accepted (demo)", self.peer)
 
