@@ -42,7 +42,7 @@ class Admission(Wire):
         self._check_client(params)
         if self.session is not None:
             await self.session.close_session(True)  # one session per connection
-        self.engine.room_for_session()
+        await self.engine.room_for_session()
         self.session = session = Session(self.engine, self.peer, self)
         session.certificate, session.insecure = policy.peer_certificate, self.insecure
         response = ua.CreateSessionResponse()

@@ -46,8 +46,12 @@ class Limits:
     """Bounds of the server; each has its OPC UA status code or closes the connection. Counted where they bite.
 
     Attributes:
-        connections: open TCP connections.
-        sessions: sessions in all; `unactivated`: of these not logged in yet.
+        connections: open TCP connections; `connections_per_address`: of these from one address; `strangers`: of these
+            that have not logged in: beyond it the one that has waited longest is dropped.
+        hello_s, channel_s, login_s: how long a connection may take to each of these steps [s].
+        chunk_s: how long it may take to send one chunk [s].
+        session_s: shortest and longest time without a word of the client after which its session ends [s].
+        sessions: sessions in all; `unactivated`: of these not logged in yet: beyond it the oldest is closed.
         subscriptions, items: in all; `subscriptions_per_session`: of one session.
         nodes_per_call: operations in one Read, Write, Browse, CreateMonitoredItems ... request.
         publishing_ms_min: shortest publishing interval [ms].
@@ -63,6 +67,13 @@ class Limits:
     """
 
     connections: int = 256
+    connections_per_address: int = 64
+    strangers: int = 64
+    hello_s: float = 5.0
+    channel_s: float = 10.0
+    login_s: float = 30.0
+    chunk_s: float = 30.0
+    session_s: tuple[float, float] = (5.0, 600.0)
     sessions: int = 200
     unactivated: int = 50
     subscriptions: int = 1_000
@@ -100,6 +111,10 @@ class Counters:
     rejected_logins: int = 0
     rejected_certificates: int = 0
     rejected_messages: int = 0
+    rejected_connections: int = 0
+    dropped_connections: int = 0
+    rejected_sessions: int = 0
+    dropped_sessions: int = 0
     slow_clients: int = 0
 
 

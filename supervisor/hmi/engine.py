@@ -12,7 +12,7 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from asyncua import ua
 from asyncua.common.utils import ServiceError
@@ -24,6 +24,7 @@ from supervisor.hmi import standard
 from supervisor.hmi.attributes import Attributes
 from supervisor.hmi.browsing import View
 from supervisor.hmi.contract import Counters, Limits, PutFunction
+from supervisor.hmi.doorman import Doorman
 from supervisor.hmi.events.hierarchy import EventTypes, read_types
 from supervisor.hmi.events.listening import Listening
 from supervisor.hmi.events.notifier import Notifier
@@ -40,6 +41,9 @@ from supervisor.hmi.writing import Writing
 from supervisor.offload import Offload
 from supervisor.plant.plant import Plant
 from supervisor.tags.table import TagTable
+
+if TYPE_CHECKING:
+    from supervisor.hmi.wire import Wire
 
 NAMESPACE: Final = 2
 
@@ -64,12 +68,15 @@ class Engine(InternalServer):
         login, trust: set by the server before it listens.
         event_types: known once namespace 0 is loaded.
         notifier: sends events to whoever listens.
+        processors: one per connection, in the order they came.
+        own_thumbprint: SHA-1 of the server's certificate, by which clients say whom they mean.
         insecure_port: port of the loopback endpoint without security, None if there is none.
     """
 
     login: Login
     trust: TrustList
     event_types: EventTypes
+    own_thumbprint: bytes = b""
 
     def __init__(self, around: Surroundings) -> None:
         super().__init__(user_manager=UserManager())
@@ -90,7 +97,11 @@ class Engine(InternalServer):
         self.isession.subscription_service = self.subscription_service
         self.notifier = Notifier(around.clock, around.counters)
         self.insecure_port: int | None = None
-        self.max_connections = around.limits.connections
+        self.doorman = Doorman(around.limits, around.counters)
+        self.processors: dict[Wire, None] = {}
+        self.max_connections = 2 * around.limits.connections  # with those that are closing
+        self.min_session_timeout_ms, self.max_session_timeout_ms = (1000.0 * s for s in around.limits.session_s)
+        self.max_pending_activation_seconds = 0  # the doorman's matter
         self.max_subscriptions = around.limits.subscriptions
 
     async def load_standard_address_space(self, shelf_file: Any = None) -> None:
@@ -113,12 +124,21 @@ class Engine(InternalServer):
         await self.isession.close_session()
         await self.history_manager.stop()
 
-    def room_for_session(self) -> None:
-        """Raises ServiceError BadTooManySessions at the bound of sessions, or of those not logged in."""
-        sessions = self._external_sessions.values()
-        waiting = sum(not s.is_activated() for s in sessions)
-        if len(sessions) >= self.limits.sessions or waiting >= self.limits.unactivated:
+    async def room_for_session(self) -> None:
+        """Make room for one more: the oldest session that nobody has logged in to gives way.
+
+        Source: OPC 10000-4, 5.6.2.2.
+        Raises:
+            ServiceError: BadTooManySessions: all are in use.
+        """
+        waiting = [s for s in self.sessions if not s.is_activated()]
+        full = len(self._external_sessions) >= self.limits.sessions
+        if full and not waiting:
+            self.counters.rejected_sessions += 1
             raise ServiceError(ua.StatusCodes.BadTooManySessions)
+        if full or len(waiting) >= self.limits.unactivated:
+            self.counters.dropped_sessions += 1
+            await waiting[0].end()
 
     @property
     def sessions(self) -> list[Session]:

@@ -8,6 +8,7 @@ Law of this file: start and stop. What a request does is `processor.py`'s matter
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from dataclasses import dataclass
@@ -17,12 +18,14 @@ from typing import Final
 from asyncua import Server, ua
 
 from config.words import Clock
+from supervisor.hmi.channel import ChannelLimits
 from supervisor.hmi.contract import Counters, HmiError, HmiSettings, Limits, PutFunction
 from supervisor.hmi.engine import NAMESPACE, Engine, Surroundings
+from supervisor.hmi.housekeeping import keep_house
 from supervisor.hmi.login import Login
 from supervisor.hmi.pki import Identity, own_identity
-from supervisor.hmi.transport import ChannelLimits, Listener
-from supervisor.hmi.trust import TrustList
+from supervisor.hmi.transport import Listener
+from supervisor.hmi.trust import TrustList, thumbprint
 from supervisor.offload import Offload
 from supervisor.people import People
 from supervisor.plant.plant import Plant
@@ -70,6 +73,7 @@ class _Running:
     shell: Shell
     listeners: list[Listener]
     identity: Identity
+    house: asyncio.Task[None]
 
 
 class HmiServer:
@@ -150,10 +154,11 @@ class HmiServer:
             await engine.start()
             for listener in listeners:
                 await listener.start()
+            house = asyncio.create_task(keep_house(engine))
         except BaseException:
             await engine.stop()
             raise
-        self._running = _Running(engine, shell, listeners, identity)
+        self._running = _Running(engine, shell, listeners, identity, house)
         _log.info("OPC UA server listens on %s", self.endpoint)
 
     async def _shell(self, engine: Engine, identity: Identity) -> Shell:
@@ -170,6 +175,7 @@ class HmiServer:
         for name, value in self._capabilities().items():
             await shell.get_node(getattr(ua.ObjectIds, f"Server_ServerCapabilities_{name}")).write_value(value)
         engine.certificate = identity.certificate
+        engine.own_thumbprint = bytes.fromhex(thumbprint(identity.certificate))
         engine.private_key = identity.key
         return shell
 
@@ -187,6 +193,8 @@ class HmiServer:
         running, self._running = self._running, None
         if running is None:
             return
+        running.house.cancel()
+        await asyncio.wait([running.house])
         for listener in running.listeners:
             await listener.stop()
         await running.engine.stop()

@@ -61,15 +61,21 @@ class Session(InternalSession):
     def touch(self) -> None:
         self._last_activity = asyncio.get_running_loop().time()
 
+    async def end(self) -> None:
+        """The server ends it, with everything it has, and the connection it lives on."""
+        owner, self.owner = self.owner, None
+        await self.close_session(True)
+        if owner is not None:
+            owner.session = None
+            owner.drop()
+
     async def _timeout_loop(self) -> None:
         """End the session when nothing was heard of its client for the revised timeout."""
         loop = asyncio.get_running_loop()
         while self.state is not SessionState.Closed and self.session_timeout:
             left_s = self._last_activity + self.session_timeout - loop.time()
             if left_s <= 0:
-                await self.close_session(True)
-                if self.owner is not None:
-                    self.owner.drop()
+                await self.end()
                 return
             await asyncio.sleep(left_s)
 

@@ -15,10 +15,12 @@ import struct
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncua import ua
-from asyncua.common.connection import SecureConnection, TransportLimits
-from asyncua.common.utils import Buffer, ServiceError
+from asyncua.common.connection import TransportLimits
+from asyncua.common.utils import Buffer
 from asyncua.server.binary_server_asyncio import BinaryServer, OPCUAProtocol
 from asyncua.ua.ua_binary import header_from_binary, uatcp_to_binary
+
+from supervisor.hmi.doorman import Visit
 
 if TYPE_CHECKING:
     from supervisor.hmi.engine import Engine
@@ -27,28 +29,7 @@ _log = logging.getLogger(__name__)
 
 _TYPES: Final = frozenset((b"HEL", b"OPN", b"MSG", b"CLO", b"ERR"))
 _HEADER: Final = struct.Struct("<3scI")
-_BUFFER_BYTES_MIN: Final = 8192  # OPC 10000-6, 7.1.2.3
 _WAITING_MAX: Final = 64  # messages read and not served
-_LIFETIME_MS: Final = (60_000, 3_600_000)  # of a channel's security token
-
-
-class ChannelLimits(TransportLimits):
-    """Sizes agreed in HELLO."""
-
-    def create_acknowledge_and_set_limits(self, msg: ua.Hello) -> ua.Acknowledge:
-        """Raises ServiceError BadConnectionRejected: buffers below what the specification demands."""
-        if min(msg.ReceiveBufferSize, msg.SendBufferSize) < _BUFFER_BYTES_MIN:
-            raise ServiceError(ua.StatusCodes.BadConnectionRejected)
-        return super().create_acknowledge_and_set_limits(msg)
-
-
-class Channel(SecureConnection):
-    """A secure channel whose token lives neither too short nor for ever."""
-
-    def open(self, params: Any, server: Any) -> ua.OpenSecureChannelResult:
-        low_ms, high_ms = _LIFETIME_MS
-        params.RequestedLifetime = min(max(params.RequestedLifetime, low_ms), high_ms)
-        return super().open(params, server)
 
 
 class Connection(OPCUAProtocol):
@@ -59,14 +40,52 @@ class Connection(OPCUAProtocol):
         self._insecure = insecure
         self._received = bytearray()
         self._paused = False
+        self.visit: Visit
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        peer = transport.get_extra_info("peername")
+        now_s = asyncio.get_running_loop().time()
+        self.visit = Visit(str(peer[0]) if peer else "?", now_s, self._tell_doorman, self._drop)
+        if not self.iserver.doorman.admit(self.visit, now_s):
+            transport.write(error_message(ua.StatusCodes.BadTcpNotEnoughResources, "too many connections"))
+            transport.close()
+            return
         super().connection_made(transport)
         if self.processor is not None:
             from supervisor.hmi.processor import Processor
 
             self.processor = Processor(self.iserver, self.transport, self.limits, self._insecure)
             self.processor.set_policies(self.policies)
+            self.iserver.processors[self.processor] = None
+
+    def connection_lost(self, ex: BaseException | None) -> None:
+        self.iserver.doorman.leave(self.visit)
+        self.iserver.processors.pop(self.processor, None)
+        super().connection_lost(ex)
+
+    def _drop(self, reason: str) -> None:
+        _log.warning("connection from %s ended: %s", self.peer_name, reason)
+        if self.transport is None or self.transport.is_closing():
+            self._abort_transport()
+            return
+        self.transport.write(error_message(ua.StatusCodes.BadTimeout, reason))
+        if self.transport.get_write_buffer_size():
+            self._abort_transport()  # it does not read; nothing would ever end a polite close
+        else:
+            self.transport.close()
+
+    def _abort_transport(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _tell_doorman(self, visit: Visit, now_s: float) -> None:
+        if self.processor is not None:
+            visit.reach(self.processor.stage, now_s)
+            visit.channel_ends_s = self.processor.channel_ends_s
+        if not self._received or self._paused:
+            visit.partial_since_s = None
+        elif visit.partial_since_s is None:
+            visit.partial_since_s = now_s
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -85,6 +104,7 @@ class Connection(OPCUAProtocol):
                 return None
             chunk = Buffer(bytes(received[:size]))
             del received[:size]
+            self.visit.partial_since_s = None
             self.messages.put_nowait((header_from_binary(chunk), chunk))
         if len(received) >= _HEADER.size and not self._paused and self._open():
             self._paused = True

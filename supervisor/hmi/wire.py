@@ -9,6 +9,7 @@ closed connection; a client that does not read is cut off.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -19,10 +20,12 @@ from asyncua.crypto.security_policies import SecurityPolicyNone
 from asyncua.server.uaprocessor import UaProcessor
 from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 
+from supervisor.hmi.channel import Channel
+from supervisor.hmi.doorman import Stage
 from supervisor.hmi.judge import Untrusted
 from supervisor.hmi.request import Header, header
 from supervisor.hmi.session import Session
-from supervisor.hmi.transport import Channel, error_message
+from supervisor.hmi.transport import error_message
 
 if TYPE_CHECKING:
     from supervisor.hmi.engine import Engine
@@ -70,13 +73,16 @@ class Wire(UaProcessor):
         peer: '127.0.0.1:50312', for the journal and the log.
         insecure: it came in by the loopback port without security.
         session: the one session of this connection; None before CreateSession and after CloseSession.
+        sent_certificate: the client's certificate with its issuers, as it came; None without security.
     """
 
     session: Session | None
 
     def __init__(self, engine: Engine, transport: Any, limits: Any, insecure: bool) -> None:
         super().__init__(engine, transport, limits)
-        self._connection = Channel(SecurityPolicyNone(), self._limits)
+        self._connection = Channel(self._limits, asyncio.get_running_loop().time)
+        self._greeted = False
+        self.sent_certificate: bytes | None = None
         self.engine = engine
         self.insecure = insecure
         self.peer = "{}:{}".format(*self.name[:2]) if self.name else "?"
@@ -85,6 +91,7 @@ class Wire(UaProcessor):
         """One chunk. Returns False when the connection must be closed."""
         try:
             self._bound_early(header)
+            self._check_order(header.MessageType)
             if header.MessageType == ua.MessageType.SecureOpen:
                 await self._judge_certificate(header, body)
             return bool(await super().process(header, body))
@@ -94,6 +101,33 @@ class Wire(UaProcessor):
             # Anything else is bytes that are no OPC UA, or not from who they claim to be from.
             _log.warning("connection %s closed: %s: %s", self.peer, type(error).__name__, error)
             return self._reject(int(ua.StatusCodes.BadSecurityChecksFailed), "message rejected")
+
+    @property
+    def stage(self) -> Stage:
+        """How far this connection has come."""
+        if self.session is not None and self.session.is_activated():
+            return Stage.ACTIVE
+        if self._connection.is_open():
+            return Stage.OPEN
+        return Stage.GREETED if self._greeted else Stage.CONNECTED
+
+    @property
+    def channel_ends_s(self) -> float | None:
+        """When the secure channel expires [s of the loop]; None without one."""
+        ends_s: float | None = self._connection.expires_s
+        return ends_s
+
+    def _check_order(self, kind: Any) -> None:
+        """HELLO first and once, then the channel, then messages. Source: OPC 10000-6, 7.1.3.
+
+        Raises:
+            ServiceError: BadTcpMessageTypeInvalid; BadTcpSecureChannelUnknown: a message before there is a channel.
+        """
+        if (kind == ua.MessageType.Hello) is self._greeted or kind == ua.MessageType.Error:
+            raise ServiceError(ua.StatusCodes.BadTcpMessageTypeInvalid)
+        self._greeted = True
+        if kind in (ua.MessageType.SecureMessage, ua.MessageType.SecureClose) and not self._connection.is_open():
+            raise ServiceError(ua.StatusCodes.BadTcpSecureChannelUnknown)
 
     def _bound_early(self, header: Any) -> None:
         """Before login a message may not grow to the size that is allowed afterwards."""
@@ -106,9 +140,13 @@ class Wire(UaProcessor):
         security = struct_from_binary(ua.AsymmetricAlgorithmHeader, body.copy(header.body_size))
         if security.SecurityPolicyURI == SecurityPolicyNone.URI:
             return
-        certificate = security.SenderCertificate
-        if not certificate:
+        certificate, channel = security.SenderCertificate, self._connection
+        if not certificate or (channel.is_open() and certificate != self.sent_certificate):
             raise ServiceError(ua.StatusCodes.BadSecurityChecksFailed)
+        if channel.is_open() and header.ChannelId != channel.security_token.ChannelId:
+            raise ServiceError(ua.StatusCodes.BadTcpSecureChannelUnknown)
+        if security.ReceiverCertificateThumbPrint != self.engine.own_thumbprint:
+            raise ServiceError(ua.StatusCodes.BadCertificateInvalid)  # it was meant for another server, or a former one
         now_ns = self.engine.clock.wall_ns()
         try:
             known = await self.engine.offload.run(partial(self.engine.trust.check, certificate, now_ns))
@@ -116,8 +154,9 @@ class Wire(UaProcessor):
             self.engine.counters.rejected_certificates += 1
             _log.warning("client certificate from %s refused: %s", self.peer, refusal)
             raise ServiceError(getattr(ua.StatusCodes, refusal.public)) from refusal
-        if not known and not self._connection.is_open():
+        if not known and not channel.is_open():
             _log.warning("client certificate from %s is unknown and was accepted (demo)", self.peer)
+        self.sent_certificate = certificate
 
     def open_secure_channel(self, algohdr: Any, seqhdr: Any, body: Buffer) -> None:
         if (head := header(body._data, body._cur_pos)) is None or head.type_id != _OPEN_CHANNEL:

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose certificate opens a channel, over real sockets: what strangers learn, authorities, and trust that ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from asyncua import Client, ua
+from cryptography.hazmat.primitives import serialization
+
+from tests.certificates import URI, Made, authority, key, make, revocation_list
+from tests.system.opcua_kit import Site, in_background, make_client, node_id
+
+NOW = datetime.now(UTC)
+CITY = authority("City", NOW)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with in_background(tmp_path_factory.mktemp("opcua"), accept_unknown=False) as site:
+        yield site
+
+
+def files(folder: Path, made: Made, *issuers: Made) -> tuple[Path, Path]:
+    """Certificate (with its issuers) and key as files."""
+    paths = folder / "client.der", folder / "client.pem"
+    paths[0].write_bytes(b"".join(m.der for m in (made, *issuers)))
+    pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    paths[1].write_bytes(made.key.private_bytes(*pem))
+    return paths
+
+
+async def outcome(client: Client) -> str:
+    """'connected', or the name of the error."""
+    try:
+        await client.connect()
+    except (ua.uaerrors.UaStatusCodeError, TimeoutError, ConnectionError) as error:
+        return f"{type(error).__name__}: {error}"
+    await client.disconnect()
+    return "connected"
+
+
+def test_a_stranger_learns_nothing_whatever_is_wrong_with_it(site: Site, tmp_path: Path) -> None:
+    """OPC 10000-4, 6.1.3: before the trust list is passed every refusal is BadSecurityChecksFailed."""
+
+    async def main() -> None:
+        for made in (make("stranger", NOW), make("old", NOW, days=(-9, -1)), make("weak", NOW, own=key(9, 1024))):
+            before = site.server.counters.rejected_certificates
+            said = await outcome(await make_client(site, files=files(tmp_path, made)))
+            assert said != "connected" and "Untrusted" not in said and "TimeInvalid" not in said, said
+            assert site.server.counters.rejected_certificates == before + 1
+
+    asyncio.run(main())
+
+
+def test_who_is_trusted_is_told_what_is_wrong(site: Site, tmp_path: Path) -> None:
+    async def main() -> None:
+        old = make("known but old", NOW, days=(-9, -1))
+        (site.folder / "pki" / "trusted" / "old.der").write_bytes(old.der)
+        said = await outcome(await make_client(site, files=files(tmp_path, old)))
+        assert "BadCertificateTimeInvalid" in said, said
+
+    asyncio.run(main())
+
+
+def test_an_authority_admits_its_own_until_its_list_says_otherwise_and_then_they_go(site: Site, tmp_path: Path) -> None:
+    """The trust list is read while the server runs; a session of somebody no longer trusted ends within seconds."""
+
+    async def main() -> None:
+        trusted = site.folder / "pki" / "trusted"
+        leaf = make("issued", NOW, issuer=CITY, own=key(4))
+        client = await make_client(site, files=files(tmp_path, leaf))
+        (trusted / "city.der").write_bytes(CITY.der)
+        assert "RevocationUnknown" in await outcome(client)
+        (trusted / "city.crl").write_bytes(revocation_list(CITY, NOW))
+        async with await make_client(site, files=files(tmp_path, leaf)) as inside:
+            assert await inside.get_node(ua.NodeId(2258)).read_value() is not None
+            assert site.server.sessions == 1
+            (trusted / "city.crl").write_bytes(revocation_list(CITY, NOW, leaf))
+            async with asyncio.timeout(20):
+                while site.server.sessions:
+                    await asyncio.sleep(0.05)
+            with pytest.raises((ConnectionError, TimeoutError, ua.UaError)):
+                await inside.get_node(ua.NodeId(2258)).read_value()
+        assert "BadCertificateRevoked" in await outcome(await make_client(site, files=files(tmp_path, leaf)))
+
+    asyncio.run(main())
+
+
+def test_a_session_survives_the_renewal_of_its_channel_with_the_same_certificate(site: Site, tmp_path: Path) -> None:
+    async def main() -> None:
+        made = make("renewing", NOW)
+        assert URI in str(made.certificate.extensions)
+        (site.folder / "pki" / "trusted" / "renewing.der").write_bytes(made.der)
+        site.set("21605/CAB-0001/Double", 2.5)
+        async with await make_client(site, files=files(tmp_path, made)) as client:
+            for _ in range(3):
+                await client.open_secure_channel(renew=True)
+                assert await client.get_node(node_id("21605/CAB-0001/Double")).read_value() == 2.5
+
+    asyncio.run(main())
