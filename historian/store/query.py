@@ -86,7 +86,8 @@ class Buckets:
     """Parallel columns, (n,).
 
     Attributes:
-        start_ns: UTC start of each [ns]; all are `width_ns` wide.
+        start_ns: UTC start of each [ns].
+        width_ns: of each, if all are equal; else 0 (days of the local calendar) [ns].
         low, high: of the Good value in effect; NaN if there was none.
         mean: weighted by time; NaN if there was none.
         last: Good value in effect at the end (or at `until_ns`, if that is earlier); NaN if none.
@@ -116,19 +117,27 @@ class Buckets:
 
 
 def fold(pieces: Pieces, start_ns: int, width_ns: int, n: int, until_ns: int) -> Buckets:
-    """Aggregates over n buckets from `start_ns`. Pieces must lie within one bucket each, or before the first.
+    """Aggregates over n buckets from `start_ns`, as `fold_between`.
 
-    Args:
-        until_ns: nothing is known from here on (now) [UTC ns].
     Raises:
         ValueError: n is not 1..BUCKETS_MAX.
     """
     check_buckets(width_ns, n)
-    edges = start_ns + width_ns * np.arange(n + 1, dtype=np.int64)
+    return fold_between(pieces, start_ns + width_ns * np.arange(n + 1, dtype=np.int64), until_ns)
+
+
+def fold_between(pieces: Pieces, edges: TimesNs, until_ns: int) -> Buckets:
+    """Aggregates over the buckets between ascending edges, (n + 1,) [UTC ns]. Pieces must lie within one bucket each,
+    or before the first.
+
+    Args:
+        until_ns: nothing is known from here on (now) [UTC ns].
+    """
+    widths_ns, n = np.diff(edges), len(edges) - 1
     low, high = np.full(n, np.inf), np.full(n, -np.inf)
     p = pieces
-    inside = np.flatnonzero((p.first_ns >= start_ns) & (p.first_ns < edges[-1]))
-    b = (p.first_ns[inside] - start_ns) // width_ns
+    inside = np.flatnonzero((p.first_ns >= edges[0]) & (p.first_ns < edges[-1]))
+    b = np.searchsorted(edges, p.first_ns[inside], "right") - 1
     area = _sums(b, p.area[inside], n)
     good_ns = _sums(b, p.good_ns[inside], n)
     count = _sums(b, p.count[inside], n).astype(np.int64)
@@ -138,14 +147,14 @@ def fold(pieces: Pieces, start_ns: int, width_ns: int, n: int, until_ns: int) ->
     following = np.append(p.first_ns[1:], np.iinfo(np.int64).max)
     stop = np.minimum(np.minimum(following, p.until_ns), until_ns)
     owner, at, dt = _holds(p.end_ns, np.where(p.last_good, stop, p.end_ns), edges)
-    b = (at - start_ns) // width_ns
+    b = np.searchsorted(edges, at, "right") - 1
     value = p.last[owner]
     finite = ~np.isnan(value)
     area += _sums(b, np.where(finite, value, 0.0) * (dt / NS_PER_S), n)
     good_ns += _sums(b, dt, n)
     _extremes(low, high, b, value, value)
 
-    known = np.clip(until_ns - edges[:-1], 0, width_ns)
+    known = np.clip(until_ns - edges[:-1], 0, widths_ns)
     none = np.isinf(low)
     low[none] = high[none] = np.nan
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -156,6 +165,7 @@ def fold(pieces: Pieces, start_ns: int, width_ns: int, n: int, until_ns: int) ->
     status[~((share > 0) | (~none))] = StatusCode.Bad
     last = np.where(known > 0, _value_at(p, np.minimum(edges[1:], until_ns)), np.nan)
     held, at_start = _value_at(p, edges[:-1]), np.isin(edges[:-1], p.first_ns)
+    width_ns = int(widths_ns[0]) if (widths_ns == widths_ns[0]).all() else 0
     return Buckets(
         edges[:-1], width_ns, low, high, mean, last, count, share, status,
         good_ns.astype(np.int64), lowest, highest, held, at_start,
@@ -283,6 +293,12 @@ def rollup_for(width_s: int, start_ns: int, class_id: int) -> int | None:
     start_s, rest = divmod(start_ns, NS_PER_S)
     fit = [w for w in WIDTHS[CLASSES[class_id]] if rest == 0 and width_s % w == 0 and start_s % w == 0]
     return max(fit, default=None)
+
+
+def unit_of(edges: TimesNs) -> int:
+    """Longest whole number of seconds of which every edge is a multiple [s]; 1 if there is none."""
+    seconds, rest = np.divmod(edges, NS_PER_S)
+    return 1 if rest.any() else max(1, int(np.gcd.reduce(seconds)))
 
 
 LOOK_BACK_NS: Final = int(HOLD_NS.max())

@@ -18,10 +18,11 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from config.words import NS_PER_S, TimesNs
+from config.words import NS_PER_S, UNCERTAIN, TimesNs
 from historian.store import query
 from historian.store.cache import Recent
 from historian.store.chunk import Chunk
+from historian.store.consumption import Consumption, consumption
 from historian.store.disk import StoreError
 from historian.store.frames import FrameDamaged
 from historian.store.index import RollupFile, Segment
@@ -41,6 +42,8 @@ FILES_MAX: Final = 128
 CONTENTS_MAX: Final = 1024
 """Most roll-up files whose table of contents is at hand."""
 _AGAIN_MAX: Final = 5
+_READINGS_BEFORE: Final = (100, 10_000)
+"""How many readings are looked through for a Good one before a span; the next time for one that was Bad for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,34 @@ class Reader:
         def ask(view: View) -> Buckets:
             pieces = self._pieces(view, series, start_ns, start_ns + n * width_ns, width_s)
             return query.fold(pieces, start_ns, width_ns, n, now_ns)
+
+        return self._again(ask)
+
+    def between(self, series: int, edges: TimesNs, now_ns: int) -> Buckets:
+        """Aggregates over the buckets between ascending edges, (n + 1,): days and months of a calendar."""
+        query.check_buckets(1, len(edges) - 1)
+
+        def ask(view: View) -> Buckets:
+            pieces = self._pieces(view, series, int(edges[0]), int(edges[-1]), query.unit_of(edges))
+            return query.fold_between(pieces, edges, now_ns)
+
+        return self._again(ask)
+
+    def consumption(self, series: int, edges: TimesNs, rolls_over_at: float | None = None) -> Consumption:
+        """What a counter counted between ascending edges, (n + 1,), from its samples and the last Good one before."""
+        query.check_buckets(1, len(edges) - 1)
+
+        def ask(view: View) -> Consumption:
+            start_ns = int(edges[0]) + 1  # a reading on an edge ends the bucket before it
+            before = empty()
+            for rows in _READINGS_BEFORE:
+                before = self._latest(view, series, 0, start_ns, rows)
+                if len(before) < rows or (before.status < UNCERTAIN).any():
+                    break
+            raw = self._raw(view, series, start_ns, int(edges[-1]) + 1, ROWS_MAX)
+            if not raw.complete:
+                raise StoreError(f"history: more than {ROWS_MAX} readings of one counter; ask for a shorter span")
+            return consumption(concat([s for s in (before, raw.samples) if len(s)]), edges, rolls_over_at)
 
         return self._again(ask)
 

@@ -5,6 +5,7 @@
   vigie history 21605/CAB-0003/V1                                     the last hour, every stored sample
   vigie history 21605/CAB-0003/P --from 2026-03-01 --to 2026-03-02    a day
   vigie history 21605/CAB-0003/P --last '30 d' --every '1 d'          lowest, highest and mean value of each day
+  vigie history 21605/CAB-0003/E_act --last '1 y' --every month --aggregate consumption    what a meter counted
   vigie history 21605/CAB-0003/P --last '7 d' --plot -                a curve in the terminal; also FILE.svg, FILE.png
   vigie history 21605/CAB-0003/Ep --last '31 d' --format csv          for a spreadsheet; also parquet
 
@@ -16,43 +17,30 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
-import os
 import re
 import shutil
-import sqlite3
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from supervisor.cli import ask, times
+from supervisor.cli.history_source import Asked, Source, open_source
 from supervisor.cli.plot import Curve, png, svg, terminal
 from supervisor.clock import SystemClock
-from supervisor.control.client import ControlClient, find_state_dir
 from supervisor.failure import Failure
 
-if TYPE_CHECKING:
-    from historian.store.snapshot import Snapshot
-    from supervisor.recording.answers import Series
-
 _NS: Final = 1_000_000_000
-_DURATION: Final = re.compile(r"(\d{1,6}) ?(s|min|h|d)")
-_UNITS_S: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
-AGGREGATES: Final = ("min", "max", "mean", "last", "count", "good")
+_DURATION: Final = re.compile(r"(\d{1,6}) ?(s|min|h|d|y)")
+_UNITS_S: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "y": 366 * 86_400}
+_PERIODS: Final = {"1d": "day", "day": "day", "1week": "week", "week": "week", "7d": "week",
+                   "1month": "month", "month": "month"}  # fmt: skip
+AGGREGATES: Final = ("min", "max", "mean", "last", "count", "good", "consumption")
 ROWS_MAX: Final = 1_000_000
 """Most rows of one answer; what is left out is said."""
 _TABLE_MAX: Final = 1000
 _COLUMNS_OF_SAMPLES: Final = ("time_ns", "value", "status", "lag_s", "note")
-
-
-class Source(Protocol):
-    """Where pages come from."""
-
-    def page(self, tag: str, from_ns: int, until_ns: int, every_s: int) -> dict[str, Any]: ...
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="since", metavar="TIME", help=f"not before: {times.EXPECTED}")
     parser.add_argument("--to", dest="until", metavar="TIME", help="before (default: now)")
     parser.add_argument("--last", metavar="DURATION", help="'30 min', '2 h', '7 d': so long before --to (default: 1 h)")
-    parser.add_argument("--every", metavar="DURATION", help="one line for each '15 min', '1 h', '1 d', ...")
+    parser.add_argument("--every", metavar="DURATION", help="one line for each '15 min', '1 h', day, week, month")
     parser.add_argument("--aggregate", default="min,max,mean", help=f"of --every: {','.join(AGGREGATES)}")
     parser.add_argument("--format", choices=("table", "csv", "parquet"), default="table")
     parser.add_argument(
@@ -71,18 +59,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    with _source(args.state) as source:
-        about = source.page(args.tag, 0, 0, 0)
+    with open_source(args.state) as source:
+        about = source.page(args.tag, 0, 0, None)
         zone = ZoneInfo(about["zone"])
         from_ns, until_ns = _span(args, zone)
-        every_s = _every(args)
+        every = _every(args)
         if args.plot is not None:
             _plot(args.plot, source, about, from_ns, until_ns, zone)
             return 0
-        if every_s:
-            from_ns = aligned(from_ns, every_s, zone)
-        columns, more = _gather(source, args.tag, from_ns, until_ns, every_s)
-    chosen = ("time_ns", *_aggregates(args.aggregate), "status") if every_s else _COLUMNS_OF_SAMPLES
+        if every is not None and not every.period:
+            from_ns = aligned(from_ns, every.width_s, zone)
+        columns, more = _gather(source, args.tag, from_ns, until_ns, every)
+    chosen = _COLUMNS_OF_SAMPLES if every is None else ("time_ns", *_aggregates(args.aggregate), "status")
     gaps = columns.pop("gaps")
     if args.json:
         ask.print_json({**{k: about[k] for k in ("tag", "title", "kind", "unit", "zone")}, "more": more, "gaps": gaps,
@@ -135,8 +123,13 @@ def _duration(option: str, text: str) -> int:
     return int(match[1]) * _UNITS_S[match[2]]
 
 
-def _every(args: argparse.Namespace) -> int:
-    return 0 if args.every is None else _duration("--every", args.every)
+def _every(args: argparse.Namespace) -> Asked | None:
+    if args.every is None:
+        return None
+    consumption = "consumption" in _aggregates(args.aggregate)
+    if period := _PERIODS.get(args.every.replace(" ", "")):
+        return Asked(0, period, consumption)
+    return Asked(_duration("--every", args.every), "", consumption)
 
 
 def _aggregates(text: str) -> tuple[str, ...]:
@@ -146,90 +139,12 @@ def _aggregates(text: str) -> tuple[str, ...]:
     return names
 
 
-# --- sources
-
-
-@contextmanager
-def _source(state: Path | None) -> Iterator[Source]:
-    """The running server, or the files of its state folder."""
-    folder = find_state_dir(state)
-    try:
-        control = ControlClient(folder)
-    except Failure:  # nobody answers there, perhaps a dead server's socket is left: its files may speak
-        if not _readable(folder / "history" / "index.db"):
-            raise
-    else:
-        with control:
-            yield _Server(control)
-        return
-    from historian.store.disk import StoreError
-    from historian.store.snapshot import open_snapshot
-
-    try:
-        with open_snapshot(folder / "history") as snapshot:
-            print(f"no server runs with {folder}; read from its files", file=sys.stderr)
-            yield _Files(folder, snapshot)
-    except StoreError as e:
-        raise Failure(str(e)) from e
-
-
-def _readable(path: Path) -> bool:
-    return os.access(path, os.R_OK)
-
-
-class _Server:
-    def __init__(self, control: ControlClient) -> None:
-        self._control = control
-
-    def page(self, tag: str, from_ns: int, until_ns: int, every_s: int) -> dict[str, Any]:
-        page: dict[str, Any] = self._control.call(
-            "history", tag=tag, from_ns=from_ns, until_ns=until_ns, every_s=every_s
-        )
-        return page
-
-
-class _Files:
-    """The files alone: names and kinds from the catalogue; units and names of values are the server's to know."""
-
-    def __init__(self, folder: Path, snapshot: Snapshot) -> None:
-        self._folder = folder
-        self._snapshot = snapshot
-        try:
-            self._zone = str(json.loads((folder / "history" / "about.json").read_text())["time_zone"])
-        except (OSError, ValueError, KeyError, TypeError):
-            self._zone = "UTC"
-
-    def page(self, tag: str, from_ns: int, until_ns: int, every_s: int) -> dict[str, Any]:
-        from supervisor.recording.answers import bucket_page, gaps_within, raw_page
-
-        series, reader = self._series(tag), self._snapshot.reader
-        if every_s:
-            page = bucket_page(reader, series, from_ns, until_ns, every_s, SystemClock().wall_ns())
-        else:
-            page = raw_page(reader, series, from_ns, until_ns)
-        gaps = gaps_within(self._snapshot.gaps, from_ns, until_ns)
-        return {**series.document(self._zone), "gaps": gaps, **page}
-
-    def _series(self, tag: str) -> Series:
-        from historian.catalogue import series_of
-        from supervisor.recording.answers import Series
-
-        try:
-            found = series_of(self._folder / "catalogue.sqlite", tag)
-        except sqlite3.Error as e:
-            raise Failure(f"{self._folder / 'catalogue.sqlite'}: {e}") from e
-        if found is None:
-            raise Failure(f"no tag '{tag[:200]}' ever had a history in {self._folder}")
-        number, kind = found
-        return Series(tag, number, kind)
-
-
-def _gather(source: Source, tag: str, from_ns: int, until_ns: int, every_s: int) -> tuple[dict[str, Any], bool]:
+def _gather(source: Source, tag: str, from_ns: int, until_ns: int, every: Asked | None) -> tuple[dict[str, Any], bool]:
     """All pages as one, at most ROWS_MAX rows, and whether there is more."""
-    page = source.page(tag, from_ns, until_ns, every_s)
+    page = source.page(tag, from_ns, until_ns, every)
     columns = {name: values for name, values in page.items() if isinstance(values, list)}
     while page["next_ns"] is not None and len(columns["time_ns"]) < ROWS_MAX:
-        page = source.page(tag, page["next_ns"], until_ns, every_s)
+        page = source.page(tag, page["next_ns"], until_ns, every)
         for name in columns:
             if name != "gaps":
                 columns[name] += page[name]
@@ -268,7 +183,7 @@ def _print_table(
 
 
 def _head(name: str, unit: str | None) -> str:
-    return f"{name} [{unit}]" if unit and name in ("value", "min", "max", "mean", "last") else name
+    return f"{name} [{unit}]" if unit and name in ("value", "min", "max", "mean", "last", "consumption") else name
 
 
 def _cell(value: Any) -> str:
@@ -326,7 +241,7 @@ def _plot(target: str, source: Source, about: dict[str, Any], from_ns: int, unti
         raise Failure(f"{about['tag']} holds texts; a curve needs numbers")
     width = max(20, shutil.get_terminal_size((100, 24)).columns - 14) if target == "-" else 480
     every_s = max(1, -(-(until_ns - from_ns) // (width * _NS)))
-    columns, _ = _gather(source, about["tag"], from_ns // _NS * _NS, until_ns, every_s)
+    columns, _ = _gather(source, about["tag"], from_ns // _NS * _NS, until_ns, Asked(every_s))
     marks = [times.shown(ns, zone)[:16] for ns in (from_ns, (from_ns + until_ns) // 2, until_ns)]
     title = f"{about['tag']}  {about['title']}  ({zone.key})"
     curve = Curve(title, about["unit"] or "", columns["min"], columns["max"], columns["mean"],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from supervisor.offload import OffloadFull
 from supervisor.people import User
-from supervisor.plant.plant import Plant
+from supervisor.plant.plant import Plant, TagInfo
 
 if TYPE_CHECKING:
     from historian.store.reader import Reader
@@ -41,12 +41,13 @@ async def history_page(
     """One page of one tag.
 
     Args:
-        arguments: from_ns, until_ns [UTC ns]; every_s: width of buckets, 0 for samples; limit.
+        arguments: from_ns, until_ns [UTC ns]; every_s: width of buckets, or period: day, week or month of the site,
+            neither for samples; consumption: also what a counter counted in each bucket; limit.
     Raises:
         ValueError: an argument is wrong, or the person may not see it; the sentence says which.
     """
     from historian.store.disk import StoreError
-    from supervisor.recording.answers import PAGE_MAX, Series, bucket_page, gaps_within, raw_page
+    from supervisor.recording.answers import PAGE_MAX, Every, Series, bucket_page, gaps_within, raw_page
 
     info = plant.block(row).info
     name = plant.name(row)
@@ -54,11 +55,15 @@ async def history_page(
         raise ValueError(f"{name}: personal data; {user.name} ({user.role}) may not read it")
     from_ns, until_ns = _whole(arguments, "from_ns", _TIME_MAX), _whole(arguments, "until_ns", _TIME_MAX)
     every_s, limit = _whole(arguments, "every_s", 366 * 86_400), _whole(arguments, "limit", PAGE_MAX, PAGE_MAX)
-    tag = Series(name, int(plant.series[row]), info.kind, info.unit, info.values, info.title_fr)
+    period, consumption = arguments.get("period", ""), arguments.get("consumption", False)
+    if not isinstance(period, str) or not isinstance(consumption, bool):
+        raise ValueError("period: expected day, week or month; consumption: true or false")
+    every = Every(every_s, period, past.zone, consumption)
+    tag = Series(name, int(plant.series[row]), info.kind, info.unit, info.values, info.title_fr, _range_end(info))
 
     def ask() -> dict[str, Any]:
-        if every_s:
-            page = bucket_page(past.reader, tag, from_ns, until_ns, every_s, now_ns, limit)
+        if every_s or period:
+            page = bucket_page(past.reader, tag, from_ns, until_ns, every, now_ns, limit)
         else:
             page = raw_page(past.reader, tag, from_ns, until_ns, limit)
         return {**tag.document(past.zone), "gaps": gaps_within(past.gaps(), from_ns, until_ns), **page}
@@ -69,6 +74,12 @@ async def history_page(
         raise ValueError("too many queries of the history wait; try again") from None
     except StoreError as error:
         raise ValueError(str(error)) from error
+
+
+def _range_end(info: TagInfo) -> float | None:
+    """Where a counter rolls over: at the end of its range, if it has one that begins at 0."""
+    counts = info.history_class in ("C", "D") and info.low == 0 and info.high > 0
+    return float(info.high) if counts else None
 
 
 def _whole(arguments: Mapping[str, Any], name: str, most: int, default: int = 0) -> int:

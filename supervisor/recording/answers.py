@@ -14,21 +14,32 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
 
 from config.words import NS_PER_S, Kind
+from historian.store.query import Buckets
 from historian.store.reader import Reader
 from historian.store.samples import BACKFILLED, LATE, SIMULATED
 from supervisor.commands.values import iso, status_name
+from supervisor.recording.periods import edges_of
 
 PAGE_MAX: Final = 10_000
 GAPS_MAX: Final = 1000
 _FLAGS: Final = {LATE: "late", BACKFILLED: "back-filled", SIMULATED: "simulated"}
+BUCKET_COLUMNS: Final = ("time_ns", "min", "max", "mean", "last", "count", "good", "consumption", "status")
 Gap = tuple[int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A tag as a query needs it. `values`: names of an Enumeration's values, empty where they are not known."""
+    """A tag as a query needs it.
+
+    Attributes:
+        values: names of an Enumeration's values, empty where they are not known.
+        rolls_over_at: of a counter, where its range ends; None where it is not known.
+    """
 
     name: str
     series: int
@@ -36,6 +47,7 @@ class Series:
     unit: str | None = None
     values: tuple[str, ...] = ()
     title: str = ""
+    rolls_over_at: float | None = None
 
     def document(self, zone: str) -> dict[str, Any]:
         return {"tag": self.name, "title": self.title, "kind": self.kind.name, "unit": self.unit, "zone": zone}
@@ -73,34 +85,71 @@ def _note(flags: int) -> str:
     return ", ".join(name for bit, name in _FLAGS.items() if flags & bit)
 
 
+@dataclass(frozen=True, slots=True)
+class Every:
+    """Which buckets are asked for: of `width_s`, or days, weeks or months of a zone.
+
+    Attributes:
+        width_s: 0 if `period` is given [s].
+        consumption: also what a counter counted in each; `status` is then that of the consumption.
+    """
+
+    width_s: int
+    period: str = ""
+    zone: str = "UTC"
+    consumption: bool = False
+
+    def edges(self, from_ns: int, until_ns: int, most: int) -> list[int]:
+        """Edges of the buckets from `from_ns` on, at most `most` of them; none if the span is empty.
+
+        Raises:
+            ValueError: no width, or no such period.
+        """
+        if until_ns <= from_ns:
+            return []
+        if self.period:
+            return edges_of(self.period, from_ns, until_ns, ZoneInfo(self.zone), most)
+        width_ns = self.width_s * NS_PER_S
+        if width_ns <= 0:
+            raise ValueError("every: expected at least 1 s")
+        n = min(-(-(until_ns - from_ns) // width_ns), most)
+        return list(range(from_ns, from_ns + n * width_ns + 1, width_ns))
+
+
 def bucket_page(
-    reader: Reader, tag: Series, from_ns: int, until_ns: int, width_s: int, now_ns: int, limit: int = PAGE_MAX
+    reader: Reader, tag: Series, from_ns: int, until_ns: int, every: Every, now_ns: int, limit: int = PAGE_MAX
 ) -> dict[str, Any]:
-    """Aggregates over buckets of `width_s` from `from_ns` on, the first `limit` of them.
+    """Aggregates over buckets from `from_ns` on (a period: from the beginning of the one that holds it), the first
+    `limit` of them.
 
     Raises:
-        ValueError: they have no width.
+        ValueError: no width, or no such period.
         StoreError: they need too many raw samples.
     """
-    width_ns = width_s * NS_PER_S
-    if width_ns <= 0:
-        raise ValueError("every: expected at least 1 s")
-    wanted = max(0, -(-(until_ns - from_ns) // width_ns))
-    n = min(wanted, limit, PAGE_MAX)
-    page: dict[str, Any] = {name: [] for name in ("time_ns", "min", "max", "mean", "last", "count", "good", "status")}
-    if n:
-        b = reader.buckets(tag.series, from_ns, width_s, n, now_ns)
-        page = {
-            "time_ns": b.start_ns.tolist(),
-            "min": _finite(b.low.tolist()),
-            "max": _finite(b.high.tolist()),
-            "mean": _finite(b.mean.tolist()),
-            "last": _finite(b.last.tolist()),
-            "count": b.count.tolist(),
-            "good": _finite(b.good_share.tolist()),
-            "status": [status_name(s) for s in b.status.tolist()],
-        }
-    return {**page, "next_ns": from_ns + n * width_ns if n < wanted else None}
+    at = every.edges(from_ns, until_ns, min(limit, PAGE_MAX))
+    if len(at) < 2:
+        return {**{name: [] for name in BUCKET_COLUMNS}, "next_ns": None}
+    edges = np.array(at, np.int64)
+    page = _columns(reader.between(tag.series, edges, now_ns))
+    if every.consumption:
+        used = reader.consumption(tag.series, edges, tag.rolls_over_at)
+        page["consumption"] = _finite(used.amount.tolist())
+        page["status"] = [status_name(s) for s in used.status.tolist()]
+    return {**page, "next_ns": at[-1] if at[-1] < until_ns else None}
+
+
+def _columns(b: Buckets) -> dict[str, Any]:
+    return {
+        "time_ns": b.start_ns.tolist(),
+        "min": _finite(b.low.tolist()),
+        "max": _finite(b.high.tolist()),
+        "mean": _finite(b.mean.tolist()),
+        "last": _finite(b.last.tolist()),
+        "count": b.count.tolist(),
+        "good": _finite(b.good_share.tolist()),
+        "status": [status_name(s) for s in b.status.tolist()],
+        "consumption": [None] * len(b.start_ns),
+    }
 
 
 def _finite(values: Sequence[float]) -> list[float | None]:

@@ -3,6 +3,7 @@
 
 import math
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -88,6 +89,7 @@ def histories(draw: st.DrawFn) -> tuple[list[Row], int]:
     st.integers(-1, 3),
     st.integers(0, 3),
     st.lists(st.integers(0, 4 * 1440), max_size=2),
+    st.booleans(),
 )
 def test_buckets_are_what_a_plain_loop_makes(
     history: tuple[list[Row], int],
@@ -97,6 +99,7 @@ def test_buckets_are_what_a_plain_loop_makes(
     closed: int,
     kept: int,
     gap_minutes: list[int],
+    uneven: bool,
 ) -> None:
     rows, class_id = history
     start_ns = BEGIN + quarter * 15 * MINUTE_NS + askew * 7 * NS_PER_S
@@ -118,11 +121,15 @@ def test_buckets_are_what_a_plain_loop_makes(
         if live:
             store.append(column(live, class_id), now_ns)
         n = min(60, max(1, (5 * DAY_NS) // (width_s * NS_PER_S)))
-        got = store.reader.buckets(5, start_ns, width_s, n, now_ns)
+        edges = start_ns + np.arange(n + 1) * width_s * NS_PER_S
+        if uneven and n > 2:  # as days and months of a calendar are
+            edges = edges[np.arange(n + 1) % 3 != 1]
+            got = store.reader.between(5, edges, now_ns)
+        else:
+            got = store.reader.buckets(5, start_ns, width_s, n, now_ns)
         store.close()
-    starts = [start_ns + k * width_s * NS_PER_S for k in range(n)]
     hold_ns = int(HOLD_NS[class_id])
-    expected = [plain(rows, hold_ns, gaps, a, a + width_s * NS_PER_S, now_ns) for a in starts]
+    expected = [plain(rows, hold_ns, gaps, a, b, now_ns) for a, b in pairwise(edges.tolist())]
     for name in expected[0]:
         wanted = np.array([e[name] for e in expected])
         np.testing.assert_allclose(getattr(got, name), wanted, rtol=1e-9, atol=1e-9, err_msg=name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -177,3 +178,25 @@ def test_verify_history_says_what_is_wrong(vigie: Callable[..., Output], tmp_pat
     assert out.startswith("THE HISTORY IS DAMAGED: 1 finding") and "60 rows cannot be read" in out
     code, out, _ = vigie("verify", "history", "--json")
     assert code == 1 and json.loads(out)["whole"] is False
+
+
+def test_a_day_of_the_site_has_23_hours_when_clocks_go_forward(vigie: Callable[..., Output]) -> None:
+    code, out, _ = vigie("history", TAG, "--from", "2026-03-28", "--to", "2026-03-31", "--every", "1 d", "--json")
+    document = json.loads(out)
+    assert code == 0
+    hours = [(b - a) // HOUR_NS for a, b in itertools.pairwise(document["time_ns"])]
+    assert document["time_ns"][1] == BEGIN and hours == [24, 23]
+    code, out, _ = vigie(
+        "history", TAG, "--from", "2026-03-29T12:00", "--to", "2026-03-30", "--every", "month", "--json"
+    )
+    assert json.loads(out)["time_ns"] == [round(datetime(2026, 2, 28, 23, tzinfo=UTC).timestamp()) * NS_PER_S]
+
+
+def test_consumption_is_what_a_meter_counted(vigie: Callable[..., Output]) -> None:
+    """A reading every five minutes, one more each; what passed in the Bad hour and in the gap is not lost."""
+    code, out, _ = vigie("history", TAG, *SPAN, "--every", "1h", "--aggregate", "consumption")
+    assert code == 0
+    rows = [line.split()[2:] for line in out.splitlines() if line.startswith("2026")]
+    unsure = "UncertainSubNormal"
+    assert rows == [["12", "Good"], ["11", "Good"], ["13", unsure], ["11", "Good"], ["13", unsure], ["11", "Good"]]
+    assert sum(int(amount) for amount, _ in rows) == 71
