@@ -238,6 +238,8 @@ class _Check:
                 self._say((*at, "deadband"), f"expected a deadband of at least 0, got {rule.deadband}")
         if rule.every is not None and rule.class_ not in _REGULAR:
             self._say((*at, "every"), f"expected no 'every' for class {rule.class_.value}; only C and D are aligned")
+        if rule.evidence and rule.class_ is not HistoryClass.E:
+            self._say((*at, "evidence"), f"expected no 'evidence' for class {rule.class_.value}; only events have it")
         if rule.class_ in (HistoryClass.A1, HistoryClass.A2, HistoryClass.C) and not is_number(tag.kind):
             self._say((*at, "class"), f"expected E, D or N for {tag.kind.name}, got {rule.class_.value}")
         if rule.class_ is HistoryClass.P and tag.personal is None:

@@ -94,11 +94,14 @@ class HistoryClass(StrEnum):
 
 
 class HistoryRule(Model):
-    """History of one tag: class, deadband in units ('0.2') or per cent of range ('2 %'), alignment of counters."""
+    """History of one tag: class, deadband in units ('0.2') or per cent of range ('2 %'), alignment of counters;
+    `evidence`: an event that proves what the city was promised, kept 13 years instead of 5.
+    """
 
     class_: HistoryClass = Field(alias="class", strict=False)
     deadband: Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?( %)?$")] | float | int | None = None
     every: Duration | None = None
+    evidence: bool = False
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 

@@ -26,7 +26,7 @@ from typing import Any, Final
 from config.model import Site
 from config.words import NS_PER_S
 from drivers import registry
-from historian.base import JournalError, Record, RecordKind
+from historian.base import JournalError, Plain, Record, RecordKind
 from historian.catalogue import Catalogue, ForeignCatalogue
 from historian.journal.journal import ChainJournal
 from supervisor import memory
@@ -188,7 +188,7 @@ class App:
         stack.push_async_callback(self.history.close)
         self.core.scan.consumers.append(self.history.recorder.take)
         self.jobs = Jobs(self.clock)
-        self.history.start(self.jobs)
+        self.history.start(self.jobs, self._prove)
 
     async def _open_alarms(self, stack: AsyncExitStack) -> None:
         """Before the first scan: whatever stood when the last server ended goes on."""
@@ -288,6 +288,9 @@ class App:
         stack.callback(remove_connect, state_dir)
         self.notifier.send(READY, f"STATUS={self.plant.rows:,} tags, {len(self.plant.devices)} devices")
         log.info("ready: %s, %s", connect.endpoint, connect.http)
+
+    async def _prove(self, text: str, data: Mapping[str, Plain]) -> None:
+        await self.journal.append([Record(self.clock.wall_ns(), RecordKind.SERVER, "vigie", "", text, data)])
 
     async def _say(self, text: str) -> None:
         try:

@@ -34,6 +34,9 @@ CREATE TABLE IF NOT EXISTS rollups
     rows INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ledger (name TEXT PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS masks (id INTEGER PRIMARY KEY CHECK (id = 0), content BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS removals
+    (id INTEGER PRIMARY KEY AUTOINCREMENT, class INTEGER NOT NULL, day INTEGER NOT NULL, rows INTEGER NOT NULL,
+    cause TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS gaps
     (start_ns INTEGER PRIMARY KEY, end_ns INTEGER NOT NULL, cause TEXT NOT NULL);
 """
@@ -80,9 +83,25 @@ class RollupFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """Samples of one class and day that were removed for good, to be told to the journal.
+
+    Attributes:
+        cause: 'retention' or 'disk full'.
+        number: grows by one with each; 0 before it is kept.
+    """
+
+    class_id: int
+    day: int
+    rows: int
+    cause: str
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """One transaction: files that come, files that go, what the ledger says of it (name -> rows added), and, when they
-    changed, the bits that say in which classes each series has samples (one byte a series id).
+    """One transaction: files that come, files that go, what the ledger says of it (name -> rows added), what is to be
+    told of it, and, when they changed, the bits that say in which classes each series has samples (a byte a series id).
     """
 
     add: tuple[Segment, ...] = ()
@@ -93,6 +112,7 @@ class Change:
     sealed_through: int | None = None
     recorded_ns: int | None = None
     masks: bytes | None = None
+    removals: tuple[Removal, ...] = ()
 
 
 class Index:
@@ -164,6 +184,16 @@ class Index:
         except zlib.error as error:
             raise self._sentence(sqlite3.DatabaseError(f"masks: {error}")) from error
 
+    def removals(self, most: int) -> list[Removal]:
+        """The oldest `most` that nobody was told of yet."""
+        ask = "SELECT class, day, rows, cause, id FROM removals ORDER BY id LIMIT ?"
+        with self._mutex:
+            return [Removal(*row) for row in self._db.execute(ask, (most,)).fetchall()]
+
+    def told(self, number: int) -> None:
+        """Removals up to this number are in the journal."""
+        self._transact([("DELETE FROM removals WHERE id <= ?", [(number,)])])
+
     def add_gap(self, start_ns: int, end_ns: int, cause: str) -> None:
         """Durable when it returns."""
         self._transact([("INSERT OR REPLACE INTO gaps VALUES (?, ?, ?)", [(start_ns, end_ns, cause)])])
@@ -192,6 +222,10 @@ class Index:
                 [(r.path, r.class_id, r.day, r.width_s, r.rows, r.bytes) for r in change.add_rollups],
             ),
             (_ADD, [*entries, (SEGMENT_ROWS, rows)]),
+            (
+                "INSERT INTO removals (class, day, rows, cause) VALUES (?, ?, ?, ?)",
+                [(r.class_id, r.day, r.rows, r.cause) for r in change.removals],
+            ),
         ]
         marks = [(SEALED, change.sealed_through), (RECORDED, change.recorded_ns)]
         work.append(("INSERT OR REPLACE INTO ledger VALUES (?, ?)", [(k, v) for k, v in marks if v is not None]))

@@ -33,9 +33,11 @@ WIDTHS: Final[dict[str, tuple[int, ...]]] = {
     "C": (HOUR, DAY),
     "D": (DAY,),
     "P": (),
+    "E13": (HOUR, DAY),
 }
 """Roll-ups made of each class [s], ascending. Personal data has none. Source: plant documentation 7.3."""
-HOLD_NS: Final = np.array([26 * HOUR, 15 * MINUTE, 2 * HOUR, 3 * HOUR, 50 * HOUR, 26 * HOUR], np.int64) * NS_PER_S
+_HOLD_S: Final = (26 * HOUR, 15 * MINUTE, 2 * HOUR, 3 * HOUR, 50 * HOUR, 26 * HOUR, 26 * HOUR)
+HOLD_NS: Final = np.array(_HOLD_S, np.int64) * NS_PER_S
 """How long a value holds without being refreshed, by class number [ns]."""
 
 

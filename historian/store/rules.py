@@ -2,7 +2,7 @@
 # Tests: tests/unit/test_store_rules.py
 """What is stored: the class rules of the plant documentation (7.3) by row.
 
-    E  event        every change; kept alive every 24 h
+    E  event        every change; kept alive every 24 h (E13: the same, evidence)
     A1 fast analog  beyond the dead band, not within 10 s of the last; kept alive every 5 min
     A2 slow analog  beyond the dead band; kept alive every hour
     C  counter      at whole quarters (or `every`), UTC
@@ -106,7 +106,7 @@ def rules_of(series: npt.NDArray[np.uint32], blocks: Iterable[RuledBlock]) -> Ro
         if block.rule.class_ is HistoryClass.N:
             continue
         timing = TIMING[block.rule.class_]
-        rules.class_id[rows] = CLASSES.index(block.rule.class_.value)
+        rules.class_id[rows] = CLASSES.index("E13" if block.rule.evidence else block.rule.class_.value)
         rules.deadband[rows] = deadband_of(block.rule, block.low, block.high)
         rules.least_ns[rows] = timing.least_s * NS_PER_S
         rules.longest_ns[rows] = timing.longest_s * NS_PER_S

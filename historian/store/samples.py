@@ -36,8 +36,9 @@ SIMULATED: Final = 0x04
 WHOLE: Final = 0x40
 TEXT: Final = 0x80
 
-CLASSES: Final = ("E", "A1", "A2", "C", "D", "P")
-"""History classes that are stored, by number. The order is part of the file format. Source: plant documentation 7.3."""
+CLASSES: Final = ("E", "A1", "A2", "C", "D", "P", "E13")
+"""History classes that are stored, by number; E13 are events that are evidence, kept 13 years. The order is part of the
+file format; at most 8, bits of a byte in the index. Source: plant documentation 7.3."""
 EXACT_MAX: Final = 2**53
 LAG_NS: Final = 100_000_000
 

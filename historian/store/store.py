@@ -38,7 +38,7 @@ from historian.store.disk import (
     refused,
 )
 from historian.store.files import QUARANTINE, Files, added
-from historian.store.index import DAMAGED, RECORDED, SEALED, SEGMENT_ROWS, Change, Index
+from historian.store.index import DAMAGED, RECORDED, SEALED, SEGMENT_ROWS, Change, Index, Removal
 from historian.store.limits import Ledger, Limits
 from historian.store.reader import Reader
 from historian.store.samples import CLASSES, ROW_BYTES, Samples, from_arrow, to_arrow
@@ -51,6 +51,8 @@ FUTURE_NS: Final = 3600 * NS_PER_S
 GAP_MIN_NS: Final = 10 * NS_PER_S
 """A pause of the server that is worth recording as a gap [ns]."""
 FRAME_ROWS_MAX: Final = 500_000
+REMOVALS_MAX: Final = 1000
+"""Removals told at once."""
 OUT_OF_TIME: Final = "out of time"
 DISK_FULL: Final = "disk full"
 DISK_ERROR: Final = "disk error"
@@ -280,6 +282,16 @@ class Store:
             continue
         self._files.keep_reserve()
         return forgotten
+
+    def removals(self) -> list[Removal]:
+        """What was removed for good and nobody was told of yet, the oldest REMOVALS_MAX. Kept until `told`, over a
+        crash too, so that the journal misses none.
+        """
+        return self._files.index.removals(REMOVALS_MAX)
+
+    def told(self, number: int) -> None:
+        """Removals up to this number are in the journal."""
+        self._files.index.told(number)
 
     def _make_room(self) -> bool:
         """Drop the oldest day that is no evidence; False if there is none."""

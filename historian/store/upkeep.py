@@ -15,7 +15,7 @@ from typing import Final
 from config.words import NS_PER_S
 from historian.store import rollups, segments
 from historian.store.files import Files
-from historian.store.index import DAMAGED, Change, RollupFile, Segment
+from historian.store.index import DAMAGED, Change, Removal, RollupFile, Segment
 from historian.store.rollup_files import RollupWriter
 from historian.store.rollups import DAY, MINUTE, WIDTHS
 from historian.store.samples import CLASSES, Samples, last_words
@@ -33,14 +33,17 @@ RETENTION_S: Final[Mapping[str, int]] = {
     "C": 13 * YEAR,
     "D": 13 * YEAR,
     "P": 60 * DAY,
+    "E13": 13 * YEAR,
 }
 """How long samples are kept, by class [s]. Source: plant documentation 7.3."""
 ROLLUP_RETENTION_S: Final[Mapping[int, int]] = {MINUTE: 400 * DAY}
 """How long roll-ups are kept, by width [s]; all others 13 years."""
-EVIDENCE: Final = frozenset({"E", "C", "D"})
+EVIDENCE: Final = frozenset({"E", "E13", "C", "D"})
 """Classes that a full disk never drops: events, counters and daily values prove what the city was promised."""
-DROPPED_OLD: Final = "dropped: retention"
-DROPPED_FULL: Final = "dropped: disk full"
+OLD: Final = "retention"
+FULL: Final = "disk full"
+DROPPED_OLD: Final = f"dropped: {OLD}"
+DROPPED_FULL: Final = f"dropped: {FULL}"
 
 Group = dict[tuple[int, int], list[Segment]]
 
@@ -150,7 +153,8 @@ def retain(files: Files, now_ns: int, retention_s: Mapping[str, int] = RETENTION
         name = CLASSES[class_id]
         if (day + 1) * DAY_NS + retention_s[name] * NS_PER_S <= now_ns:
             rows = sum(p.rows for p in parts)
-            files.commit(Change(remove=tuple(parts), ledger=((DROPPED_OLD, rows),)))
+            gone = Removal(class_id, day, rows, OLD)
+            files.commit(Change(remove=tuple(parts), ledger=((DROPPED_OLD, rows),), removals=(gone,)))
             forgotten[name] = forgotten.get(name, 0) + rows
     old = tuple(r for r in files.view().rollups.values() if _outlived(r, now_ns))
     if old:
@@ -174,7 +178,8 @@ def make_room(files: Files) -> bool:
     rolled = files.view().rollups
     if len(days) > 1:
         parts = days[min(days)]
-        change = Change(remove=tuple(parts), ledger=((DROPPED_FULL, sum(p.rows for p in parts)),))
+        gone = [Removal(p.class_id, p.day, p.rows, FULL) for p in parts]
+        change = Change(remove=tuple(parts), ledger=((DROPPED_FULL, sum(g.rows for g in gone)),), removals=tuple(gone))
     elif rolled:
         oldest = min(day for _, day, _ in rolled)
         change = Change(remove_rollups=tuple(r for r in rolled.values() if r.day == oldest))

@@ -7,23 +7,29 @@ queries, so that neither a long seal nor a long query keeps samples from the dis
 interpreter's lock for most of a seal.
 
 Upkeep (`UPKEEP`, every minute): seal what is an hour old or large, merge, close days with their roll-ups, forget what
-its class does not keep longer. What it did last is its proof, in the status document.
+its class does not keep longer. What it removed for good, and why, is written into the journal.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from config.words import Clock
+from historian.base import JournalError, Plain
 from historian.store.disk import StoreError
+from historian.store.index import Removal
 from historian.store.limits import Limits
 from historian.store.reader import Reader
+from historian.store.samples import CLASSES
+from historian.store.segments import date_of
 from historian.store.store import Store, open_store
+from historian.store.upkeep import OLD, RETENTION_S
 from supervisor.commands.values import iso
 from supervisor.durable import write_whole
 from supervisor.failure import Failure
@@ -33,6 +39,7 @@ from supervisor.recording.recorder import Recorder
 from supervisor.tags.table import TagTable
 
 T = TypeVar("T")
+Prove = Callable[[str, Mapping[str, Plain]], Awaitable[None]]
 FOLDER: Final = "history"
 ABOUT: Final = "about.json"
 UPKEEP: Final = {"second": 20}
@@ -132,10 +139,15 @@ class History:
         """
         return await self._reading.run(job)
 
-    def start(self, jobs: Jobs) -> None:
-        """Begin to record, and to keep the store in order."""
+    def start(self, jobs: Jobs, prove: Prove) -> None:
+        """Begin to record, and to keep the store in order.
+
+        Args:
+            prove: writes into the journal what was removed for good; raises JournalError.
+        """
         from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
 
+        self._prove = prove
         self.recorder.start()
         jobs.add("history upkeep", CronTrigger(**UPKEEP, timezone=ZoneInfo(self.zone)), self._keep)
 
@@ -143,15 +155,26 @@ class History:
         now_ns = self._clock.wall_ns()
         try:
             sealed, forgotten = await self._reading.run(lambda: self._store.maintain(now_ns))
+            await self._tell_removals()
             self._measured = await self._reading.run(lambda: _measure(self._store, self._measured))
         except StoreError as error:
             self._failed = str(error)
             raise JobFailed(str(error)) from error
+        except JournalError as error:
+            raise JobFailed(f"what was removed from the history is not journalled yet: {error}") from error
         self._failed = ""
         self._retained_ns = now_ns
         if sealed:
             self._sealed_ns = now_ns
         return f"{sealed} samples sealed, {forgotten} forgotten"
+
+    async def _tell_removals(self) -> None:
+        """Proof of retention: what is gone stands in the journal, class by class, over a crash too."""
+        gone = await self._reading.run(self._store.removals)
+        if gone:
+            for (class_id, cause), some in itertools.groupby(sorted(gone, key=_kind_of), _kind_of):
+                await self._prove(*_removed(CLASSES[class_id], cause, list(some)))
+            await self._reading.run(lambda: self._store.told(gone[-1].number))
 
     async def close(self) -> None:
         """Write what waits, then close the store. Idempotent."""
@@ -209,6 +232,18 @@ class History:
             "repair": self.found or None,
             "error": errors[0] if errors else None,
         }
+
+
+def _kind_of(removal: Removal) -> tuple[int, str]:
+    return removal.class_id, removal.cause
+
+
+def _removed(name: str, cause: str, gone: list[Removal]) -> tuple[str, dict[str, Plain]]:
+    """Sentence and data of a record."""
+    rows, days = sum(r.rows for r in gone), [date_of(r.day) for r in gone]
+    why = f"kept {RETENTION_S[name] // 86_400:,} days" if cause == OLD else cause
+    text = f"history: {rows:,} samples of class {name}, {min(days)} to {max(days)}, removed: {why}"
+    return text, {"class": name, "cause": cause, "samples": rows, "first_day": min(days), "last_day": max(days)}
 
 
 def _measure(store: Store, before: _Measured | None = None) -> _Measured:

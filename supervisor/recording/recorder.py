@@ -54,7 +54,8 @@ _SMALL: Final = 1000
 writer, off it."""
 QUEUE_FULL: Final = "queue full"
 NOT_WRITTEN: Final = "not written at stop"
-_EVENT: Final = CLASSES.index("E")
+_EVENTS: Final = np.array([name in ("E", "E13") for name in CLASSES])
+"""By class: written at once."""
 
 
 class Target(Protocol):
@@ -151,7 +152,7 @@ class Recorder:
         self._fresh.append(samples)
         if len(self._fresh) >= _FRESH_MAX:
             self._join_fresh()
-        if (samples.class_id == _EVENT).any():
+        if _EVENTS[samples.class_id].any():
             self._urgent.set()
 
     def _lose(self, rows: int, cause: str) -> None:

@@ -59,7 +59,7 @@ def recorded(folder: Path, story: Story, limits: Limits | None = None) -> None:
         history = await History.open(folder, core.table, clock(), 1, "Europe/Paris", limits)
         core.scan.consumers.append(history.recorder.take)
         jobs = Jobs(clock())
-        history.start(jobs)
+        history.start(jobs, nothing_is_removed)
         tasks = [asyncio.create_task(core.run(lambda: None)), asyncio.create_task(jobs.run())]
         try:
             await story(core, field, history)
@@ -71,6 +71,10 @@ def recorded(folder: Path, story: Story, limits: Limits | None = None) -> None:
             await field.stop()
 
     run(main(), start=NIGHT, debug=False)
+
+
+async def nothing_is_removed(text: str, _data: object) -> None:
+    raise AssertionError(text)
 
 
 def row_of(core: Core, name: str) -> int:

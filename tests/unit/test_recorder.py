@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from config.words import NS_PER_S, StatusCode
+from config.words import NS_PER_S, Kind, StatusCode
+from historian.base import JournalUnwritable
 from historian.store.disk import StoreFull
-from historian.store.samples import Samples
+from historian.store.samples import CLASSES, Samples, from_cells
 from historian.store.store import Store, open_store
 from supervisor.jobs import Jobs
 from supervisor.offload import Offload
@@ -316,6 +318,49 @@ def test_a_commit_that_hangs_in_its_thread_does_not_hold_the_loop(tmp_path: Path
     asyncio.run(main())
 
 
+async def nothing_is_removed(text: str, _data: object) -> None:
+    raise AssertionError(text)
+
+
+def test_what_retention_removed_stands_in_the_journal_even_if_that_refuses_at_first(tmp_path: Path) -> None:
+    told: list[tuple[str, Any]] = []
+    refusals = [JournalUnwritable("no")]
+
+    async def prove(text: str, data: Mapping[str, Any]) -> None:
+        if refusals:
+            raise refusals.pop()
+        told.append((text, dict(data)))
+
+    async def main() -> None:
+        table = TagTable(PLANT, StringPool(), clock().wall_ns())
+        history = await History.open(tmp_path, table, clock(), 1, "Europe/Paris")
+        day_ns = 86_400 * NS_PER_S
+        for days in (63, 62, 61, 3):
+            then = clock().wall_ns() // day_ns * day_ns - days * day_ns
+            personal = from_cells(
+                np.ones(5, np.uint32), np.full(5, Kind.Int32, np.uint8), np.arange(5), np.zeros(5, np.uint32),
+                then + np.arange(5), then, np.full(5, CLASSES.index("P"), np.uint8), np.zeros(5, np.uint8),
+            )  # fmt: skip
+            history._store.append(personal, then)
+        history._store.seal()
+        jobs = Jobs(clock())
+        history.start(jobs, prove)
+        keeping = asyncio.create_task(jobs.run())
+        await asyncio.sleep(65)
+        (job,) = jobs.jobs
+        assert told == [] and "not journalled yet: no" in job.error
+        await asyncio.sleep(120)
+        ((text, data),) = told
+        assert re.fullmatch(r"history: 15 samples of class P, (\S+) to (\S+), removed: kept 60 days", text)
+        assert (data["class"], data["cause"], data["samples"]) == ("P", "retention", 15)
+        assert history._store.removals() == [] and job.error == ""
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await history.close()
+
+    run(main())
+
+
 def test_a_disk_that_refuses_is_told_in_the_status_and_ends_when_it_takes_again(tmp_path: Path) -> None:
     """The whole history over a real store whose log folder is gone for a while."""
 
@@ -323,7 +368,7 @@ def test_a_disk_that_refuses_is_told_in_the_status_and_ends_when_it_takes_again(
         table = TagTable(PLANT, StringPool(), clock().wall_ns())
         history = await History.open(tmp_path, table, clock(), 1, "Europe/Paris")
         jobs = Jobs(clock())
-        history.start(jobs)
+        history.start(jobs, nothing_is_removed)
         keeping = asyncio.create_task(jobs.run())
         wal = tmp_path / "history" / "wal"
         wal.rename(tmp_path / "away")

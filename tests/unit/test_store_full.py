@@ -95,7 +95,7 @@ def test_each_class_is_kept_as_long_as_the_plant_documentation_says(tmp_path: Pa
             assert {c for c in CLASSES if days_of(tmp_path, c)} == {c for c in CLASSES if RETENTION_S[c] >= least}
     assert list((tmp_path / "rollups").rglob("*.roll")) == []
     ledger = store.ledger()
-    assert (ledger.dropped, ledger.stored, ledger.balanced) == ({"retention": 60}, 0, True)
+    assert (ledger.dropped, ledger.stored, ledger.balanced) == ({"retention": 10 * len(CLASSES)}, 0, True)
     store.close()
 
 

@@ -7,8 +7,9 @@ import pytest
 from config.model import HistoryRule
 from config.words import NS_PER_S, Kind, StatusCode
 from historian.store.rules import NOT_STORED, RowRules, RuledBlock, deadband_of, rules_of
-from historian.store.samples import LATE, TEXT, WHOLE, Samples
+from historian.store.samples import CLASSES, LATE, TEXT, WHOLE, Samples
 from historian.store.sieve import Sieve
+from historian.store.upkeep import EVIDENCE, RETENTION_S
 
 GOOD, UNCERTAIN, BAD = StatusCode.Good, StatusCode.UncertainLastUsableValue, StatusCode.BadNoCommunication
 HOUR = 3600
@@ -139,6 +140,15 @@ def test_a_daily_value_is_one_a_day_whatever_its_quality_does() -> None:
     for minute in range(0, 3 * 1440, 30):
         tag.at(minute * 60, float(minute), BAD if minute % 60 else GOOD)
     assert [t for t, _ in tag.values] == [0, 86_400, 172_800]
+
+
+def test_an_event_that_is_evidence_has_a_class_of_its_own() -> None:
+    tag = Tag("E", Kind.Boolean, evidence=True)
+    samples = tag.at(0, 1)
+    assert CLASSES[int(samples.class_id[0])] == "E13"
+    assert RETENTION_S["E13"] == 13 * 365 * 86_400 and {"E", "E13"} <= EVIDENCE
+    tag.at(1, 0)
+    assert tag.values == [(0, 1), (1, 0)]
 
 
 def test_none_is_never_stored() -> None:
