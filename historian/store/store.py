@@ -257,9 +257,12 @@ class Store:
             self._lost += lost
             raise
 
-    def maintain(self, now_ns: int) -> tuple[int, int]:
+    def maintain(self, now_ns: int, believed_ns: int | None = None) -> tuple[int, int]:
         """Do what is due. Call it about every minute.
 
+        Args:
+            believed_ns: the time by which samples are forgotten, if that is not `now_ns` [UTC ns]: what is deleted is
+                not deleted by a clock that nobody believes yet.
         Returns: rows sealed; rows forgotten because their class is not kept longer.
         Raises:
             StoreError: something could not be done; it will be tried again.
@@ -269,11 +272,11 @@ class Store:
                 self._turn()
         sealed = self._seal_turned()
         with self._keeping:
-            forgotten = self._with_room(lambda: self._keep(now_ns))
+            forgotten = self._with_room(lambda: self._keep(now_ns, now_ns if believed_ns is None else believed_ns))
         return sealed, forgotten
 
-    def _keep(self, now_ns: int) -> int:
-        forgotten = sum(upkeep.retain(self._files, now_ns, self._limits.retention_s).values())
+    def _keep(self, now_ns: int, believed_ns: int) -> int:
+        forgotten = sum(upkeep.retain(self._files, believed_ns, self._limits.retention_s).values())
         upkeep.merge_parts(self._files)
         today = now_ns // DAY_NS
         upkeep.close_days(self._files, now_ns, again=today != self._again_on)
@@ -309,6 +312,11 @@ class Store:
     def size(self) -> int:
         """Segments, roll-ups and log [B]."""
         return self._files.bytes() + sum(p.stat().st_size for p in wal.log_files(self._root / "wal"))
+
+    @property
+    def written_ns(self) -> int:
+        """Server time of the newest append, of an earlier run too; 0 if there was none [UTC ns]."""
+        return self._written_ns
 
     @property
     def days(self) -> int:

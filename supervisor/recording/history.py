@@ -7,7 +7,8 @@ queries, so that neither a long seal nor a long query keeps samples from the dis
 interpreter's lock for most of a seal.
 
 Upkeep (`UPKEEP`, every minute): seal what is an hour old or large, merge, close days with their roll-ups, forget what
-its class does not keep longer. What it removed for good, and why, is written into the journal.
+its class does not keep longer. What it removed for good, and why, is written into the journal. A clock that is set on
+by mistake must not delete years in a minute: the time by which is deleted follows it by CATCH_UP_NS a minute at most.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
-from config.words import Clock
+from config.words import NS_PER_S, Clock
 from historian.base import JournalError, Plain
 from historian.store.disk import StoreError
 from historian.store.index import Removal
@@ -44,6 +45,9 @@ FOLDER: Final = "history"
 ABOUT: Final = "about.json"
 UPKEEP: Final = {"second": 20}
 """Cron fields of the upkeep job: every minute, when quarters and hours have been stored."""
+CATCH_UP_NS: Final = 3600 * NS_PER_S
+"""How far the believed time moves in one upkeep at most [ns]: a minute of a clock that is a year ahead costs an hour of
+the oldest samples, and a server that was off for a month has forgotten what it must after half a day."""
 ASKING_MAX: Final = 16
 """Queries and upkeep that may wait for their threads; the next one is refused."""
 
@@ -84,6 +88,7 @@ class History:
         self._sealed_ns: int | None = None
         self._retained_ns: int | None = None
         self._failed = ""
+        self._believed_ns = store.written_ns or clock.wall_ns()
 
     @classmethod
     async def open(
@@ -154,7 +159,8 @@ class History:
     async def _keep(self) -> str:
         now_ns = self._clock.wall_ns()
         try:
-            sealed, forgotten = await self._reading.run(lambda: self._store.maintain(now_ns))
+            self._believed_ns = believed(self._believed_ns, now_ns)
+            sealed, forgotten = await self._reading.run(lambda: self._store.maintain(now_ns, self._believed_ns))
             await self._tell_removals()
             self._measured = await self._reading.run(lambda: _measure(self._store, self._measured))
         except StoreError as error:
@@ -232,6 +238,11 @@ class History:
             "repair": self.found or None,
             "error": errors[0] if errors else None,
         }
+
+
+def believed(before_ns: int, now_ns: int) -> int:
+    """The time by which samples are forgotten, one upkeep after `before_ns`: never ahead of the clock."""
+    return min(now_ns, before_ns + CATCH_UP_NS)
 
 
 def _kind_of(removal: Removal) -> tuple[int, str]:

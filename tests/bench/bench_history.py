@@ -60,14 +60,15 @@ def commits(samples: Samples) -> Iterator[Samples]:
         yield samples.take(slice(start, start + COMMIT))
 
 
-def rate(samples: Samples, commit: Callable[[Samples], object], most: int = 10**6) -> float:
-    """Rows a second by the median commit, each durable before the next begins."""
-    took = []
+def rate(samples: Samples, commit: Callable[[Samples], object], most: int = 10**6) -> tuple[float, float]:
+    """Rows a second by the median commit, each durable before the next begins; and CPU a row [us]."""
+    took, worked = [], []
     for part in list(commits(samples))[:most]:
-        begun = time.perf_counter()
+        begun, at_work = time.perf_counter(), time.process_time()
         commit(part)
         took.append(time.perf_counter() - begun)
-    return COMMIT / float(np.median(took))
+        worked.append(time.process_time() - at_work)
+    return COMMIT / float(np.median(took)), float(np.median(worked)) / COMMIT * 1e6
 
 
 def median_ms(ask: Callable[[int], object]) -> float:
@@ -98,7 +99,7 @@ class Ours:
     def __init__(self, folder: Path, samples: Samples) -> None:
         self.store: Store = open_store(folder / "store", "bench", BEGIN)
         now_ns = BEGIN + DAYS * DAY_NS
-        self.rate = rate(samples, lambda part: self.store.append(part, now_ns))
+        self.rate, self.work = rate(samples, lambda part: self.store.append(part, now_ns))
         begun = time.perf_counter()
         self.store.seal()
         self.seal_rate = len(samples) / (time.perf_counter() - begun)
@@ -126,7 +127,7 @@ class Sqlite:
         self.db.execute("PRAGMA synchronous = FULL")
         columns = "series INTEGER, time_ns INTEGER, value REAL, status INTEGER"
         self.db.execute(f"CREATE TABLE s ({columns}, PRIMARY KEY (series, time_ns)) WITHOUT ROWID")
-        self.rate = rate(samples, self.commit, SQLITE_COMMITS)
+        self.rate, self.work = rate(samples, self.commit, SQLITE_COMMITS)
         self.db.execute("PRAGMA synchronous = OFF")  # the rest is loaded for the queries only
         rest = samples.take(slice(SQLITE_COMMITS * COMMIT, None))
         self.commit(rest.take(np.lexsort((rest.time_ns, rest.series))))
@@ -158,7 +159,7 @@ class Duck:
         path = folder / "peer.duckdb"
         self.db = duckdb.connect(str(path), config={"threads": 1})
         self.db.execute("CREATE TABLE s (series UINTEGER, time_ns BIGINT, value DOUBLE, status UINTEGER)")
-        self.rate = rate(samples, self.commit)
+        self.rate, self.work = rate(samples, self.commit)
         self.db.execute("CHECKPOINT")
         self.bytes = path.stat().st_size / len(samples)
 
@@ -206,6 +207,7 @@ def rows() -> list[dict[str, Any]]:
                 [(n, p.rate / 1e6) for n, p in peers],
                 ">= 5",
             ),
+            _row("CPU of a row in such a commit", "µs", ours.work, [(n, p.work) for n, p in peers], ""),
             _row("a tag's day raw, CPU", "ms", median_ms(ours.day), [(n, median_ms(p.day)) for n, p in peers], "<= 2"),
             _row(
                 "30 days in 500 buckets, CPU",

@@ -22,7 +22,7 @@ from historian.store.store import Store, open_store
 from supervisor.jobs import Jobs
 from supervisor.offload import Offload
 from supervisor.recording import recorder as module
-from supervisor.recording.history import History
+from supervisor.recording.history import CATCH_UP_NS, History, believed
 from supervisor.recording.recorder import QUEUE_FULL, Recorder
 from supervisor.tags.pool import StringPool
 from supervisor.tags.scan import Changes
@@ -318,6 +318,59 @@ def test_a_commit_that_hangs_in_its_thread_does_not_hold_the_loop(tmp_path: Path
     asyncio.run(main())
 
 
+class SetClock:
+    """The virtual clock, set on by somebody."""
+
+    def __init__(self) -> None:
+        self._clock = clock()
+        self.ahead_ns = 0
+
+    def wall_ns(self) -> int:
+        return self._clock.wall_ns() + self.ahead_ns
+
+    def boot_s(self) -> float:
+        return self._clock.boot_s()
+
+
+def test_a_clock_that_is_set_on_deletes_no_years(tmp_path: Path) -> None:
+    """Three years on for five minutes: five hours of belief, not a day of what is kept goes."""
+
+    async def main() -> None:
+        set_ = SetClock()
+        table = TagTable(PLANT, StringPool(), clock().wall_ns())
+        history = await History.open(tmp_path, table, set_, 1, "Europe/Paris")
+        now_ns, store = clock().wall_ns(), history._store
+        events = from_cells(
+            np.ones(5, np.uint32), np.full(5, Kind.Int32, np.uint8), np.arange(5), np.zeros(5, np.uint32),
+            now_ns - np.arange(5)[::-1] * 80 * 86_400 * NS_PER_S, now_ns, np.full(5, CLASSES.index("A2"), np.uint8),
+            np.zeros(5, np.uint8),
+        )  # fmt: skip
+        store.append(events, now_ns)
+        store.seal()
+        jobs = Jobs(set_)
+        history.start(jobs, nothing_is_removed)
+        keeping = asyncio.create_task(jobs.run())
+        await asyncio.sleep(70)
+        set_.ahead_ns = 3 * 365 * 86_400 * NS_PER_S
+        await asyncio.sleep(300)
+        set_.ahead_ns = 0
+        await asyncio.sleep(120)
+        assert (store.ledger().stored, store.ledger().dropped) == (5, {})
+        assert jobs.jobs[0].error == ""
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await history.close()
+
+    run(main())
+
+
+def test_belief_follows_the_clock_forward_by_the_hour_and_back_at_once() -> None:
+    now = 10**18
+    assert believed(now, now + 60 * NS_PER_S) == now + 60 * NS_PER_S
+    assert believed(now, now + 10**17) == now + CATCH_UP_NS
+    assert believed(now, now - 10**17) == now - 10**17
+
+
 async def nothing_is_removed(text: str, _data: object) -> None:
     raise AssertionError(text)
 
@@ -335,7 +388,7 @@ def test_what_retention_removed_stands_in_the_journal_even_if_that_refuses_at_fi
         table = TagTable(PLANT, StringPool(), clock().wall_ns())
         history = await History.open(tmp_path, table, clock(), 1, "Europe/Paris")
         day_ns = 86_400 * NS_PER_S
-        for days in (63, 62, 61, 3):
+        for days in (63, 62, 61, 3, 0):
             then = clock().wall_ns() // day_ns * day_ns - days * day_ns
             personal = from_cells(
                 np.ones(5, np.uint32), np.full(5, Kind.Int32, np.uint8), np.arange(5), np.zeros(5, np.uint32),

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from config.words import NS_PER_S
+from historian.store import segments
 from historian.store.disk import ForeignStore, StoreError, StoreUnwritable
 from historian.store.limits import Limits
 from historian.store.samples import Samples
@@ -176,6 +177,45 @@ def test_kill_minus_nine_at_random_moments(tmp_path: Path) -> None:
     values = store.reader.raw(7, 0, 2**62).samples.value
     assert len(values) in (last + 1, last + 2)
     assert values.tolist() == [float(k) for k in range(len(values))]
+    store.close()
+
+
+def test_a_seal_that_hangs_keeps_no_sample_from_the_disk(tmp_path: Path) -> None:
+    """Compaction in its worker stands still in the middle; samples are accepted and read as before."""
+    hangs, goes = threading.Event(), threading.Event()
+    everything = [float(k) for k in range(20)]
+
+    def step(name: str) -> None:
+        if name == "segment: written":
+            hangs.set()
+            assert goes.wait(30)
+
+    store = open_store(tmp_path, "s", BEGIN, LIMITS, step)
+    store.append(samples(5, BEGIN, 0), BEGIN)
+    worker = threading.Thread(target=store.seal)
+    worker.start()
+    assert hangs.wait(30)
+    for k in range(1, 20):
+        assert store.append(samples(5, BEGIN + k, k), BEGIN) == 5 * (k + 1)
+    assert held(store) == dict.fromkeys(range(1, 6), everything)
+    goes.set()
+    worker.join()
+    assert held(store) == dict.fromkeys(range(1, 6), everything)
+    assert store.ledger().balanced
+    store.close()
+
+
+def test_a_merge_holds_no_more_than_its_range(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "RANGE_ROWS", 10)
+    held_at_once: list[int] = []
+    order = segments.in_order
+    monkeypatch.setattr(segments, "in_order", lambda s: held_at_once.append(len(s)) or order(s))
+    store = open_store(tmp_path, "s", BEGIN)
+    for k in range(4):
+        store.append(samples(40, BEGIN + k, k), BEGIN)
+        store.seal()
+    store.maintain(BEGIN + 27 * HOUR_NS)
+    assert sum(held_at_once) == 160 and max(held_at_once) <= 12, "four rows of a series are never parted"
     store.close()
 
 

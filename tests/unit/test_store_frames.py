@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames and the log: cut at any byte, flipped at any bit, nothing that was acknowledged is lost but what was hit."""
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,16 @@ def test_a_torn_tail_is_cut_off_the_file_and_kept_aside(tmp_path: Path) -> None:
     assert (tmp_path / "quarantine" / "torn.bin").read_bytes() == torn
     (again,) = wal.recover(tmp_path, tmp_path / "quarantine", 0)
     assert again.torn == 0
+
+
+def test_a_log_cut_at_any_byte_of_its_last_frame_is_mended() -> None:
+    good, last = frame(3, 1), frame(3, 4)
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as name:
+        for cut in range(len(last)):
+            path = log_with(Path(name), good, last[:cut])
+            (found,) = wal.recover(Path(name), Path(name) / "quarantine", 0)
+            assert (found.next, found.damaged_rows, found.torn) == (4, 0, cut)
+            assert path.read_bytes() == good
 
 
 def test_a_damaged_frame_is_quarantined_and_its_rows_are_counted(tmp_path: Path) -> None:
