@@ -6,6 +6,7 @@
   vigie history 21605/CAB-0003/P --from 2026-03-01 --to 2026-03-02    a day
   vigie history 21605/CAB-0003/P --last '30 d' --every '1 d'          lowest, highest and mean value of each day
   vigie history 21605/CAB-0003/E_act --last '1 y' --every month --aggregate consumption    what a meter counted
+  vigie history 21605/CAB-0003/P1 21605/CAB-0003/P2 --every '15 min'  several tags beside each other
   vigie history 21605/CAB-0003/P --last '7 d' --plot -                a curve in the terminal; also FILE.svg, FILE.png
   vigie history 21605/CAB-0003/Ep --last '31 d' --format csv          for a spreadsheet; also parquet
 
@@ -37,6 +38,7 @@ _UNITS_S: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "y": 366 * 86_400}
 _PERIODS: Final = {"1d": "day", "day": "day", "1week": "week", "week": "week", "7d": "week",
                    "1month": "month", "month": "month"}  # fmt: skip
 AGGREGATES: Final = ("min", "max", "mean", "last", "count", "good", "consumption")
+AGGREGATE: Final = "min,max,mean"
 ROWS_MAX: Final = 1_000_000
 """Most rows of one answer; what is left out is said."""
 _TABLE_MAX: Final = 1000
@@ -44,12 +46,17 @@ _COLUMNS_OF_SAMPLES: Final = ("time_ns", "value", "status", "lag_s", "note")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("tag", metavar="TAG", help="'<area>/<equipment>/<tag>'")
+    parser.add_argument(
+        "tags",
+        metavar="TAG",
+        nargs="+",
+        help="'<area>/<equipment>/<tag>'; several stand beside each other with --every",
+    )
     parser.add_argument("--from", dest="since", metavar="TIME", help=f"not before: {times.EXPECTED}")
     parser.add_argument("--to", dest="until", metavar="TIME", help="before (default: now)")
     parser.add_argument("--last", metavar="DURATION", help="'30 min', '2 h', '7 d': so long before --to (default: 1 h)")
     parser.add_argument("--every", metavar="DURATION", help="one line for each '15 min', '1 h', day, week, month")
-    parser.add_argument("--aggregate", default="min,max,mean", help=f"of --every: {','.join(AGGREGATES)}")
+    parser.add_argument("--aggregate", default=AGGREGATE, help=f"of --every: {','.join(AGGREGATES)}")
     parser.add_argument("--format", choices=("table", "csv", "parquet"), default="table")
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="where csv or parquet goes (default: standard output)"
@@ -59,8 +66,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if len(args.tags) > 1:
+        return _run_several(args)
+    (tag,) = args.tags
     with open_source(args.state) as source:
-        about = source.page(args.tag, 0, 0, None)
+        about = source.page(tag, 0, 0, None)
         zone = ZoneInfo(about["zone"])
         from_ns, until_ns = _span(args, zone)
         every = _every(args)
@@ -69,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
             return 0
         if every is not None and not every.period:
             from_ns = aligned(from_ns, every.width_s, zone)
-        columns, more = _gather(source, args.tag, from_ns, until_ns, every)
+        columns, more = _gather(source, tag, from_ns, until_ns, every)
     chosen = _COLUMNS_OF_SAMPLES if every is None else ("time_ns", *_aggregates(args.aggregate), "status")
     gaps = columns.pop("gaps")
     if args.json:
@@ -81,6 +91,35 @@ def run(args: argparse.Namespace) -> int:
         _write(args, _with_gaps(columns, chosen, gaps), chosen, about, zone)
     if more and not args.json:
         print(f"only the first {ROWS_MAX:,} lines; ask for a shorter time or for --every", file=sys.stderr)
+    return 0
+
+
+def _run_several(args: argparse.Namespace) -> int:
+    """Several tags in the same buckets, one column each: the aggregate, and null where it is not Good or unknown."""
+    names = _aggregates("mean" if args.aggregate == AGGREGATE else args.aggregate)
+    if args.every is None or len(names) > 1 or len(set(args.tags)) < len(args.tags) or args.plot is not None:
+        raise Failure("several different tags need --every and one --aggregate (default: mean), and are not plotted")
+    with open_source(args.state) as source:
+        first = source.page(args.tags[0], 0, 0, None)
+        zone = ZoneInfo(first["zone"])
+        from_ns, until_ns = _span(args, zone)
+        every = _every(args)
+        if every is not None and not every.period:
+            from_ns = aligned(from_ns, every.width_s, zone)
+        found = [_gather(source, tag, from_ns, until_ns, every) for tag in args.tags]
+    columns: dict[str, Any] = {"time_ns": found[0][0]["time_ns"]}
+    columns |= {tag: c[names[0]] for tag, (c, _) in zip(args.tags, found, strict=True)}
+    about = {"tag": names[0], "title": f"of {len(args.tags)} tags", "unit": None, "kind": "several", "zone": zone.key}
+    more = any(m for _, m in found)
+    if args.json:
+        statuses = {tag: c["status"] for tag, (c, _) in zip(args.tags, found, strict=True)}
+        values = {tag: columns[tag] for tag in args.tags}
+        ask.print_json({"aggregate": names[0], "zone": zone.key, "more": more, "time_ns": columns["time_ns"],
+                        "values": values, "status": statuses})  # fmt: skip
+    elif args.format == "table":
+        _print_table(columns, tuple(columns), [], about, zone, more)
+    else:
+        _write(args, _with_gaps(columns, tuple(columns), []), tuple(columns), about, zone)
     return 0
 
 

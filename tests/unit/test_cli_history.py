@@ -119,6 +119,23 @@ def test_buckets_hold_nothing_where_nothing_is_known(vigie: Callable[..., Output
     assert "mean" not in document
 
 
+def test_several_tags_stand_beside_each_other_at_the_same_times(vigie: Callable[..., Output], tmp_path: Path) -> None:
+    other = TAG.replace("/P", "/Q")
+    catalogue = Catalogue(tmp_path / "catalogue.sqlite", "hand")
+    catalogue.assign([other], np.array([Kind.Double], np.uint8), {}, BEGIN)
+    catalogue.close()
+    code, out, _ = vigie("history", TAG, other, *SPAN, "--every", "1h", "--aggregate", "max", "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert document["time_ns"] == [BEGIN + k * HOUR_NS for k in range(6)]
+    assert document["values"][TAG][:3] == [11.0, 23.0, None] and document["values"][other] == [None] * 6
+    assert document["status"][other] == ["Bad"] * 6
+    code, out, _ = vigie("history", TAG, other, *SPAN, "--every", "1h", "--format", "csv")
+    assert out.splitlines()[0] == f"time,{TAG},{other}"
+    code, _, err = vigie("history", TAG, other, *SPAN)
+    assert code == 1 and "need --every" in err
+
+
 def test_parquet_is_read_by_others(vigie: Callable[..., Output], tmp_path: Path) -> None:
     path = tmp_path / "p.parquet"
     code, out, _ = vigie("history", TAG, *SPAN, "--format", "parquet", "--output", str(path))
