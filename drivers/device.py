@@ -296,4 +296,5 @@ class Device:
             requested_s=fastest.poll.period_s if fastest else math.nan,
             achieved_s=fastest.achieved_s if fastest else math.nan,
             notes=tuple(note for each in self._polled for r in each.requests for note in self.driver.notes(r)),
+            failures=standing.health.silences + self.connection.link.failures,
         )

@@ -249,6 +249,10 @@ class Host:
         """All devices, in the order they were given."""
         return [device.status() for device in self._devices]
 
+    def device_status(self, index: int) -> DeviceStatus:
+        """One device, by its place in the order they were given."""
+        return self._devices[index].status()
+
     def counters(self) -> dict[str, int]:
         """What the bounds saw: for each gate the most inside, who waits now, and places taken from overstayers."""
         gates = (("polls", self._means.polls), ("probes", self._means.probes), ("connects", self._means.connects))

@@ -27,6 +27,7 @@ class DeviceStatus:
         round_trip_last_s, round_trip_mean_s: NaN before the first answer [s].
         requested_s, achieved_s: period of its fastest poll class, wanted and (smoothed) seen; NaN if never polled [s].
         notes: one sentence for each point the device refuses.
+        failures: attempts and silent slots in a row since it last answered.
     """
 
     name: str
@@ -44,6 +45,7 @@ class DeviceStatus:
     requested_s: float
     achieved_s: float
     notes: tuple[str, ...] = ()
+    failures: int = 0
 
 
 def duration(seconds: float) -> str:

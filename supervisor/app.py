@@ -43,7 +43,9 @@ from supervisor.control.operations import Server
 from supervisor.core import Core
 from supervisor.failure import Failure
 from supervisor.fieldmap import at_field_map
+from supervisor.fitness import Fitness
 from supervisor.hmi.contract import HmiError, HmiSettings
+from supervisor.hmi.outlook import Outlook
 from supervisor.jobs import Jobs
 from supervisor.keeping import Keeper
 from supervisor.machine import Machine, certificate_expiry_ns
@@ -213,8 +215,11 @@ class App:
             insecure_loopback=options.insecure_loopback,
             accept_unknown_certificates=options.accept_unknown_certificates,
         )
+        core = self.core
+        fitness = Fitness(self.proof, core.host, self.journal, self.history, self.keeper)
+        outlook = Outlook(health=fitness.health, device=core.host.device_status, version=_version())
         self.hmi = HmiServer(
-            self.plant, self.core.table, self.people, self.clock, self.offload, settings, self.commands.put
+            self.plant, core.table, self.people, self.clock, self.offload, settings, self.commands.put, outlook=outlook
         )
         try:
             await self.hmi.start()

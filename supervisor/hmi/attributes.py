@@ -43,9 +43,22 @@ class Attributes:
     ) -> None:
         self._stock = stock
         self._nodes = nodes
-        self._rooms = rooms
-        self._standard = standard if standard is not None else {}
-        self._guarded = guarded if guarded is not None else {}
+        self._rooms = list(rooms)
+        self._standard = dict(standard or {})
+        self._guarded = dict(guarded or {})
+
+    def add(self, rooms: Sequence[Room], standard: Mapping[ua.NodeId, Computed]) -> None:
+        """Open more rooms and compute more values, before anybody asks."""
+        self._rooms += rooms
+        self._standard |= standard
+
+    def guard(self, node_id: ua.NodeId, allowed: Callable[[User], bool]) -> None:
+        """Let only some read a computed value."""
+        self._guarded[node_id] = allowed
+
+    def has(self, node_id: ua.NodeId) -> bool:
+        """Whether this is a live node, whoever asks."""
+        return any(room.find(node_id) is not None for room in self._rooms)
 
     def live(self, node_id: ua.NodeId, user: User) -> Live | None:
         """The live node of this NodeId, if there is one and this user may see it."""

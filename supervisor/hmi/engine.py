@@ -24,13 +24,18 @@ from supervisor.hmi import standard
 from supervisor.hmi.attributes import Attributes
 from supervisor.hmi.browsing import View
 from supervisor.hmi.contract import Counters, Limits, PutFunction
+from supervisor.hmi.devices import Devices
 from supervisor.hmi.doorman import Doorman
 from supervisor.hmi.events.hierarchy import EventTypes, read_types
 from supervisor.hmi.events.listening import Listening
 from supervisor.hmi.events.notifier import Notifier
+from supervisor.hmi.facts import Facts, Namespaces
+from supervisor.hmi.live import Room
 from supervisor.hmi.login import Login
 from supervisor.hmi.monitoring import Subscriptions
 from supervisor.hmi.nodes import Nodes
+from supervisor.hmi.outlook import Outlook
+from supervisor.hmi.redundancy import Redundancy, retype
 from supervisor.hmi.request import ListDecoder
 from supervisor.hmi.session import Session
 from supervisor.hmi.space import Space
@@ -77,6 +82,7 @@ class Engine(InternalServer):
     trust: TrustList
     event_types: EventTypes
     own_thumbprint: bytes = b""
+    redundancy: Redundancy
 
     def __init__(self, around: Surroundings) -> None:
         super().__init__(user_manager=UserManager())
@@ -109,6 +115,26 @@ class Engine(InternalServer):
         await self.offload.run(partial(standard.load, self.aspace))
         types = self.event_types = await self.offload.run(partial(read_types, self.aspace))
         self.subscription_service.event_items = lambda _, asker: Listening(self.notifier, types, self.nodes, asker)
+
+    def tell(self, facts: Facts, outlook: Outlook) -> None:
+        """Compute from now on what the server says of itself. Before it starts, once namespace 0 is loaded."""
+        plant = self.space.plant
+        self.redundancy = Redundancy(outlook, facts.uri)
+        rooms: list[Room] = [Namespaces(facts, NAMESPACE)]
+        if outlook.device is not None:
+            rooms.append(Devices(plant, NAMESPACE, outlook.device))
+        retype(self.aspace)
+        self.attributes.add(rooms, {**facts.values(), **self.redundancy.values()})
+        self.space.elsewhere = lambda name: self.attributes.has(ua.NodeId(name, NAMESPACE, ua.NodeIdType.String))
+        self.disabled_clock = True  # the time is computed when it is read
+
+    def find_servers(self, params: Any, sockname: tuple[str, int] | None = None) -> list[ua.ApplicationDescription]:
+        """Descriptions of this server and of the other posts, of the URIs asked for. Source: OPC 10000-4, 5.5.2."""
+        own = copy(self.endpoints[0].Server)
+        asked = params.EndpointUrl or self.endpoints[0].EndpointUrl
+        own.DiscoveryUrls = [self._mangle_endpoint_url(self.endpoints[0].EndpointUrl, asked, sockname)]
+        uris = set(params.ServerUris or ())
+        return [each for each in (own, *self.redundancy.applications()) if not uris or each.ApplicationUri in uris]
 
     async def stop(self) -> None:
         """End every session and task; asyncua's own way waits for its clock to tick once more."""

@@ -21,8 +21,10 @@ from config.words import Clock
 from supervisor.hmi.channel import ChannelLimits
 from supervisor.hmi.contract import Counters, HmiError, HmiSettings, Limits, PutFunction
 from supervisor.hmi.engine import NAMESPACE, Engine, Surroundings
+from supervisor.hmi.facts import Facts
 from supervisor.hmi.housekeeping import keep_house
 from supervisor.hmi.login import Login
+from supervisor.hmi.outlook import Outlook
 from supervisor.hmi.pki import Identity, own_identity
 from supervisor.hmi.transport import Listener
 from supervisor.hmi.trust import TrustList, thumbprint
@@ -94,11 +96,13 @@ class HmiServer:
         settings: HmiSettings,
         put: PutFunction,
         limits: Limits | None = None,
+        outlook: Outlook | None = None,
     ) -> None:
         self._settings = settings
         self._people = people
         self._offload = offload
         self._clock = clock
+        self._outlook = outlook or Outlook()
         self.limits = limits or Limits()
         self.counters = Counters()
         self._around = Surroundings(plant, table, clock, offload, put, self.limits, self.counters)
@@ -174,10 +178,22 @@ class HmiServer:
             raise HmiError("the namespace of the tags is not number 2; this is a bug in Vigie")
         for name, value in self._capabilities().items():
             await shell.get_node(getattr(ua.ObjectIds, f"Server_ServerCapabilities_{name}")).write_value(value)
+        engine.tell(self._facts(identity), self._outlook)
         engine.certificate = identity.certificate
         engine.own_thumbprint = bytes.fromhex(thumbprint(identity.certificate))
         engine.private_key = identity.key
         return shell
+
+    def _facts(self, identity: Identity) -> Facts:
+        return Facts(
+            clock=self._clock,
+            uri=identity.application_uri,
+            site_uri=f"urn:vigie:{self._settings.site}",
+            digest=self._around.plant.digest.hex(),
+            product="Vigie",
+            version=self._outlook.version,
+            started_ns=self._clock.wall_ns(),
+        )
 
     def _capabilities(self) -> dict[str, ua.Variant]:
         """What the server tells of its own bounds (OperationLimits of 10,000 are asyncua's and ours alike)."""

@@ -15,7 +15,7 @@ Law of this file: no asyncua, no I/O; two small dicts (equipment, tags of a type
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -35,10 +35,17 @@ _DENSE_FACTOR: Final = 4
 
 
 class Space:
-    """The names of one plant."""
+    """The names of one plant.
+
+    Attributes:
+        elsewhere: whether a name that stands for nothing here stands for something of another family.
+    """
+
+    elsewhere: Callable[[str], bool]
 
     def __init__(self, plant: Plant) -> None:
         self.plant = plant
+        self.elsewhere = lambda _name: False
         self._tags: dict[bytes, tuple[dict[bytes, int], int]] = {}
         for type_ in plant.types.values():
             starts = {tag.encode(): block.start for tag, block in type_.blocks.items()}
@@ -84,7 +91,7 @@ class Space:
             starts, instance = self._tags.get(equipment, ({}, 0))
             if (start := starts.get(tag)) is not None:
                 rows.append(start + instance)
-            elif self.find(name.decode(errors="replace")) is None:
+            elif self.find(text := name.decode(errors="replace")) is None and not self.elsewhere(text):
                 rows.append(-1)
             else:
                 return None

@@ -27,6 +27,7 @@ from config.words import Access, Kind, Rows, StatusCode, Verdict, cell_of
 from supervisor.clock import SystemClock
 from supervisor.hmi.contract import HmiSettings, Limits
 from supervisor.hmi.events.event import Event
+from supervisor.hmi.outlook import Outlook
 from supervisor.hmi.server import HmiServer
 from supervisor.offload import Offload
 from supervisor.people import People, User, hash_password
@@ -141,6 +142,7 @@ async def running(
     insecure: bool = False,
     accept_unknown: bool = True,
     limits: Limits | None = None,
+    outlook: Outlook | None = None,
 ) -> AsyncIterator[Site]:
     """A server on a port of the operating system."""
     plant = plant or small_plant()
@@ -148,7 +150,7 @@ async def running(
     commands = Commands(table)
     offload = Offload()
     settings = HmiSettings("127.0.0.1", 0, "test", folder, insecure, accept_unknown)
-    server = HmiServer(plant, table, people(), SystemClock(), offload, settings, commands.put, limits)
+    server = HmiServer(plant, table, people(), SystemClock(), offload, settings, commands.put, limits, outlook)
     await server.start()
     try:
         yield Site(server, plant, table, commands, folder)
