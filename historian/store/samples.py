@@ -192,14 +192,15 @@ def from_cells(
     """
     usable = status < BAD
     floating = (kinds == Kind.Float) | (kinds == Kind.Double)
-    is_text = kinds == Kind.String
-    value, whole = cells.view(np.float64), np.zeros(len(cells), np.bool_)
+    value, whole, spoken = cells.view(np.float64), np.zeros(len(cells), np.bool_), np.zeros(len(cells), np.bool_)
+    has_value = usable
     if not floating.all():
+        is_text = kinds == Kind.String
+        spoken, has_value = is_text & usable, usable & ~is_text
         exact = np.where(kinds == Kind.UInt64, cells.view(np.uint64).astype(np.float64), cells.astype(np.float64))
         value = np.where(floating, value, exact)
-        whole = ((cells > EXACT_MAX) | (cells < -EXACT_MAX)) & usable & ~floating & ~is_text
-    value = np.where(usable & ~is_text, value, np.nan)
-    spoken = speaks(kinds, status)
+        whole = ((cells > EXACT_MAX) | (cells < -EXACT_MAX)) & has_value & ~floating
+    value = np.where(has_value, value, np.nan)
     said = int(np.count_nonzero(spoken))
     if said != len(texts):
         raise ValueError(f"samples: expected {said} texts, got {len(texts)}")

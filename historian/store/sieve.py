@@ -31,12 +31,13 @@ _SEVERITY_SHIFT: Final = np.uint32(30)
 _LOOK_NS: Final = NS_PER_S
 """How often rows are asked whether they are due [ns]."""
 _DAILY: Final = CLASSES.index("D")
+_NO_ROWS: Final[Rows] = np.empty(0, np.int64)
 _At = slice | Rows
 _Mask = npt.NDArray[np.bool_]
 
 
 class Sieve:
-    """Which rows of a scan are stored. 44 bytes of state a row.
+    """Which rows of a scan are stored. 49 bytes of state a row.
 
     Args:
         begun_ns: server time at which recording begins [UTC ns]. The first sample of a row is not older: what was known
@@ -59,6 +60,11 @@ class Sieve:
         self._now_ns = NEVER
         self._wanted = np.zeros(n, np.bool_)
         self._floating = (rules.kind == Kind.Float) | (rules.kind == Kind.Double)
+        self._banded = rules.deadband > 0
+        self._free = (rules.every_ns == 0) & (rules.class_id != NOT_STORED)
+        self._hurried = rules.least_ns > 0
+        self._speaking = bool((rules.kind == Kind.String).any())
+        self._falls = (rules.class_id != _DAILY) & (rules.class_id != NOT_STORED)
         spread = rules.series.astype(np.uint32) * np.uint32(2_654_435_761) / 2.0**32
         early_ns = (rules.longest_ns / 8 * spread).astype(np.int64)
         self._alive_ns = np.where(rules.longest_ns > 0, rules.longest_ns - early_ns, _FOREVER)
@@ -140,42 +146,43 @@ class Sieve:
 
     def _choose(self, at: _At, cells: Cells, status: Statuses, now_ns: int, looks: bool) -> _Mask:
         """Which rows are stored now; those that changed too early are noted to come due."""
-        rules = self.rules
-        old_status, new_status = self._status[at], status[at]
-        stored_ns, due_ns, class_id = self._stored_ns[at], self._due_ns[at], rules.class_id[at]
-        odd = old_status ^ new_status
-        wanted = (odd != 0) | self._moved(at, cells[at])
-        take: _Mask = (stored_ns == NEVER) | ((odd >> _SEVERITY_SHIFT != 0) & (class_id != _DAILY))
+        odd = self._status[at] ^ status[at]
+        stored_ns = self._stored_ns[at]
+        take: _Mask = (odd >> _SEVERITY_SHIFT != 0) & self._falls[at]
+        take |= (stored_ns == NEVER) & (self.rules.class_id[at] != NOT_STORED)
         if looks:
-            take |= due_ns <= now_ns
-        wanted &= rules.every_ns[at] == 0
-        early = wanted & (now_ns - stored_ns < rules.least_ns[at])
+            take |= self._due_ns[at] <= now_ns
+        wanted: _Mask = ((odd != 0) | self._moved(at, cells[at])) & self._free[at]
+        if not self._hurried[at].any():
+            take |= wanted
+            return take
+        early = wanted & (now_ns - stored_ns < self.rules.least_ns[at])
         take |= wanted & ~early
-        take &= class_id != NOT_STORED
         early &= ~take
         if early.any():
             wait = _picked(at, early)
-            self._due_ns[wait] = np.minimum(self._due_ns[wait], self._stored_ns[wait] + rules.least_ns[wait])
+            soonest = self._stored_ns[wait] + self.rules.least_ns[wait]
+            self._due_ns[wait] = np.minimum(self._due_ns[wait], soonest)
         return take
 
     def _moved(self, at: _At, cells: Cells) -> _Mask:
         """Whether the value left the dead band around the last stored one."""
-        old, deadband = self._cells[at], self.rules.deadband[at]
+        old = self._cells[at]
         moved: _Mask = cells != old
-        banded = moved & (deadband > 0)
+        banded = moved & self._banded[at]
         if not banded.any():
             return moved
         kind = None if self._floating[at].all() else self.rules.kind[at]
         with np.errstate(invalid="ignore"):
             distance = np.abs(_number(cells, kind) - _number(old, kind))
-        return moved & ~(banded & (distance <= deadband))
+        return moved & ~(banded & (distance <= self.rules.deadband[at]))
 
     def _next_due(self, at: _At, stored_ns: Any) -> TimesNs:
         """When rows stored at these times must be stored again."""
         due: TimesNs = stored_ns + self._alive_ns[at]
-        every = self.rules.every_ns[at]
-        aligned = every > 0
-        if aligned.any():
+        if not self._free[at].all():
+            every = self.rules.every_ns[at]
+            aligned = every > 0
             whole = np.maximum(every, 1)
             due = np.where(aligned, (stored_ns // whole + 1) * whole, due)
         return due
@@ -213,7 +220,7 @@ class Sieve:
         rules, last = self.rules, self._time_ns[at]
         time_ns = self._times(at, self._cut(source_ns[at]), last, now_ns)
         kinds, statuses, values = rules.kind[at], status[at], cells[at]
-        spoken = np.flatnonzero(speaks(kinds, statuses))
+        spoken = np.flatnonzero(speaks(kinds, statuses)) if self._speaking else _NO_ROWS
         return from_cells(
             series=_own(rules.series, at),
             kinds=kinds,

@@ -216,6 +216,19 @@ def test_a_clock_set_back_stops_nothing() -> None:
     assert tag.stored[-1][1] == 90.0
 
 
+def test_a_clock_set_on_a_year_and_back_says_everything_once_more_and_goes_on() -> None:
+    tag, year = Tag("A2", deadband=1), 365 * 86_400
+    tag.at(0, 5.0)
+    tag.at(year)
+    assert tag.values == [(0, 5.0), (year, 5.0)], "due, for all anyone knows"
+    tag.at(year + 1)
+    late = tag.at(20, 9.0)
+    assert tag.values[2:] == [(20, 9.0)] and int(late.flags[0]) & LATE, "older than what is stored, and said to be"
+    tag.at(30, 9.5)
+    tag.at(40, 11.0)
+    assert tag.values[3:] == [(40, 11.0)], "dead band and interval hold as before"
+
+
 def test_texts_and_long_integers_are_exact() -> None:
     text = Tag("E", Kind.String)
     assert text.at(0, 4).flags.tolist() == [TEXT]
