@@ -164,12 +164,20 @@ def fold_between(pieces: Pieces, edges: TimesNs, until_ns: int) -> Buckets:
     status = np.where(share >= 1.0 - 1e-9, StatusCode.Good, StatusCode.UncertainSubNormal).astype(np.uint32)
     status[~((share > 0) | (~none))] = StatusCode.Bad
     last = np.where(known > 0, _value_at(p, np.minimum(edges[1:], until_ns)), np.nan)
-    held, at_start = _value_at(p, edges[:-1]), np.isin(edges[:-1], p.first_ns)
+    held, at_start = _value_at(p, edges[:-1]), _is_among(edges[:-1], p.first_ns)
     width_ns = int(widths_ns[0]) if (widths_ns == widths_ns[0]).all() else 0
     return Buckets(
         edges[:-1], width_ns, low, high, mean, last, count, share, status,
         good_ns.astype(np.int64), lowest, highest, held, at_start,
     )  # fmt: skip
+
+
+def _is_among(times: TimesNs, ascending: TimesNs) -> npt.NDArray[np.bool_]:
+    if not len(ascending):
+        return np.zeros(len(times), np.bool_)
+    at = np.minimum(np.searchsorted(ascending, times), len(ascending) - 1)
+    found: npt.NDArray[np.bool_] = ascending[at] == times
+    return found
 
 
 def _sums(bucket: Any, amounts: Any, n: int) -> npt.NDArray[np.float64]:
