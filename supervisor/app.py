@@ -219,7 +219,15 @@ class App:
         fitness = Fitness(self.proof, core.host, self.journal, self.history, self.keeper)
         outlook = Outlook(health=fitness.health, device=core.host.device_status, version=_version())
         self.hmi = HmiServer(
-            self.plant, core.table, self.people, self.clock, self.offload, settings, self.commands.put, outlook=outlook
+            self.plant,
+            core.table,
+            self.people,
+            self.clock,
+            self.offload,
+            settings,
+            self.commands.put,
+            outlook=outlook,
+            desk=self.alarms,
         )
         try:
             await self.hmi.start()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from supervisor.alarms.events import Acknowledge, Shelve
 from supervisor.clock import SystemClock
-from tests.unit.test_alarm_desk import ANNE, Post, S
+from tests.desk import ANNE, Post, S
 
 CABINETS = 60
 

@@ -2,7 +2,8 @@
 # Tests: tests/unit/test_hmi_server.py, tests/unit/test_hmi_hooks.py
 """asyncua's internal server with our services in the places of its own.
 
-Law of this file: wiring of services, no protocol bytes. Namespaces: 0 OPC UA, 1 the server itself, 2 the tags.
+Law of this file: wiring of services, no protocol bytes. Namespaces: 0 OPC UA, 1 the server itself, 2 the tags, 3 the
+conditions.
 """
 
 from __future__ import annotations
@@ -20,9 +21,13 @@ from asyncua.server.internal_server import InternalServer
 from asyncua.server.user_managers import UserManager
 
 from config.words import Clock
+from supervisor.alarms.desk import AlarmDesk
 from supervisor.hmi import standard
 from supervisor.hmi.attributes import Attributes
 from supervisor.hmi.browsing import View
+from supervisor.hmi.calling import Calling, mark_executable
+from supervisor.hmi.conditions.alarms import Alarms
+from supervisor.hmi.conditions.fields import ADDED
 from supervisor.hmi.contract import Counters, Limits, PutFunction
 from supervisor.hmi.devices import Devices
 from supervisor.hmi.doorman import Doorman
@@ -64,6 +69,7 @@ class Surroundings:
     put: PutFunction
     limits: Limits
     counters: Counters
+    desk: AlarmDesk | None = None
 
 
 class Engine(InternalServer):
@@ -75,9 +81,11 @@ class Engine(InternalServer):
         notifier: sends events to whoever listens.
         processors: one per connection, in the order they came.
         own_thumbprint: SHA-1 of the server's certificate, by which clients say whom they mean.
+        alarms: between the alarm desk and the terminals; None: a server without alarms.
         insecure_port: port of the loopback endpoint without security, None if there is none.
     """
 
+    calling: Calling
     login: Login
     trust: TrustList
     event_types: EventTypes
@@ -102,6 +110,8 @@ class Engine(InternalServer):
         self.subscription_service = Subscriptions(self.aspace, self, self.nodes, source)
         self.isession.subscription_service = self.subscription_service
         self.notifier = Notifier(around.clock, around.counters)
+        self.alarms: Alarms | None = None
+        self._desk = around.desk
         self.insecure_port: int | None = None
         self.doorman = Doorman(around.limits, around.counters)
         self.processors: dict[Wire, None] = {}
@@ -113,8 +123,12 @@ class Engine(InternalServer):
     async def load_standard_address_space(self, shelf_file: Any = None) -> None:
         """Namespace 0, off the loop: it takes about a second."""
         await self.offload.run(partial(standard.load, self.aspace))
-        types = self.event_types = await self.offload.run(partial(read_types, self.aspace))
+        await self.offload.run(partial(mark_executable, self.aspace))
+        types = self.event_types = await self.offload.run(partial(read_types, self.aspace, ADDED))
         self.subscription_service.event_items = lambda _, asker: Listening(self.notifier, types, self.nodes, asker)
+        if self._desk is not None:
+            self.alarms = Alarms(self._desk, self.notifier, types, self.clock)
+        self.calling = Calling(self.aspace, lambda n, user: self.nodes.find_for(n, user) is not None, self.alarms)
 
     def tell(self, facts: Facts, outlook: Outlook) -> None:
         """Compute from now on what the server says of itself. Before it starts, once namespace 0 is loaded."""
@@ -136,8 +150,15 @@ class Engine(InternalServer):
         uris = set(params.ServerUris or ())
         return [each for each in (own, *self.redundancy.applications()) if not uris or each.ApplicationUri in uris]
 
+    async def start(self) -> None:
+        await super().start()
+        if self.alarms is not None:
+            self.alarms.start()
+
     async def stop(self) -> None:
         """End every session and task; asyncua's own way waits for its clock to tick once more."""
+        if self.alarms is not None:
+            await self.alarms.close()
         for session in list(self._external_sessions.values()):
             await session.close_session(True)
         await self.subscription_service.delete_subscriptions(list(self.subscription_service.subscriptions))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -53,7 +53,7 @@ _SERVICES: Final = frozenset(
     )
 )  # fmt: skip
 _CLOSE_SESSION: Final = _type("CloseSession")
-_WRITES_MAX: Final = 16  # Write requests of one connection whose answers are outstanding
+_UNDER_WAY_MAX: Final = 16  # Write and Call requests of one connection whose answers are outstanding
 
 
 class Envelope:
@@ -87,11 +87,12 @@ class Processor(Admission):
 
     def __init__(self, engine: Engine, transport: Any, limits: Any, insecure: bool) -> None:
         super().__init__(engine, transport, limits, insecure)
-        self._writes: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[None]] = set()
         self._handlers: dict[int, Handler] = {
             _type("Read"): self._read,
             _type("CreateMonitoredItems"): self._create_items,
             _type("Write"): self._write,
+            _type("Call"): self._call,
             _type("Browse"): self._browse,
             _type("BrowseNext"): self._browse_next,
             _type("RegisterNodes"): self._register_nodes,
@@ -101,7 +102,7 @@ class Processor(Admission):
         }
 
     async def close(self) -> None:
-        for task in self._writes:
+        for task in self._under_way:
             task.cancel()
         await super().close()
 
@@ -219,24 +220,35 @@ class Processor(Admission):
         return True
 
     async def _write(self, head: Header, seqhdr: Any, data: bytes) -> bool:
-        """Answered when the commands have their verdicts; meanwhile the connection serves other requests."""
         params = struct_from_binary(ua.WriteParameters, CarefulBuffer(data, head.at))
         self._check_list(0, len(params.NodesToWrite))
-        if len(self._writes) >= _WRITES_MAX:
-            raise ServiceError(ua.StatusCodes.BadTooManyOperations)
-        task = asyncio.create_task(self._write_and_answer(head, seqhdr, params, self._active()))
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
+        self._later(head, seqhdr, ua.WriteResponse(), self._active().write(params))
         return True
 
-    async def _write_and_answer(self, head: Header, seqhdr: Any, params: ua.WriteParameters, session: Session) -> None:
+    async def _call(self, head: Header, seqhdr: Any, data: bytes) -> bool:
+        params = struct_from_binary(ua.CallParameters, CarefulBuffer(data, head.at))
+        self._check_list(0, len(params.MethodsToCall))
+        self._later(head, seqhdr, ua.CallResponse(), self._active().call(params.MethodsToCall))
+        return True
+
+    def _later(self, head: Header, seqhdr: Any, response: Any, results: Coroutine[Any, Any, list[Any]]) -> None:
+        """Answer when verdicts and records are there; meanwhile the connection serves other requests."""
+        if len(self._under_way) >= _UNDER_WAY_MAX:
+            results.close()
+            raise ServiceError(ua.StatusCodes.BadTooManyOperations)
+        task = asyncio.create_task(self._answer_later(head, seqhdr, response, results))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _answer_later(
+        self, head: Header, seqhdr: Any, response: Any, results: Coroutine[Any, Any, list[Any]]
+    ) -> None:
         try:
-            response = ua.WriteResponse()
-            response.Results = await session.write(params)
+            response.Results = await results
             self.send_response(head.handle, seqhdr, response)
         except Exception:
             # The task has no other caller who could see it.
-            _log.exception("a Write of %s failed", self.peer)
+            _log.exception("request %d of %s failed", head.type_id, self.peer)
             self._fault(head, seqhdr, ua.StatusCodes.BadInternalError)
 
     async def _browse(self, head: Header, seqhdr: Any, data: bytes) -> bool:

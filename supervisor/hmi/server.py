@@ -18,7 +18,9 @@ from typing import Final
 from asyncua import Server, ua
 
 from config.words import Clock
+from supervisor.alarms.desk import AlarmDesk
 from supervisor.hmi.channel import ChannelLimits
+from supervisor.hmi.conditions.kind import NAMESPACE as CONDITIONS
 from supervisor.hmi.contract import Counters, HmiError, HmiSettings, Limits, PutFunction
 from supervisor.hmi.engine import NAMESPACE, Engine, Surroundings
 from supervisor.hmi.facts import Facts
@@ -97,6 +99,7 @@ class HmiServer:
         put: PutFunction,
         limits: Limits | None = None,
         outlook: Outlook | None = None,
+        desk: AlarmDesk | None = None,
     ) -> None:
         self._settings = settings
         self._people = people
@@ -105,7 +108,7 @@ class HmiServer:
         self._outlook = outlook or Outlook()
         self.limits = limits or Limits()
         self.counters = Counters()
-        self._around = Surroundings(plant, table, clock, offload, put, self.limits, self.counters)
+        self._around = Surroundings(plant, table, clock, offload, put, self.limits, self.counters, desk)
         self._running: _Running | None = None
         self.endpoint = ""
         self.insecure_endpoint: str | None = None
@@ -176,6 +179,8 @@ class HmiServer:
         await shell.init()
         if await shell.register_namespace(f"urn:vigie:{self._settings.site}") != NAMESPACE:
             raise HmiError("the namespace of the tags is not number 2; this is a bug in Vigie")
+        if await shell.register_namespace(f"urn:vigie:{self._settings.site}:alarms") != CONDITIONS:
+            raise HmiError("the namespace of the alarms is not number 3; this is a bug in Vigie")
         for name, value in self._capabilities().items():
             await shell.get_node(getattr(ua.ObjectIds, f"Server_ServerCapabilities_{name}")).write_value(value)
         engine.tell(self._facts(identity), self._outlook)

@@ -22,6 +22,7 @@ from asyncua.server.internal_session import InternalSession, SessionState
 from asyncua.ua.ua_binary import nodeid_to_binary
 
 from supervisor.hmi.browsing import Bookmarks
+from supervisor.hmi.calling import Caller
 from supervisor.hmi.login import ANONYMOUS
 from supervisor.hmi.nodes import Asker
 from supervisor.hmi.subscription import Subscription
@@ -117,6 +118,15 @@ class Session(InternalSession):
     async def write(self, params: ua.WriteParameters) -> list[ua.StatusCode]:
         origin = "opcua" if self.owner is None else f"opcua {self.owner.peer}"
         return await self._engine.writing.write(params.NodesToWrite, self.asker.user, origin)
+
+    # -- methods ----------------------------------------------------------------------------------------------------
+
+    async def call(self, params: list[ua.CallMethodRequest]) -> list[ua.CallMethodResult]:
+        terminal = "opcua" if self.owner is None else f"opcua {self.owner.peer}"
+        return await self._engine.calling.call(params, Caller(self.asker.user, terminal, self._subscription))
+
+    def _subscription(self, number: int) -> Subscription | None:
+        return self.own(number) if self._owns(number) else None
 
     # -- view -------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import uvloop
 from config.words import Clock
 from supervisor import memory
 from supervisor.clock import SystemClock
-from tests.unit.test_alarm_desk import Post
+from tests.desk import Post
 
 CABINETS = 17_000  # two conditions each
 ROUNDS = 3

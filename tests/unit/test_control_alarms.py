@@ -14,7 +14,7 @@ from supervisor.alarms.rules import RuleBook
 from supervisor.control.alarm_names import matcher, resolve
 from supervisor.control.alarms import ALARM_OPERATIONS, AlarmCall
 from supervisor.people import User
-from tests.unit.test_alarm_desk import Post, story
+from tests.desk import Post, story
 
 ANNE = User("anne", Role.OPERATOR)
 LEA = User("lea", Role.SUPERVISOR)
