@@ -44,6 +44,7 @@ COMMANDS: Final[dict[str, str]] = {
     "journal": "what was done and what happened, by time, tag, person, kind",
     "note": "write a note into the logbook",
     "verify": "prove that the journal or the history is whole",
+    "export": "the OPC UA address space of a site as a NodeSet2 file",
     "passwd": "make the password hash of a user",
 }
 

@@ -16,24 +16,24 @@ HERE = Path(__file__).parent / "node"
 CACHE = Path(__file__).parents[2] / ".cache" / "node"
 
 
-def node_modules() -> Path:
-    """Where the client is installed; skips the test, with the reason, where it cannot be had."""
+def node_modules(package: Path = HERE) -> Path:
+    """Where a package's modules are installed; skips the test, with the reason, where they cannot be had."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         pytest.skip("node and npm are not installed: the foreign OPC UA client cannot run")
-    lock = (HERE / "package-lock.json").read_bytes()
+    lock = (package / "package-lock.json").read_bytes()
     folder = CACHE / hashlib.sha256(lock).hexdigest()[:16]
     if not (folder / "done").exists():
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, folder / name)
+            shutil.copy(package / name, folder / name)
         command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
         try:
             made = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
         except subprocess.TimeoutExpired:
-            pytest.skip("npm could not fetch node-opcua-client within 100 s: no way to the npm registry?")
+            pytest.skip(f"npm could not fetch {package.name} within 100 s: no way to the npm registry?")
         if made.returncode:
-            pytest.skip(f"npm could not fetch node-opcua-client: {made.stderr.strip()[-200:]}")
+            pytest.skip(f"npm could not fetch {package.name}: {made.stderr.strip()[-200:]}")
         (folder / "done").touch()
     return folder / "node_modules"
 

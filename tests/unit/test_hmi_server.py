@@ -81,6 +81,7 @@ def test_the_words_of_the_door_need_no_asyncua() -> None:
     """Whoever only wires or checks must not pay for the library."""
     program = (
         "import sys; import supervisor.hmi.contract, supervisor.hmi.space, supervisor.hmi.items, supervisor.hmi.values,"
-        "supervisor.hmi.request, supervisor.hmi.pki; sys.exit('asyncua' in sys.modules)"
+        "supervisor.hmi.request, supervisor.hmi.pki, supervisor.hmi.nodeset; "
+        "sys.exit('asyncua' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
