@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -85,9 +87,28 @@ def test_buckets_come_page_by_page_and_a_gap_is_told(tmp_path: Path) -> None:
     with_history(tmp_path, story)
 
 
+def test_days_of_the_site_and_what_a_counter_counted(tmp_path: Path) -> None:
+    async def story(post: Post, history: History, ask: Ask) -> None:
+        begin = post.clock.wall_ns()
+        await record(post, history, [10, 20, 5])
+        span = {"from_ns": begin, "until_ns": begin + 60 * NS_PER_S}
+        page = await ask(tag=LEVEL, **span, period="day", consumption=True)
+        (start,), (used,) = page["time_ns"], page["consumption"]
+        local = datetime.fromtimestamp(start // NS_PER_S, ZoneInfo("Europe/Paris"))
+        assert (local.hour, local.minute, start <= begin) == (0, 0, True)
+        assert (used, page["status"]) == (10.0, ["UncertainSubNormal"]), "the fall to 5 is no consumption"
+        assert (page["count"], page["next_ns"]) == ([3], None)
+        page = await ask(tag=LEVEL, **span, every_s=60)
+        assert page["consumption"] == [None], "only if asked"
+
+    with_history(tmp_path, story)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        ({"tag": LEVEL, "period": "year", "until_ns": 10}, "period: expected one of day, week, month"),
+        ({"tag": LEVEL, "consumption": 1}, "consumption: true or false"),
         ({"tag": "21605/CAB-0001/Levle"}, "did you mean '21605/CAB-0001/Level'"),
         ({"tag": LEVEL, "from_ns": -1}, "from_ns: expected a whole number"),
         ({"tag": LEVEL, "until_ns": "now"}, "until_ns: expected a whole number"),

@@ -79,7 +79,11 @@ def test_evidence_alone_is_never_dropped(tmp_path: Path) -> None:
     fill(store, 3)
     assert len(days_of(tmp_path, "E")) == 3
     assert days_of(tmp_path, "A1") == [date_of(DAY + 2)]
-    assert store.ledger().balanced
+    ledger, gone = store.ledger(), store.removals()
+    assert ledger.balanced and {r.cause for r in gone} == {"disk full"}
+    assert sum(r.rows for r in gone) == ledger.dropped["disk full"] > 0, "all of it will be told to the journal"
+    store.told(gone[-1].number)
+    assert store.removals() == []
     store.close()
 
 
