@@ -60,6 +60,8 @@ def check_site(
     equipment = [i for group in instances.values() for i in group]
     check.areas_of(equipment)
     check.maintainers(equipment)
+    feeding = {n for n, t in types.items() if any(rule.on == "fed" for rule in t.model.alarms.values())}
+    check.feeders(equipment, feeding)
     check.names(equipment)
     check.partners(equipment, devices)
     if users is not None:
@@ -138,6 +140,19 @@ class _Check:
             if name is not None and name not in (self.organisations or ()):
                 text = unknown("an organisation of the site", name, self.organisations or ())
                 self.problems.append(instance.problem("maintained_by", text))
+
+    def feeders(self, equipment: Sequence[Instance], feeding: Collection[str]) -> None:
+        """Equipment is fed by equipment of this site whose type has an alarm on fed. `feeding`: those types."""
+        type_of = {instance.path: instance.type for instance in equipment}
+        feeders = [path for path, name in type_of.items() if name in feeding]
+        for instance in equipment:
+            if (path := instance.model.feeder) is None:
+                continue
+            if path not in type_of:
+                self.problems.append(instance.problem("fed_by", unknown("an equipment that feeds", path, feeders)))
+            elif type_of[path] not in feeding or instance.type in feeding:
+                text = f"expected an equipment whose type has an alarm on fed, and which is fed by none, got {path}"
+                self.problems.append(instance.problem("fed_by", text))
 
     def names(self, equipment: Sequence[Instance]) -> None:
         """Present and former names: each answers for one equipment."""

@@ -34,13 +34,14 @@ _NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "stale": ("tag", "after"),
     "deviation": ("tag", "from", "high"),
     "calculated": ("condition",),
+    "fed": ("share", "at_least"),
 }
 _MAY_HAVE: Final[dict[str, tuple[str, ...]]] = {
     "limit": LIMITS,
     "rate": ("low", "high"),
     "deviation": ("high_high",),
 }
-_SETTINGS: Final = (*LIMITS, "equals", "command", "feedback", "from", "per", "after", "condition")
+_SETTINGS: Final = (*LIMITS, "equals", "command", "feedback", "from", "per", "after", "condition", "share", "at_least")
 _RECORD: Final = ("cause", "consequence", "operator_action", "response_time")
 _URGENT: Final = (Priority.P1, Priority.P2)
 _TRUTH: Final = Operand(Kind.Boolean)
@@ -109,6 +110,13 @@ class _Check:
         limits = _MAY_HAVE.get(rule.on, ()) if rule.on in ("limit", "rate") else ()
         if limits and not any(_get(rule, key) is not None for key in limits):
             self._say(place, f"expected one or more of {one_of(limits)} for an alarm on {rule.on}, got none", key=True)
+        for key in ("only_while", "suppress_when"):
+            if rule.on == "fed" and _get(rule, key) is not None:
+                self._say((*place, key), f"expected no '{key}' for an alarm on fed", key=True)
+        if (rule.supply or rule.on == "fed") and not rule.parent:
+            self._say(
+                place, "expected 'parent: true' of an alarm on fed, and of one that says 'supply: true'", key=True
+            )
         if rule.priority_extreme is not None and rule.low_low is None and rule.high_high is None:
             self._say(
                 (*place, "priority_extreme"), "expected no priority_extreme without low_low or high_high", key=True

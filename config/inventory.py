@@ -5,7 +5,8 @@
 Law of this file: one type, one file, one pass; it looks at no other file but to say that a common setting is wrong.
 
 CSV: a header and a row per equipment. Columns: name, area, life, was (former names, separated by spaces), title,
-maintained_by, `<role>.<setting>` for the devices, and the parameters of the type. An empty cell means: not given.
+maintained_by, fed_by, `<role>.<setting>` for the devices, and the parameters of the type. An empty cell means: not
+given.
 Planned and retired equipment may lack the address of its devices.
 YAML (at most `YAML_ROWS_MAX` entries): a list of mappings as `EquipmentModel`.
 """
@@ -27,7 +28,7 @@ from config.table import Table, read_csv
 from config.values import PARAMETER_KINDS, cell_value, misfit, wants_text
 from config.words import Kind
 
-FIXED_COLUMNS: Final = ("name", "area", "life", "was", "title", "maintained_by")
+FIXED_COLUMNS: Final = ("name", "area", "life", "was", "title", "maintained_by", "fed_by")
 REQUIRED_COLUMNS: Final = ("name", "area")
 _NOT_POLLED: Final = (Life.PLANNED.value, Life.RETIRED.value)
 
@@ -165,7 +166,7 @@ class Reader:
             self._required.remove(column)
 
     def _known_columns(self) -> dict[str, _Store]:
-        known: dict[str, _Store] = {name: _plain(name) for name in ("name", "area", "life", "title", "maintained_by")}
+        known: dict[str, _Store] = {name: _plain(name) for name in FIXED_COLUMNS}
         known["was"] = lambda entry, cell: entry.__setitem__("was", cell.split())
         for role, model in self.device_models.items():
             for name, info in model.model_fields.items():

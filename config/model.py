@@ -138,10 +138,12 @@ class AlarmRule(Model):
     `on` is the rule's kind and its settings sit beside it: limit needs one or more of low_low, low, high, high_high
     (numbers or parameter expressions); discrete needs `equals` (value name, true, false); discrepancy needs `command`
     and `feedback`; rate needs `per` with low/high; stale needs `after`; deviation needs `from` with high; calculated
-    needs `condition`. `first_out` names a group within the equipment: the first of it to rise is marked.
+    needs `condition`; fed needs `share` and `at_least`: so much of what this equipment feeds (`fed_by` in the
+    inventory) is in the condition of a rule that says `supply: true`. `first_out` names a group within the equipment:
+    the first of it to rise is marked.
     """
 
-    on: Literal["limit", "discrete", "discrepancy", "rate", "stale", "deviation", "calculated"]
+    on: Literal["limit", "discrete", "discrepancy", "rate", "stale", "deviation", "calculated", "fed"]
     tag: Name | None = None
     low_low: float | int | str | None = None
     low: float | int | str | None = None
@@ -154,6 +156,8 @@ class AlarmRule(Model):
     per: Duration | None = None
     after: Duration | None = None
     condition: str | None = None
+    share: float | int | None = Field(default=None, gt=0, le=100)
+    at_least: int | None = Field(default=None, ge=2)
     only_while: str | None = None
     priority: Priority = Field(strict=False)
     priority_extreme: Priority | None = Field(default=None, strict=False)
@@ -168,6 +172,7 @@ class AlarmRule(Model):
     shelving_max: Duration | None = None
     suppress_when: str | None = None
     parent: bool = False
+    supply: bool = False
     first_out: Name | None = None
     text: Text
     cause: Text | None = None
@@ -298,8 +303,9 @@ def _life(text: object) -> object:
 class EquipmentModel(Model):
     """One instance: a row of a CSV inventory or an entry of a YAML one.
 
-    In CSV the columns are `name, area, life, was, title, maintained_by`, `<role>.<setting>` of each device role, and
-    parameters. `maintained_by` is an organisation of site.yaml. `was` are former names, 'CAB-0007' or with the former
+    In CSV the columns are `name, area, life, was, title, maintained_by, fed_by`, `<role>.<setting>` of each device
+    role, and parameters. `maintained_by` is an organisation of site.yaml. `fed_by` is the equipment that supplies it,
+    'FDR-0001' or with another area '21452/FDR-0001'. `was` are former names, 'CAB-0007' or with the former
     area '21452/CAB-0007'; loading makes whole paths of them.
     """
 
@@ -309,8 +315,14 @@ class EquipmentModel(Model):
     was: list[str] = Field(default_factory=list)
     title: str | None = None
     maintained_by: str | None = None
+    fed_by: str | None = None
     devices: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     parameters: dict[Name, Any] = Field(default_factory=dict)
+
+    @property
+    def feeder(self) -> str | None:
+        """Path of the equipment that supplies it: '21605/FDR-0001'."""
+        return self.fed_by if self.fed_by is None or "/" in self.fed_by else f"{self.area}/{self.fed_by}"
 
 
 class Role(StrEnum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +81,14 @@ class Post:
         self.offload = Offload()
         self.epoch = 0
 
-    async def open(self, names: Sequence[str] | None = None, old: dict[str, str] | None = None) -> Post:
+    async def open(
+        self, names: Sequence[str] | None = None, old: dict[str, str] | None = None, life: str = "in service"
+    ) -> Post:
         self.epoch += 1
         self.names = list(names or self.names)
         self.plant: Plant = make_plant({"CAB": TypeSpec({t: tag(k) for t, k in TAGS.items()})}, {"CAB": self.names})
+        cabinets = self.plant.types["CAB"]
+        self.plant.types["CAB"] = replace(cabinets, life=(life, *cabinets.life[1:]))  # of the first
         self.plant.old_names.update(old or {})
         self.journal = await ChainJournal.open(self.folder, self.epoch, self.offload.run, reserve_size=0)
         self.disk = Disk(self.journal)

@@ -7,7 +7,8 @@ nothing of acknowledgement: that is the machine's.
 
 For each rule: what it looks at (`watch`), whether it looks at all (`only_while`: while that is false, the condition is
 normal, whatever its inputs are worth), and whether an engineer's expression suppresses it (`suppress_when`: unknown
-keeps what was known last, and nothing known is not suppressed). Then all of them at once: delays.
+keeps what was known last, and nothing known is not suppressed) or its equipment is under commissioning. Then all of
+them at once: delays.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy.typing as npt
 
 from config.words import BAD, Rows
 from supervisor.alarms.delays import Delays, Levels, Mask
+from supervisor.alarms.feeders import Feeders
 from supervisor.alarms.rules import RuleBlock, RuleBook
 from supervisor.alarms.watch import Watch, WatchMaker
 from supervisor.tags.blocks import tick
@@ -70,7 +72,7 @@ class Conditions:
         ValueError: a rule that does not fit its type.
     Attributes:
         delays: standing levels and times.
-        designed: suppressed by its own expression, (n,).
+        designed: suppressed by its own expression or by commissioning, (n,).
     """
 
     def __init__(self, book: RuleBook, place: Locality) -> None:
@@ -80,10 +82,14 @@ class Conditions:
         on_ns, off_ns = np.zeros(book.count, np.int64), np.zeros(book.count, np.int64)
         for t in book.plant.types.values():
             maker = WatchMaker(t)
-            self._types.append(tuple(_line(maker, block) for block in book.of_type(t.name)))
+            self._types.append(tuple(_line(maker, b) for b in book.of_type(t.name) if b.model.on != "fed"))
             for block in book.of_type(t.name):
                 on_ns[block.conditions], off_ns[block.conditions] = _delays(block)
-        self._watches = [line.watch for lines in self._types for line in lines]
+        self._may_design: Mask = np.zeros(book.count, np.bool_)
+        for block in book.blocks:
+            self._may_design[block.conditions] = block.model.suppress_when is not None
+        self._watches = {line.block.index: line.watch for lines in self._types for line in lines}
+        self._feeders = [Feeders(book, block) for block in book.blocks if block.model.on == "fed"]
         self.delays = Delays(on_ns, off_ns)
         self.designed: Mask = np.zeros(book.count, np.bool_)
         self.last_ns: int | None = None
@@ -109,7 +115,8 @@ class Conditions:
         block_of = self.book.block_numbers[conditions]
         for index in np.unique(block_of).tolist():
             at = np.flatnonzero(block_of == index)
-            found = self._watches[index].beyond(conditions[at] - self.book.blocks[index].start, levels[at])
+            watch = self._watches.get(index)
+            found = watch and watch.beyond(conditions[at] - self.book.blocks[index].start, levels[at])
             if found is None:
                 continue
             for i, limit in zip(at.tolist(), found.tolist(), strict=True):
@@ -126,14 +133,18 @@ class Conditions:
         skew_ns = 0 if self.last_ns is None else now_ns - self.last_ns - now.elapsed_ns
         self.last_ns = now_ns
         raw: Levels = np.zeros(self.book.count, np.int8)
-        usable: Mask = np.empty(self.book.count, np.bool_)
-        designed = self.designed.copy()
+        usable: Mask = np.ones(self.book.count, np.bool_)
+        designed = self.designed & self._may_design
         with np.errstate(all="ignore"):
             for lines in self._types:
                 frame = Frame(table, now, self._place)
                 for line in lines:
                     _look(line, frame, raw, usable, designed)
         usable &= self.book.in_force
+        for feeders in self._feeders:
+            feeders.look(raw, usable)
+        # What is not in service yet is suppressed by design, P1 included: its crew makes it trip on purpose.
+        designed |= self.book.silent
         saw = self.delays.usable
         moved = self.delays.run(raw, usable, now_ns, skew_ns)
         turned, switched = np.flatnonzero(saw != usable), np.flatnonzero(designed != self.designed)

@@ -17,6 +17,8 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
+import numpy as np
+
 from config.model import AlarmRule, Site
 from config.words import Clock, StatusCode
 from historian.base import Found, Query, Record, RecordKind, Run
@@ -74,7 +76,7 @@ class AlarmDesk:
     def __init__(self, engine: AlarmEngine, journal: DeskJournal, clock: Clock, run: Run, post: int = POST) -> None:
         self.engine = engine
         self.book = engine.book
-        self.shown = Shown()
+        self.shown = Shown(frozenset(np.flatnonzero(engine.book.silent).tolist()))
         self.writer = Writer(journal, Scribe(engine.conditions), self.shown, run, post)
         self.rate = Rate()
         self.found = ""

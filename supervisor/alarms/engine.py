@@ -45,7 +45,7 @@ from supervisor.alarms.living import Living
 from supervisor.alarms.machine import step
 from supervisor.alarms.rights import refusal
 from supervisor.alarms.rows import Live, Row, decode, encode
-from supervisor.alarms.state import REST, Cause, Rule, State
+from supervisor.alarms.state import COMMISSIONING, REST, Cause, Rule, State
 from supervisor.tags.table import TagTable
 
 RELEASES_PER_S: Final = 10
@@ -77,7 +77,7 @@ class AlarmEngine:
         tags = [-1 if b.model.tag is None else plant.types[b.type].blocks[b.model.tag].start for b in blocks]
         self._tag_start = np.array(tags, np.int64)
         self._start = np.array([b.start for b in blocks], np.int64)
-        self._is_parent = np.array([b.rule.parent for b in blocks], np.bool_)
+        self._rank = np.array([0 if b.model.on == "fed" else 1 if b.rule.parent else 2 for b in blocks], np.int8)
         self._is_lonely = np.array([not b.rule.parent and b.model.first_out is None for b in blocks], np.bool_)
 
     # --- a scan -----------------------------------------------------------------------------------------------------
@@ -104,12 +104,12 @@ class AlarmEngine:
         return out
 
     def _risen(self, rise: Rows, table: TagTable, now_ns: int, out: list[Happening]) -> None:
-        """Parents first, then as the field says, so that the first of a group is known."""
+        """Feeders, then parents, then as the field says, so that the first of a group is known."""
         block_of = self.book.block_numbers[rise]
         start = self._tag_start[block_of]
         rows = np.where(start >= 0, start + rise - self._start[block_of], 0)
         field_ns = np.where(start >= 0, table.source_ns[rows], now_ns)
-        order = np.lexsort((rise, field_ns, ~self._is_parent[block_of]))
+        order = np.lexsort((rise, field_ns, self._rank[block_of]))
         plain = self._plain(rise, block_of, now_ns)
         columns = rise, field_ns, block_of, self.conditions.level[rise], plain
         for condition, risen_ns, block, level, is_plain in zip(*(c[order].tolist() for c in columns), strict=True):
@@ -133,14 +133,15 @@ class AlarmEngine:
         block = self.book.block(condition)
         level = int(self.conditions.level[condition])
         first = self.first_out.rises(condition, self.living.of)
-        causes = [self._cause(p) for p in self.family.parents(condition) if self._holds(p)] if block.parents else []
+        parents = self.family.parents(condition)
+        causes = [self._cause(p) for p in parents if self._holds(p)]
         if self.conditions.designed[condition]:
-            causes.append(Cause(self.book.name(condition), topology=False))
+            causes.append(self._design(condition))
         if causes:
             events: list[Event] = [Suppress(c) for c in causes]
             self._do(condition, [*events, Alarm(level)], now_ns, out, field_ns=field_ns, first=first, keep=0)
         else:
-            hold_until_ns = self._wait(condition, now_ns) if block.parents else 0
+            hold_until_ns = self._wait(condition, now_ns) if parents else 0
             self._do(condition, [Alarm(level, hold_until_ns)], now_ns, out, field_ns=field_ns, first=first)
         self._file(condition)
         if block.rule.parent and self._holds(condition):
@@ -149,7 +150,7 @@ class AlarmEngine:
     def _gather(self, parent: int, now_ns: int, out: list[Happening]) -> None:
         """A parent stands: whoever waited for it, or was about to be freed, now lies under it."""
         self.family.waiting.pop(parent, None)
-        for child in self.book.siblings(parent):
+        for child in self.book.below(parent):
             if (live := self.living.of.get(child)) is not None and live.state.release_ns is not None:
                 self._do(child, [Suppress(self._cause(parent))], now_ns, out)
                 self._file(child)
@@ -193,12 +194,16 @@ class AlarmEngine:
 
     def _designs(self, suppress: Rows, release: Rows, now_ns: int, out: list[Happening]) -> None:
         for condition in self.living.among(suppress):
-            self._do(condition, [Suppress(Cause(self.book.name(condition), topology=False))], now_ns, out)
+            self._do(condition, [Suppress(self._design(condition))], now_ns, out)
             self._let_go(condition, now_ns, out)
         for condition in self.living.among(release):
-            cause = Cause(self.book.name(condition), topology=False)
-            if cause in self.living.of[condition].state.causes:
+            for cause in [c for c in self.living.of[condition].state.causes if not c.topology]:
                 self._do(condition, [Release(cause)], now_ns, out)
+
+    def _design(self, condition: int) -> Cause:
+        """Why it is suppressed by design."""
+        silent = self.book.silent[condition]
+        return Cause(COMMISSIONING if silent else self.book.name(condition), topology=False)
 
     def _settle(self, now_ns: int, out: list[Happening]) -> None:
         """After a restart: what stands and has no inputs by now is unknown."""
@@ -314,13 +319,15 @@ class AlarmEngine:
         return Cause(self.book.name(parent), topology=True)
 
     def _holds(self, parent: int) -> bool:
-        """A parent that nobody is told of holds nothing back. Shelving it is being told."""
+        """A parent that nobody is told of holds nothing back. Shelving it is being told; so is its own feeder."""
         return self.family.stands(parent) and self._told_of(parent)
 
     def _told_of(self, parent: int) -> bool:
         if (live := self.living.of.get(parent)) is None:
             return True
-        return live.state.enabled and not live.state.out_of_service and not live.state.suppressed
+        state = live.state
+        told = not state.suppressed or (self._rule(parent).fed and all(cause.topology for cause in state.causes))
+        return state.enabled and not state.out_of_service and told
 
     def _wait(self, condition: int, now_ns: int) -> int:
         """Until when a condition that rises from rest waits for parents about to stand [UTC ns]; 0: it does not."""

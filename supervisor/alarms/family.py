@@ -44,7 +44,8 @@ class Family:
         """Conditions that may hold this one back."""
         block = self._book.block(child)
         instance = child - block.start
-        return [self._book.blocks[p].start + instance for p in block.parents]
+        own = [self._book.blocks[p].start + instance for p in block.parents]
+        return own if (feeder := int(block.feeders[instance])) < 0 else [*own, feeder]
 
     def stands(self, parent: int) -> bool:
         return bool(self._conditions.level[parent])

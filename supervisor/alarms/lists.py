@@ -39,8 +39,8 @@ def children(engine: AlarmEngine, parent: str) -> Children:
     condition = engine.book.find(parent)
     if condition is None:
         raise KeyError(parent)
-    siblings = engine.book.siblings(condition)
-    states = {c: engine.living.of[c].state for c in siblings if c in engine.living.of}
+    below = engine.book.below(condition)
+    states = {c: engine.living.of[c].state for c in below if c in engine.living.of}
     unknown = engine.conditions.unevaluable
 
     def names(conditions: Iterable[int]) -> tuple[str, ...]:
@@ -48,7 +48,7 @@ def children(engine: AlarmEngine, parent: str) -> Children:
 
     return Children(
         suppressed=names(c for c, s in states.items() if any(cause.rule == parent for cause in s.causes)),
-        blinded=names(c for c in siblings if unknown[c]),
+        blinded=names(c for c in below if unknown[c]),
         standing=names(c for c, s in states.items() if s.annunciated and s.retain),
     )
 

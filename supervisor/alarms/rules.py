@@ -38,6 +38,7 @@ class RuleBlock:
         model: as the engineer wrote it.
         in_force: instances that have all its tags and are in a state of life that counts, (n,).
         parents: indices of the blocks that hold this one back while they stand; () for what is never held back.
+        feeders: condition of the equipment that feeds each instance and holds this one back, -1 for none, (n,).
     """
 
     index: int
@@ -48,6 +49,7 @@ class RuleBlock:
     model: AlarmRule
     in_force: Mask
     parents: tuple[int, ...]
+    feeders: npt.NDArray[np.int64]
 
     @property
     def conditions(self) -> slice:
@@ -65,6 +67,7 @@ class RuleBook:
         blocks: in the order of types and of their rules.
         block_of, block_numbers: block index of each condition, 2 bytes each; for one, and for many.
         in_force: (count,).
+        silent: of equipment under commissioning: journalled, put before nobody, (count,).
     """
 
     def __init__(self, plant: Plant, alarms: Mapping[str, Mapping[str, AlarmRule]]) -> None:
@@ -77,7 +80,8 @@ class RuleBook:
             parents = tuple(first + i for i, m in enumerate(rules.values()) if m.parent)
             blinds_p1 = any(Priority.P1 in (m.priority, m.priority_extreme) for m in rules.values())
             for name, model in rules.items():
-                rule = machine_rule(name, model, at_least_p2=blinds_p1 and _watches_comm(t, model))
+                fed = model.parent and any(t.fed_by)
+                rule = machine_rule(name, model, at_least_p2=blinds_p1 and _watches_comm(t, model), fed=fed)
                 blocks.append(
                     RuleBlock(
                         index=len(blocks),
@@ -87,7 +91,8 @@ class RuleBook:
                         rule=rule,
                         model=model,
                         in_force=_in_force(plant, t, model),
-                        parents=parents if rule.suppressible else (),
+                        parents=parents if rule.suppressible and not rule.parent else (),
+                        feeders=np.full(len(t.equipment), -1, np.int64),
                     )
                 )
                 start += len(t.equipment)
@@ -98,8 +103,31 @@ class RuleBook:
         self.block_numbers = np.repeat(np.arange(len(blocks), dtype=np.uint16), counts)
         self.block_of = array("H", self.block_numbers.tobytes())
         self.in_force: Mask = np.concatenate([np.zeros(0, np.bool_), *(b.in_force for b in blocks)])
+        self.silent: Mask = np.concatenate([np.zeros(0, np.bool_), *(_silent(plant.types[b.type]) for b in blocks)])
         self._by_type = {name: tuple(b for b in blocks if b.type == name) for name in plant.types}
         self._by_name = {(b.type, b.rule.name): b for b in blocks}
+        self._fed: dict[int, tuple[int, ...]] = {}
+        self._find_feeders()
+
+    def _find_feeders(self) -> None:
+        """Which parent condition lies under which condition of a feeder; one that is protected is listed there only."""
+        for t in self.plant.types.values():
+            parents = [b for b in self._by_type[t.name] if b.rule.fed]
+            for instance, path in enumerate(t.fed_by):
+                if not path or (found := self.plant.find(path)) is None:
+                    continue
+                for feeder in (b.start + found[1] for b in self._by_type[found[0].name] if b.model.on == "fed"):
+                    for block in parents:
+                        block.feeders[instance] = feeder if block.rule.suppressible else -1
+                    self._fed[feeder] = self._fed.get(feeder, ()) + tuple(b.start + instance for b in parents)
+
+    def fed(self, feeder: int) -> tuple[int, ...]:
+        """Parent conditions of what this condition's equipment feeds."""
+        return self._fed.get(feeder, ())
+
+    def below(self, parent: int) -> list[int]:
+        """Conditions a parent may hold back, blind or leave standing: of its own equipment, and of what it feeds."""
+        return [*self.siblings(parent), *self.fed(parent)]
 
     def of_type(self, name: str) -> tuple[RuleBlock, ...]:
         return self._by_type[name]
@@ -152,10 +180,11 @@ class RuleBook:
         return [b.start + instance for b in self._by_type[block.type] if b is not block]
 
 
-def machine_rule(name: str, model: AlarmRule, *, at_least_p2: bool = False) -> Rule:
+def machine_rule(name: str, model: AlarmRule, *, at_least_p2: bool = False, fed: bool = False) -> Rule:
     """What the machine needs of a rule.
 
     Args:
+        fed: its equipment is fed by other equipment that has an alarm.
         at_least_p2: it tells of a lost communication that blinds a P1.
     """
     priority = min(model.priority, Priority.P2) if at_least_p2 else model.priority
@@ -171,6 +200,7 @@ def machine_rule(name: str, model: AlarmRule, *, at_least_p2: bool = False) -> R
         ack_required=model.ack_required,
         confirm_required=model.confirm_required,
         parent=model.parent,
+        fed=fed,
         on_delay_ns=_ns(model.on_delay),
         re_alarm_ns=None if model.re_alarm is None else _ns(model.re_alarm),
         shelving_max_ns=default_ns if model.shelving_max is None else _ns(model.shelving_max),
@@ -189,6 +219,10 @@ def _ns(duration_s: float) -> int:
 
 def _watches_comm(t: EquipmentType, model: AlarmRule) -> bool:
     return model.parent and any(b.info.system == _COMM for tag in tags_of(model) if (b := t.blocks.get(tag)))
+
+
+def _silent(t: EquipmentType) -> Mask:
+    return np.array([life == Life.COMMISSIONING.value for life in t.life], np.bool_)
 
 
 def _in_force(plant: Plant, t: EquipmentType, model: AlarmRule) -> Mask:

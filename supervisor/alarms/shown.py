@@ -9,7 +9,7 @@ changes, not made by looking through it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -38,6 +38,7 @@ class Entry:
         value, limit: of its tag when it was announced, or last changed level.
         acked_by, shelved_by: names; '' if nobody did, or nobody knows.
         comment: the last thing somebody said about it.
+        silent: its equipment is under commissioning: in no list but that of the suppressed, in no count but theirs.
     """
 
     live: Live
@@ -47,17 +48,21 @@ class Entry:
     acked_by: str = ""
     shelved_by: str = ""
     comment: str = ""
+    silent: bool = False
 
 
 class Shown:
     """Entries by condition number, and how many there are of each kind.
 
+    Args:
+        silent: conditions of equipment under commissioning.
     Attributes:
         durable: number of the newest batch that is on the disk; what changed later is not recorded.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, silent: Collection[int] = frozenset()) -> None:
         self.entries: dict[int, Entry] = {}
+        self._silent = silent
         self.durable = 0
         self._by_event: dict[EventId, int] = {}
         self._counts = [0] * 6
@@ -84,16 +89,17 @@ class Shown:
     def put(self, condition: int, live: Live | None, stamp: int) -> None:
         """A condition is this now; None: at rest, and no longer shown."""
         entry = self.entries.get(condition)
-        if entry is not None:
+        if entry is not None and not entry.silent:
             self._count(entry.live.state, -1)
         if live is None:
             if entry is not None:
                 del self.entries[condition]
                 self._forget_event(entry)
             return
-        self._count(live.state, 1)
+        if condition not in self._silent:
+            self._count(live.state, 1)
         if entry is None:
-            self.entries[condition] = Entry(live, stamp)
+            self.entries[condition] = Entry(live, stamp, silent=condition in self._silent)
             return
         if entry.live.state.occurrence_ns != live.state.occurrence_ns:
             self._forget_event(entry)
@@ -104,7 +110,7 @@ class Shown:
         """`put` for many. In a storm thousands enter in one state, which is looked at once."""
         entered: dict[int, tuple[State, int]] = {}
         for condition, live in lives:
-            if live is None or condition in self.entries:
+            if live is None or condition in self.entries or condition in self._silent:
                 self.put(condition, live, stamp)
                 continue
             self.entries[condition] = Entry(live, stamp)

@@ -24,6 +24,8 @@ SHELVING_MAX_NS: Final = 12 * 3600 * NS_PER_S
 SHELVING_MAX_P1_NS: Final = 8 * 3600 * NS_PER_S
 """The same for P1 and safety class [ns]."""
 
+COMMISSIONING: Final = "commissioning"
+"""Why the conditions of equipment in that state of life are suppressed."""
 SEVERITY: Final = {Priority.P1: 900, Priority.P2: 750, Priority.P3: 600, Priority.P4: 450}
 """OPC UA severity of each priority, 1..1000. Source: plant documentation 3.4; alarms lie above 400 (OPC 10000-9)."""
 
@@ -49,7 +51,7 @@ class Cause:
 
     Attributes:
         rule: name of the parent condition that stands ('21605/CAB-0003/Supply_Loss'), or of the condition itself where
-            its own `suppress_when` holds.
+            its own `suppress_when` holds, or COMMISSIONING.
         topology: True for a parent, False for an expression an engineer wrote.
     """
 
@@ -59,7 +61,7 @@ class Cause:
     @property
     def detail(self) -> str:
         """For the journal."""
-        return self.rule if self.topology else "suppress_when"
+        return self.rule if self.topology or self.rule == COMMISSIONING else "suppress_when"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Rule:
         priority, priority_extreme: at levels -1, 1 and at -2, 2.
         safety: condition class safety.
         parent: while it stands, it suppresses new annunciations of its equipment's other rules.
+        fed: a parent that may itself lie under another: that of the equipment which feeds its own.
         on_delay_ns: restarts when a suppression ends [ns].
         re_alarm_ns: from acknowledgement to the next annunciation while still active [ns]; None: never.
         shelving_max_ns: longest shelving [ns].
@@ -84,6 +87,7 @@ class Rule:
     ack_required: bool = True
     confirm_required: bool = False
     parent: bool = False
+    fed: bool = False
     on_delay_ns: int = 0
     re_alarm_ns: int | None = None
     shelving_max_ns: int = SHELVING_MAX_NS
@@ -100,8 +104,10 @@ class Rule:
 
     @property
     def suppressible(self) -> bool:
-        """Whether topology may hold back its annunciation. A parent is never held back: it says what is blind."""
-        return not self.parent and not self.protected
+        """Whether topology may hold back its annunciation. A parent says what is blind: it is held back only by the
+        parent of the equipment that feeds its own, which says so for all of them.
+        """
+        return (self.fed or not self.parent) and not self.protected
 
     def priority_at(self, level: int) -> Priority:
         return self.priority_extreme if abs(level) >= 2 else self.priority

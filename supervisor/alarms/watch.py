@@ -223,6 +223,8 @@ class WatchMaker:
                 return StaleWatch(self._block(model.tag))
             case "calculated":
                 return CalculatedWatch(self.condition(model.condition or ""))
+            case "fed":
+                raise ValueError("what is fed is counted over all types (`feeders`)")
 
     def _block(self, tag: str | None) -> Block:
         if tag is None or (block := self._type.blocks.get(tag)) is None:

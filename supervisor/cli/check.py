@@ -56,7 +56,7 @@ def _unplannable(plant: Plant) -> Iterator[str]:
 
 
 def summary(site: Site, plant: Plant) -> str:
-    """'sennecey: 22 equipment, 1,030 tags, 18 devices, 3 types, 1 area, 5 users; no problems'."""
+    """'sennecey: 24 equipment, 1,032 tags, 18 devices, 4 types, 1 area, 5 users; no problems'."""
     counts = (
         (sum(len(t.equipment) for t in plant.types.values()), "equipment", "equipment"),
         (plant.rows, "tag", "tags"),

@@ -16,17 +16,17 @@ from supervisor.alarms.lists import children, standing
 from supervisor.alarms.records import value_tag
 from supervisor.alarms.rules import RuleBook
 from supervisor.alarms.shown import Entry
-from supervisor.alarms.state import Rule
+from supervisor.alarms.state import COMMISSIONING, Rule
 from supervisor.commands.values import iso
 
 CHILDREN_SHOWN: Final = 50
 
 
 LISTS: Final[dict[str, Callable[[Entry, Rule], bool]]] = {
-    "active": lambda e, r: standing(e.live.state, r),
-    "unacked": lambda e, r: standing(e.live.state, r) and not e.live.state.acked,
+    "active": lambda e, r: standing(e.live.state, r) and not e.silent,
+    "unacked": lambda e, r: standing(e.live.state, r) and not e.live.state.acked and not e.silent,
     "shelved": lambda e, _r: e.live.state.shelved,
-    "suppressed": lambda e, _r: e.live.state.suppressed,
+    "suppressed": lambda e, _r: e.live.state.suppressed or e.silent,
     "out-of-service": lambda e, _r: e.live.state.out_of_service or not e.live.state.enabled,
     "all": lambda _e, _r: True,
 }
@@ -85,7 +85,7 @@ def document(desk: AlarmDesk, condition: int, entry: Entry, now_ns: int) -> dict
         "shelved_until": _time(state.shelved_until_ns or 0),
         "shelved_by": entry.shelved_by or None,
         "one_shot": state.one_shot,
-        "suppressed_by": sorted(c.detail for c in state.causes),
+        "suppressed_by": [COMMISSIONING] if entry.silent else sorted(c.detail for c in state.causes),
         "work_order": state.work_order,
         "first_out": entry.live.first,
         "children": None,

@@ -85,6 +85,7 @@ class FieldSimulator:
         self._simulator = ModbusSimulator()
         self._parks: list[Park] = []
         self._places: dict[str, _Place] = {}
+        self._fed: dict[str, list[str]] = {}
         self._listening: dict[tuple[str, int], SimulatedDevice] = {}
         self._door = FieldDoor(state, self._request) if state is not None else None
         self._stepping: asyncio.Task[None] | None = None
@@ -108,6 +109,8 @@ class FieldSimulator:
                 for table, registers in bank.tables.items():
                     setattr(memory, table, registers[i])
                 self._places[f"{path}.{role}"] = _Place(park, role, i, device)
+                if unit.feeder is not None:
+                    self._fed.setdefault(unit.feeder, []).append(f"{path}.{role}")
 
     def _listener(self, name: str, settings: Any, ports: Ports) -> SimulatedDevice:
         """The simulated host and port of a device; units behind one gateway share it."""
@@ -230,7 +233,7 @@ class FieldSimulator:
         """Turn a fault knob of a device ('hang 30 s') or break its plant ('trip K2').
 
         Args:
-            device: as in `find`, or '*' for all.
+            device: as in `find`, or '*' for all, or what feeds several: 'FDR-0001' for all that it feeds.
             text: a knob of `drivers.modbus.knobs`, or an act of the type; 'ok' heals the wire and takes back every
                 `set`; 'freeze' and 'thaw' hold the whole plant still.
         Returns: what was done, one sentence.
@@ -240,7 +243,13 @@ class FieldSimulator:
         if text in ("freeze", "thaw"):
             self.freeze(text == "freeze")
             return f"the plant is {'held still' if self._frozen else 'alive'}"
-        names = list(self._places) if device == ALL else [self.find(device)]
+        fed = [
+            name
+            for feeder, names in self._fed.items()
+            if device in (feeder, feeder.partition("/")[2])
+            for name in names
+        ]
+        names = list(self._places) if device == ALL else fed or [self.find(device)]
         for name in names:
             self._turn(self._places[name], text)
         return f"{names[0] if len(names) == 1 else f'{len(names)} devices'}: {text}"

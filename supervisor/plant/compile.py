@@ -113,6 +113,7 @@ def _equipment_type(model: TypeModel, instances: Sequence[EquipmentModel], block
         fitted={tag: parameters[m.fitted].astype(np.bool_) for tag, m in model.tags.items() if m.fitted},
         life=tuple(e.life.value for e in instances),
         maintained_by=tuple(e.maintained_by or "" for e in instances),
+        fed_by=tuple(e.feeder or "" for e in instances),
     )
 
 

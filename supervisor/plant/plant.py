@@ -94,6 +94,7 @@ class EquipmentType:
         parameters: name -> one value per instance, (n,): float64, bool, int64 or object (str).
         fitted: tag name -> mask of instances that have it, (n,); tags absent here are fitted everywhere.
         life: state of life per instance.
+        fed_by: path of the equipment that supplies each instance, '' for none; empty: none is.
         maintained_by: organisation per instance, '' for none; empty: nobody maintains any.
     """
 
@@ -107,6 +108,7 @@ class EquipmentType:
     fitted: dict[str, npt.NDArray[np.bool_]]
     life: tuple[str, ...]
     maintained_by: tuple[str, ...] = ()
+    fed_by: tuple[str, ...] = ()
 
     def maintainer(self, instance: int) -> str:
         """The organisation that maintains an instance, '' for none."""

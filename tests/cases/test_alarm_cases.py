@@ -5,7 +5,7 @@ A file is prose (lines with #) and steps: commands, a line `----`, and what must
 After a change that is meant, `VIGIE_REWRITE=1 pytest tests/cases` writes what follows now into the files; read the
 difference before you commit it.
 
-    site N                     N cabinets (cabinet.yaml), CAB-0001 ...; scans every 0.5 s
+    site N [fed]               N cabinets (cabinet.yaml), CAB-0001 ...; scans every 0.5 s; fed: all by FDR-0001
                                (in a tick of more than 10 min: every 10 s)
     tick 10 s V1=255 Door=true set values, then let time pass; `=bad`, `=uncertain` and `=good` set the quality only,
                                `*` is every tag, `CAB-0002/V1=255` names another cabinet than the first
@@ -15,6 +15,7 @@ difference before you commit it.
     disable|enable RULE RECORD
     as operator|supervisor|engineer   who acts from here on
     restart 30 s               the server stops, time passes, a new one goes on from rows and columns
+    life CAB-0001 commissioning|in service   a new generation, in which it is that
     clock +1 h                 somebody sets the clock
     list                       the operator's list; children RULE, counts
 
@@ -27,7 +28,7 @@ import json
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,7 @@ class Scenario:
             "tick": self.tick,
             "restart": self.restart,
             "clock": self.clock,
+            "life": self.life,
             "as": self.become,
             "list": self.list_,
             "children": self.children,
@@ -101,15 +103,20 @@ class Scenario:
         else:
             self.act(word, *rest.split(" ", 1))
 
-    def site(self, count: str) -> None:
+    def site(self, text: str) -> None:
+        count, _, fed = text.partition(" ")
         document, problems = read_yaml(FOLDER / "cabinet.yaml", "cabinet.yaml")
         assert document is not None and not problems, problems
         cabinet = document.data
         self.tags: dict[str, dict[str, Any]] = cabinet["tags"]
         rules = {n: AlarmRule.model_validate(r | {"text": TEXT}) for n, r in cabinet["rules"].items()}
         names = [f"21605/CAB-{i + 1:04d}" for i in range(int(count))]
-        self.plant = make_plant({"CAB": TypeSpec({n: tag(t["kind"]) for n, t in self.tags.items()})}, {"CAB": names})
-        self.rules = {"CAB": rules}
+        feeder = AlarmRule.model_validate(cabinet["feeder"] | {"text": TEXT})
+        types = {"CAB": TypeSpec({n: tag(t["kind"]) for n, t in self.tags.items()}), "FDR": TypeSpec({})}
+        self.plant = make_plant(types, {"CAB": names, "FDR": ["21605/FDR-0001"] if fed else []})
+        fed_by = ("21605/FDR-0001" if fed else "",) * len(names)
+        self.plant.types["CAB"] = replace(self.plant.types["CAB"], fed_by=fed_by)
+        self.rules = {"CAB": rules, "FDR": {"Supply_lost": feeder}}
         self.table = TagTable(self.plant, StringPool(), self.now_ns)
         for name, t in self.tags.items():
             for equipment in names:
@@ -131,7 +138,7 @@ class Scenario:
         )
 
     def full(self, name: str) -> str:
-        return f"21605/{name}" if name.startswith("CAB-") else f"21605/CAB-0001/{name}"
+        return f"21605/{name}" if name.startswith(("CAB-", "FDR-")) else f"21605/CAB-0001/{name}"
 
     def tick(self, text: str) -> None:
         assignments = ASSIGNMENT.findall(text)
@@ -226,6 +233,15 @@ class Scenario:
         gone = self.engine.restore(rows, self.now_ns, with_columns=True)
         assert not gone
         self.scan()
+
+    def life(self, text: str) -> None:
+        equipment, _, life = text.partition(" ")
+        cabinets = self.plant.types["CAB"]
+        at = cabinets.equipment.index(f"21605/{equipment}")
+        self.plant.types["CAB"] = replace(cabinets, life=(*cabinets.life[:at], life, *cabinets.life[at + 1 :]))
+        former = self.engine
+        self.make_engine()
+        assert not self.engine.adopt(former, self.now_ns)
 
     def clock(self, step: str) -> None:
         sign = -1 if step.startswith("-") else 1

@@ -35,7 +35,7 @@ def test_make_demo_as_a_newcomer(tmp_path: Path) -> None:
         assert isinstance(demo, Server)
         until("every device answers", lambda: everything_answers(demo))
         assert stat.S_IMODE((state / "connect.json").stat().st_mode) == 0o600
-        assert demo.status()["tags"]["total"] == 1030
+        assert demo.status()["tags"]["total"] == 1032
         code, said = demo.vigie("simulate", "sennecey", "--turn", "*", "freeze")
         assert code == 0, said
         registers = _registers(json.loads((state / "field.json").read_text()))

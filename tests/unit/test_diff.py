@@ -12,7 +12,9 @@ from supervisor.plant.diff import diff
 from tests.ground import cabinets
 from tests.sites import compiled, edited, renamed, sennecey
 
-NEW_CABINET = 'CAB-0001,21605,in service,"Armoire du stade, mât 900",127.21.6.77,15020,32,11,8,7,5,55,3,true,false\n'
+NEW_CABINET = (
+    'CAB-0001,21605,in service,"Armoire du stade, mât 900",FDR-0001,127.21.6.77,15020,32,11,8,7,5,55,3,true,false\n'
+)
 FIRST = "CAB-0001,21605,in service"
 
 
@@ -24,7 +26,7 @@ def catalogue() -> Catalogue:
 def test_nothing_changed_is_nothing(catalogue: Catalogue) -> None:
     d = diff(compiled(sennecey(), catalogue), compiled(sennecey(), catalogue))
     assert d.empty
-    assert list(d.lines()) == ["1,030 tags keep their history, 0 are new, 0 end; 18 devices are not touched"]
+    assert list(d.lines()) == ["1,032 tags keep their history, 0 are new, 0 end; 18 devices are not touched"]
 
 
 def test_an_inserted_cabinet_touches_no_other(tmp_path: Path, catalogue: Catalogue) -> None:
@@ -36,7 +38,7 @@ def test_an_inserted_cabinet_touches_no_other(tmp_path: Path, catalogue: Catalog
     assert list(d.lines()) == [
         "+ equipment 21605/CAB-0900",
         "+ device 21605/CAB-0900.controller",
-        "1,030 tags keep their history, 56 are new, 0 end; 18 devices are not touched",
+        "1,032 tags keep their history, 56 are new, 0 end; 18 devices are not touched",
     ]
 
 
@@ -55,7 +57,7 @@ def test_a_new_address_a_parameter_and_a_life(tmp_path: Path, catalogue: Catalog
 def test_a_rename_keeps_history_and_says_so(tmp_path: Path, catalogue: Catalogue) -> None:
     d = diff(compiled(sennecey(), catalogue), compiled(renamed(tmp_path, "CAB-0001", "CAB-0101"), catalogue))
     assert d.renamed == (("21605/CAB-0001", "21605/CAB-0101"),)
-    assert (d.rows_kept, d.rows_new, d.rows_gone) == (1030, 0, 0)
+    assert (d.rows_kept, d.rows_new, d.rows_gone) == (1032, 0, 0)
     assert not d.added and not d.removed
 
 

@@ -15,9 +15,9 @@ from tests.sites import compiled, edited, renamed, sennecey
 CAB_1_ROW = "CAB-0001,21605,in service"
 
 
-def test_sennecey_has_1030_tags_in_blocks_end_to_end() -> None:
+def test_sennecey_has_1032_tags_in_blocks_end_to_end() -> None:
     plant = compiled(sennecey())
-    assert plant.rows == 17 * 56 + 22 + 4 * 14 == 1030
+    assert plant.rows == 17 * 56 + 2 + 22 + 4 * 14 == 1032
     ends = 0
     for block in plant.blocks:
         assert block.start == ends

@@ -98,6 +98,9 @@ TABLES: dict[str, str] = {
         Comm     Boolean     -    -                                   r system P2    E
         Stale    Boolean     -    -                                   r calc   P4    E
     """,
+    "FDR": """
+        Supply   String      -        -                           r parameter   P2    N
+    """,
     "SYS": """
         Up       Boolean     -        -                           r system      P1,P3 E
         Role     Enumeration -        active/standby/isolated/off r system      P1,P2 E
@@ -115,7 +118,7 @@ TABLES: dict[str, str] = {
         Backup   DateTime    -        -                           r unsupported P3    E
     """,
 }
-COUNTS = {"CAB": (56, 36), "RWS": (22, 14), "SYS": (14, 14)}
+COUNTS = {"CAB": (56, 36), "FDR": (1, 1), "RWS": (22, 14), "SYS": (14, 14)}
 LINES = [(type_, line.split()) for type_, table in TABLES.items() for line in table.strip().splitlines()]
 
 
@@ -263,10 +266,10 @@ def test_bad_after_is_about_three_periods(site: Site, type_: str) -> None:
 # --- the site
 
 
-def test_sennecey_has_1030_tags(site: Site) -> None:
+def test_sennecey_has_1032_tags(site: Site) -> None:
     plant = compiled(site)
-    assert {name: len(found) for name, found in site.equipment.items()} == {"CAB": 17, "RWS": 1, "SYS": 4}
-    assert plant.rows == 1030
+    assert {name: len(found) for name, found in site.equipment.items()} == {"CAB": 17, "FDR": 2, "RWS": 1, "SYS": 4}
+    assert plant.rows == 1032
     assert len(plant.devices) == 18
 
 
