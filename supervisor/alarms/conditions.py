@@ -116,7 +116,9 @@ class Conditions:
         for index in np.unique(block_of).tolist():
             at = np.flatnonzero(block_of == index)
             watch = self._watches.get(index)
-            found = watch and watch.beyond(conditions[at] - self.book.blocks[index].start, levels[at])
+            if watch is None:
+                continue
+            found = watch.beyond(conditions[at] - self.book.blocks[index].start, levels[at])
             if found is None:
                 continue
             for i, limit in zip(at.tolist(), found.tolist(), strict=True):
