@@ -34,7 +34,7 @@ def test_killed_at_random_moments_of_a_storm_nothing_is_lost_or_repeated(tmp_pat
         answered += _live_and_die(tmp_path, epoch, rng.uniform(0.02, 0.6))
     found = verify(tmp_path)
     assert found.whole, found.reason
-    entries = _records(tmp_path)
+    entries = records(tmp_path)
     told = [(str(e.record.data["what"]), e.record.subject, e.record.data["occurrence"]) for e in entries]
     acks = Counter((name, occurrence) for what, name, occurrence in told if what == "acknowledged")
     assert set(acks.values()) <= {1}, "no occurrence is acknowledged twice"
@@ -66,7 +66,7 @@ def _live_and_die(folder: Path, epoch: int, seconds: float) -> list[tuple[str, s
     return [(what, name, int(occurrence)) for what, name, occurrence in lines]
 
 
-def _records(folder: Path) -> list[Entry]:
+def records(folder: Path) -> list[Entry]:
     """All alarm records, oldest first."""
     reader = ChainReader(folder / schema.FILE, 1)
     try:
