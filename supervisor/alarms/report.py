@@ -16,6 +16,7 @@ import numpy as np
 
 from config.words import NS_PER_S
 from historian.base import Record
+from supervisor.alarms.events import What
 
 TEN_MINUTES_NS: Final = 600 * NS_PER_S
 HOUR_NS: Final = 3600 * NS_PER_S
@@ -23,7 +24,7 @@ FLOOD: Final = 10
 """More annunciations than this in ten minutes are a flood: nobody follows them any more."""
 CHATTER: Final = 3
 CHATTER_NS: Final = 60 * NS_PER_S
-"""A condition annunciated CHATTER times within a minute chatters."""
+"""A condition that rises CHATTER times within a minute chatters, announced each time or not (see `chatter`)."""
 TOP: Final = 10
 
 
@@ -34,6 +35,7 @@ class Tally:
         self.from_ns = from_ns
         self.until_ns = max(until_ns, from_ns + 1)
         self._times: dict[str, list[int]] = {}
+        self._rises: dict[str, list[int]] = {}
         self._priorities: Counter[str] = Counter()
         self.records = 0
 
@@ -43,6 +45,8 @@ class Tally:
             if not self.from_ns <= record.time_ns < self.until_ns:
                 continue
             self.records += 1
+            if record.data.get("announced") or record.data.get("what") == What.ALARM.value:
+                self._rises.setdefault(record.subject, []).append(record.time_ns)
             if record.data.get("announced"):
                 self._times.setdefault(record.subject, []).append(record.time_ns)
                 self._priorities[str(record.data.get("priority", "?"))] += 1
@@ -72,7 +76,7 @@ class Tally:
 
     def _chattering(self) -> list[dict[str, Any]]:
         found = []
-        for name, times in self._times.items():
+        for name, times in self._rises.items():
             if (most := _most_within(sorted(times), CHATTER_NS)) >= CHATTER:
                 found.append({"name": name, "per_minute_max": most, "count": len(times)})
         return sorted(found, key=lambda f: (-f["per_minute_max"], f["name"]))

@@ -106,6 +106,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+_CHATTERS: Final = {"fr": "(bat : « vigie shelve » la met en veille)", "en": "(chatters: 'vigie shelve' puts it aside)"}
+
+
 def alarms_table(alarms: list[dict[str, Any]], language: str) -> Any:
     """A plain table, one line each."""
     heads = _HEADS[language]
@@ -144,7 +147,9 @@ def alarm_text(a: dict[str, Any], language: str) -> str:
     text: str = a["text"][language]
     family = a["children"]
     held = len(family["suppressed"]) if family else 0
-    return text + (f" +{held}" if held else "") + (f" [{a['comment']}]" if a["comment"] else "")
+    text += f" +{held}" if held else ""
+    text += f" {_CHATTERS[language]}" if a["chattering"] else ""
+    return text + (f" [{a['comment']}]" if a["comment"] else "")
 
 
 def value_text(a: dict[str, Any]) -> Any:

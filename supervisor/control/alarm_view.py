@@ -88,6 +88,7 @@ def document(desk: AlarmDesk, condition: int, entry: Entry, now_ns: int) -> dict
         "suppressed_by": [COMMISSIONING] if entry.silent else sorted(c.detail for c in state.causes),
         "work_order": state.work_order,
         "first_out": entry.live.first,
+        "chattering": desk.engine.chatter.flagged(condition, now_ns),
         "children": None,
     }
     if rule.parent:

@@ -141,7 +141,7 @@ def alarm(**changes: Any) -> dict[str, Any]:
     made: dict[str, Any] = {
         "name": "21605/CAB-0003/Supply_Loss", "event": "1/5/12", "priority": "P2", "state": "B", "known": False,
         "raised": "2026-01-05T18:00:00.000Z", "equipment": "CAB-0003", "text": {"fr": "Sans tension", "en": "x"},
-        "comment": None, "children": {"suppressed": ["a", "b"], "unknown": 3, "standing": []},
+        "comment": None, "chattering": False, "children": {"suppressed": ["a", "b"], "unknown": 3, "standing": []},
     }  # fmt: skip
     return made | changes
 
