@@ -23,7 +23,6 @@ import numpy.typing as npt
 
 from config.model import Priority
 from config.words import NS_PER_S, Rows, StatusCode
-from supervisor.alarms.chatter import Chatter
 from supervisor.alarms.conditions import Conditions
 from supervisor.alarms.events import (
     Alarm,
@@ -38,7 +37,6 @@ from supervisor.alarms.events import (
     Suppress,
     Tick,
     Unhold,
-    What,
 )
 from supervisor.alarms.family import Family
 from supervisor.alarms.firstout import FirstOut
@@ -47,7 +45,7 @@ from supervisor.alarms.living import Living
 from supervisor.alarms.machine import step
 from supervisor.alarms.rights import refusal
 from supervisor.alarms.rows import Live, Row, decode, encode
-from supervisor.alarms.state import COMMISSIONING, REST, Cause, Isa, Rule, State
+from supervisor.alarms.state import COMMISSIONING, REST, Cause, Rule, State
 from supervisor.tags.table import TagTable
 
 RELEASES_PER_S: Final = 10
@@ -63,7 +61,6 @@ class AlarmEngine:
     Attributes:
         living: what is not at rest.
         family, first_out: parents and groups.
-        chatter: who comes and goes too fast.
     """
 
     def __init__(self, conditions: Conditions) -> None:
@@ -72,7 +69,6 @@ class AlarmEngine:
         self.living = Living(self.book.count)
         self.family = Family(self.book, conditions)
         self.first_out = FirstOut(self.book)
-        self.chatter = Chatter()
         self._next_release_ns = 0
         self._turns: list[tuple[Priority, int]] = []
         self._settled_ns: int | None = None
@@ -105,14 +101,6 @@ class AlarmEngine:
             self._do(condition, [Unhold()], now_ns, out)
         self._settle(now_ns, out)
         self._ticks(now_ns, out)
-        return self._calm(out, now_ns)
-
-    def _calm(self, out: list[Happening], now_ns: int) -> list[Happening]:
-        """What chatters and still awaits its acknowledgement is not announced once more."""
-        for i, h in enumerate(out):
-            again = h.announced and h.log.what is What.ALARM and h.log.before is Isa.RTNUN
-            if again and self.chatter.rises(h.condition, now_ns) and not h.rule.protected:
-                out[i] = h._replace(announced=False)
         return out
 
     def _risen(self, rise: Rows, table: TagTable, now_ns: int, out: list[Happening]) -> None:

@@ -14,6 +14,7 @@ What the table rests on:
 - What rises and returns under shelving or out of service leaves the duty to acknowledge. What does so under suppression
   leaves none (forty children of one lost supply would otherwise all stand there), unless the rule is protected: P1,
   safety class, latching.
+- What chatters and still awaits its acknowledgement is not annunciated each time: it stands in the list already.
 - Topology (a parent that stands) holds back only what is normal: what was annunciated stays.
 - Disabled is different: nothing is evaluated, nothing is remembered but what was there before, and whether it is in
   alarm now.
@@ -52,7 +53,7 @@ from supervisor.alarms.events import (
     Unshelve,
     What,
 )
-from supervisor.alarms.state import Isa, Rule, State
+from supervisor.alarms.state import BEAT_NS, QUIET_NS, Isa, Rule, State
 
 Outcome: TypeAlias = tuple[State, tuple[Effect, ...]]
 # Each handler takes its own kind of event; the table sees to it that it gets no other.
@@ -143,14 +144,26 @@ def _rise(state: State, event: Alarm, now_ns: int, rule: Rule) -> Outcome:
         raised_ns=now_ns,
         annunciated=False,
         re_alarms=0,
+        beats=_beats(state, now_ns),
     )
     if not state.overlaid and rule.suppressible and state.core is Isa.NORM and event.hold_until_ns > now_ns:
         return _logged(What.HELD, state, replace(risen, release_ns=event.hold_until_ns))
     if not state.overlaid:
-        return _annunciated(What.ALARM, state, _become_unacked(risen, now_ns, rule), rule)
+        risen = _become_unacked(risen, now_ns, rule)
+        if risen.chatters and not rule.protected:
+            return _logged(What.ALARM, state, replace(risen, annunciated=True))
+        return _annunciated(What.ALARM, state, risen, rule)
     if rule.protected or not state.suppressed:
         risen = _become_unacked(risen, now_ns, rule)
     return _logged(What.ALARM, state, risen)
+
+
+def _beats(state: State, now_ns: int) -> int:
+    """How often it has risen quickly after its last rise, nobody having acknowledged it since; quiet ends that."""
+    gap_ns = now_ns - state.raised_ns
+    if state.acked or not 0 <= gap_ns < QUIET_NS:
+        return 0
+    return state.beats + 1 if gap_ns < BEAT_NS else state.beats
 
 
 def _change_level(state: State, event: Alarm, now_ns: int, rule: Rule) -> Outcome:

@@ -24,7 +24,7 @@ FLOOD: Final = 10
 """More annunciations than this in ten minutes are a flood: nobody follows them any more."""
 CHATTER: Final = 3
 CHATTER_NS: Final = 60 * NS_PER_S
-"""A condition that rises CHATTER times within a minute chatters, announced each time or not (see `chatter`)."""
+"""A condition that rises CHATTER times within a minute chatters, announced each time or not."""
 TOP: Final = 10
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from supervisor.alarms.state import Cause, State
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -41,6 +41,7 @@ _NUMBERS: Final = (
     "occurrence_ns",
     "re_alarms",
     "evaluable_ns",
+    "beats",
 )
 
 

@@ -24,6 +24,12 @@ SHELVING_MAX_NS: Final = 12 * 3600 * NS_PER_S
 SHELVING_MAX_P1_NS: Final = 8 * 3600 * NS_PER_S
 """The same for P1 and safety class [ns]."""
 
+BEATS: Final = 2
+BEAT_NS: Final = 30 * NS_PER_S
+"""A condition that rises three times within a minute chatters: twice more, each within BEAT_NS of the rise before.
+Source: ISA-18.2 (IEC 62682, clause 16)."""
+QUIET_NS: Final = 600 * NS_PER_S
+"""How long it must not have risen to be called quiet again [ns]."""
 COMMISSIONING: Final = "commissioning"
 """Why the conditions of equipment in that state of life are suppressed."""
 SEVERITY: Final = {Priority.P1: 900, Priority.P2: 750, Priority.P3: 600, Priority.P4: 450}
@@ -142,6 +148,7 @@ class State:
         raised_ns, returned_ns, acked_ns: last time each of it happened; 0: never.
         occurrence_ns: identity of the present occurrence: the time of its annunciation, made unique within the
             condition. An acknowledgement names the occurrence it has seen.
+        beats: quick rises after the rise before, nobody having acknowledged it since.
         re_alarms: annunciations repeated since the condition rose (Part 9: ReAlarmRepeatCount).
     """
 
@@ -167,6 +174,7 @@ class State:
     acked_ns: int = 0
     occurrence_ns: int = 0
     re_alarms: int = 0
+    beats: int = 0
 
     @property
     def active(self) -> bool:
@@ -184,6 +192,11 @@ class State:
     @property
     def out_of_service(self) -> bool:
         return self.work_order is not None
+
+    @property
+    def chatters(self) -> bool:
+        """It comes and goes faster than anybody can acknowledge it."""
+        return self.beats >= BEATS
 
     @property
     def overlaid(self) -> bool:

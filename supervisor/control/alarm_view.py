@@ -16,7 +16,7 @@ from supervisor.alarms.lists import children, standing
 from supervisor.alarms.records import value_tag
 from supervisor.alarms.rules import RuleBook
 from supervisor.alarms.shown import Entry
-from supervisor.alarms.state import COMMISSIONING, Rule
+from supervisor.alarms.state import COMMISSIONING, QUIET_NS, Rule
 from supervisor.commands.values import iso
 
 CHILDREN_SHOWN: Final = 50
@@ -88,7 +88,7 @@ def document(desk: AlarmDesk, condition: int, entry: Entry, now_ns: int) -> dict
         "suppressed_by": [COMMISSIONING] if entry.silent else sorted(c.detail for c in state.causes),
         "work_order": state.work_order,
         "first_out": entry.live.first,
-        "chattering": desk.engine.chatter.flagged(condition, now_ns),
+        "chattering": state.chatters and now_ns - state.raised_ns < QUIET_NS,
         "children": None,
     }
     if rule.parent:

@@ -5,35 +5,49 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from supervisor.alarms.chatter import CHATTER_NS, MEMORY_MAX, QUIET_NS, Chatter
-from supervisor.alarms.events import Shelve
+from config.model import Priority
+from supervisor.alarms.events import Acknowledge, Alarm, Announce, Return, Shelve
+from supervisor.alarms.machine import step
+from supervisor.alarms.state import REST, Rule, check_invariants
 from supervisor.cli.alarms import alarm_text
 from supervisor.control.alarm_view import document
 from tests.unit.test_alarm_desk import Post, story
 
 S = 1_000_000_000
 T0 = 1_750_000_000 * S
+RULE = Rule("Door", Priority.P3, Priority.P3)
+
+
+def rises(*seconds: float, rule: Rule = RULE) -> list[bool]:
+    """Whether each rise is announced; it returns half a second after."""
+    state, told = REST, []
+    for second in seconds:
+        state, effects = step(state, Alarm(), T0 + round(second * S), rule)
+        told.append(any(isinstance(e, Announce) for e in effects))
+        check_invariants(state, rule)
+        state, _ = step(state, Return(), T0 + round((second + 0.5) * S), rule)
+    return told
 
 
 def test_three_within_a_minute_until_ten_quiet_minutes() -> None:
-    chatter = Chatter()
-    assert [chatter.rises(7, T0 + t * S) for t in (0, 30, 500)] == [False, True, True]
-    assert chatter.flagged(7, T0 + 500 * S + QUIET_NS - 1) and not chatter.flagged(7, T0 + 500 * S + QUIET_NS)
-    assert not chatter.flagged(8, T0)
-    assert not chatter.flagged(7, T0 - S), "a clock set back ends it"
+    assert rises(0, 29, 58, 300, 899) == [True, True, False, False, False]
+    assert rises(0, 29, 58, 58 + 600) == [True, True, False, True]
+    assert rises(0, 31, 62, 93) == [True] * 4
 
 
-def test_two_that_are_a_minute_apart_do_not_chatter() -> None:
-    chatter = Chatter()
-    assert [chatter.rises(1, T0 + i * CHATTER_NS) for i in range(5)] == [False] * 5
+def test_what_is_dangerous_is_announced_each_time() -> None:
+    assert rises(*range(20), rule=Rule("Rcd", Priority.P1, Priority.P1)) == [True] * 20
 
 
-def test_what_is_remembered_is_bounded_and_the_oldest_go_first() -> None:
-    chatter = Chatter()
-    for condition in range(MEMORY_MAX + 5):
-        chatter.rises(condition, T0)
-    assert chatter.rises(0, T0 + S) is False, "forgotten"
-    assert chatter.rises(MEMORY_MAX, T0 + S) is True
+def test_an_acknowledgement_begins_anew() -> None:
+    state = REST
+    for second in range(3):
+        state, _ = step(state, Alarm(), T0 + second * S, RULE)
+        state, _ = step(state, Return(), T0 + second * S + 1, RULE)
+    assert state.chatters
+    state, _ = step(state, Acknowledge(state.occurrence_ns), T0 + 3 * S, RULE)
+    state, effects = step(state, Alarm(), T0 + 4 * S, RULE)
+    assert any(isinstance(e, Announce) for e in effects) and not state.chatters
 
 
 def test_s3_a_contact_at_1_hz_is_one_alarm_that_says_it_chatters(tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ def test_a_renamed_cabinet_keeps_its_alarm_and_a_vanished_one_is_told(tmp_path: 
 
 def test_a_damaged_row_is_told_and_evaluated_anew(tmp_path: Path) -> None:
     async def tell(post: Post) -> None:
-        await post.journal.append_with([], [Row(TABLE, b"21000/CAB-0001/V", b"[1,2]")])
+        await post.journal.append_with([], [Row(TABLE, b"21000/CAB-0001/V", b"[2,2]")])
         await post.close()
         await post.open()
         await post.settle()
