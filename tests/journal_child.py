@@ -3,6 +3,7 @@
 
 append FOLDER EPOCH SEED    append groups of random size for ever; each acknowledged position and row on stdout
 import FOLDER               open the journal in FOLDER once, which takes over an older one
+readonly FOLDER             on a disk of its own (mounted here) that becomes read-only: see below
 full FOLDER MIB             on a disk of its own of that size (mounted here, in a namespace of its own): see below
 """
 
@@ -72,6 +73,21 @@ def full(folder: Path, mib: int) -> None:
     assert verify(folder / "journal").whole
 
 
+def readonly(folder: Path) -> None:
+    """A disk that became read-only: no start on it, one sentence; what stands there can still be verified and read."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], check=True)
+    store = ChainStore(folder / "journal", 1)
+    store.append([note(i) for i in range(5)])
+    store.close()
+    subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+    try:
+        ChainStore(folder / "journal", 2)
+    except JournalError as e:
+        print(f"{type(e).__name__}: {e}")
+    found = verify(folder / "journal")
+    print(found.whole, found.records)
+
+
 def fill(path: Path) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     block = bytes(1 << 16)
@@ -95,5 +111,7 @@ if __name__ == "__main__":
         append(Path(where), *map(int, rest))
     elif what == "import":
         take_over(Path(where))
+    elif what == "readonly":
+        readonly(Path(where))
     else:
         full(Path(where), int(rest[0]))

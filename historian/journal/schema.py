@@ -131,7 +131,9 @@ def open_reader(path: Path) -> sqlite3.Connection:
     Raises:
         sqlite3.Error: it cannot be read.
     """
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+    still = "&immutable=1" if _lies_still(path) else ""
+    uri = f"{path.absolute().as_uri()}?mode=ro{still}"
+    db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA query_only = ON")
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -139,6 +141,13 @@ def open_reader(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _lies_still(path: Path) -> bool:
+    """On a read-only disk, all of it copied from the log: nobody writes it, and no `-shm` can be made beside it."""
+    log = path.with_name(path.name + "-wal")
+    copied = not log.exists() or log.stat().st_size == 0
+    return copied and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def insert(db: sqlite3.Connection, table: str, lines: Iterable[Sequence[Any]], otherwise: str = "") -> None:

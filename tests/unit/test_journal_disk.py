@@ -57,6 +57,18 @@ def test_on_a_disk_filled_to_the_last_block_the_reserve_holds_what_it_promises(t
     assert next_number == "1", "nothing of what was refused is there"
 
 
+@pytest.mark.skipif(not may_mount(), reason="no user namespaces here: a disk of its own cannot be mounted")
+def test_a_disk_that_became_read_only_is_one_sentence_and_can_still_be_verified(tmp_path: Path) -> None:
+    child = [sys.executable, "-m", "tests.journal_child", "readonly", str(tmp_path)]
+    done = subprocess.run(["unshare", "-rm", *child], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    sentence, verified = done.stdout.splitlines()
+    assert sentence == (
+        f"JournalUnwritable: journal {tmp_path}/journal: the file system is read-only; remount or replace the disk"
+    )
+    assert verified == "True 5"
+
+
 def test_no_space_refuses_the_record_and_leaves_nothing_of_it(tmp_path: Path) -> None:
     store = ChainStore(tmp_path, 1, reserve_size=MIB)
     store.append([record(1)])
