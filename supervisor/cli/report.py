@@ -68,9 +68,11 @@ def bars(hours: list[list[int]]) -> list[str]:
     """'2026-03-01 18 h    12 ############', by day where there are more than two days."""
     times = [(datetime.fromtimestamp(ns // 1_000_000_000, UTC).astimezone(), n) for ns, n in hours]
     by_day = len({at.date() for at, _ in times}) > 2
+    # In the night when clocks go back an hour comes twice: then its zone says which.
+    zones = "" if len({at.utcoffset() for at, _ in times}) < 2 else " %Z"
     counts: Counter[str] = Counter()
     for at, n in times:
-        counts[f"{at:%Y-%m-%d}" if by_day else f"{at:%Y-%m-%d %H h}"] += n
+        counts[f"{at:%Y-%m-%d}" if by_day else at.strftime(f"%Y-%m-%d %H h{zones}")] += n
     most = max(counts.values(), default=1)
     return [f"{label} {n:>6,} {'#' * max(1, round(n / most * _BAR))}" for label, n in counts.items()]
 

@@ -11,7 +11,7 @@ from supervisor.alarms.machine import step
 from supervisor.alarms.state import REST, Rule, check_invariants
 from supervisor.cli.alarms import alarm_text
 from supervisor.control.alarm_view import document
-from tests.unit.test_alarm_desk import Post, story
+from tests.desk import Post, story
 
 S = 1_000_000_000
 T0 = 1_750_000_000 * S

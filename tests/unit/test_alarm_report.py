@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
+
 from historian.base import Plain, Record, RecordKind
 from supervisor.alarms.report import HOUR_NS, Tally
 from supervisor.cli.report import bars, head
@@ -39,6 +43,22 @@ def test_hours_are_those_of_the_clock() -> None:
     made = Tally(T0 + 1800 * S, T0 + 7200 * S)
     made.add([record(3599), record(3600)])
     assert made.document()["hours"] == [[T0, 1], [T0 + HOUR_NS, 1]]
+
+
+def test_the_night_when_clocks_go_back_has_its_hour_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Paris")
+    time.tzset()
+    try:
+        change_ns = 1_792_890_000 * S  # 2026-10-25T01:00Z, 03:00 CEST becomes 02:00 CET
+        said = bars([[change_ns - HOUR_NS, 2], [change_ns, 3], [change_ns + HOUR_NS, 1]])
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert [line.split("#")[0].split() for line in said] == [
+        ["2026-10-25", "02", "h", "CEST", "2"],
+        ["2026-10-25", "02", "h", "CET", "3"],
+        ["2026-10-25", "03", "h", "CET", "1"],
+    ]
 
 
 def test_rates_and_floods() -> None:
