@@ -33,6 +33,7 @@ _TYPES: Final = {
     "discrepancy": _IDS.DiscrepancyAlarmType,
     "stale": _IDS.InstrumentDiagnosticAlarmType,
     "calculated": _IDS.AlarmConditionType,
+    "fed": _IDS.AlarmConditionType,
     "discrete": _IDS.OffNormalAlarmType,
 }
 _CLASSES: Final = {
