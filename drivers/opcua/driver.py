@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_opcua_driver.py, tests/kit/test_opcua.py
+# Tests: tests/unit/test_opcua_driver.py, tests/kit/test_opcua.py, tests/system/test_opcua_server_node.py
 """One piece of equipment behind an OPC UA server: nodes in, batches out; writes once, with an outcome.
 
 Law of this file: the contract of `drivers.base` and the meaning of the server's refusals. Nothing here sleeps or

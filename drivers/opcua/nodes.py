@@ -119,7 +119,9 @@ class Nodes:
         limits = limits or {}
         self.add("i=2259", "Int32", 0)
         self.add("i=2254", "String", [uri])
-        self.add("i=2255", "String", ["http://opcfoundation.org/UA/", uri, *namespaces])
+        self.add("i=2255", "String", ["http://opcfoundation.org/UA/", uri])
+        for namespace in namespaces:
+            self.namespace(namespace)
         for node, name in (("i=11705", "read"), ("i=11707", "write"), ("i=11714", "items")):
             self.add(node, "UInt32", limits.get(name, 0))
 
@@ -129,11 +131,27 @@ class Nodes:
         Raises:
             ValueError: there is one.
         """
+        made = Node(type_, value, writable, self.now_ns())
+        self.place(node, made)
+        return made
+
+    def namespace(self, uri: str) -> int:
+        """Index of a namespace; a new one is put at the end."""
+        known: list[str] = self["i=2255"].value
+        if uri not in known:
+            known.append(uri)
+        return known.index(uri)
+
+    def place(self, node: str, made: Node) -> None:
+        """Hold a variable that was made elsewhere.
+
+        Raises:
+            ValueError: there is one.
+        """
         node_id = ua.NodeId.from_string(node)
         if node_id in self._nodes:
             raise ValueError(f"expected a new node, {node} exists already")
-        made = self._nodes[node_id] = Node(type_, value, writable, self.now_ns())
-        return made
+        self._nodes[node_id] = made
 
     def __getitem__(self, node: str) -> Node:
         return self._nodes[ua.NodeId.from_string(node)]

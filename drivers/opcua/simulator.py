@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_opcua_simulator.py, tests/kit/test_opcua.py
+# Tests: tests/unit/test_opcua_simulator.py, tests/kit/test_opcua.py, tests/sim/test_opcua_days.py
 """A simulated OPC UA server on a real socket, with knobs for all that goes wrong in the field.
 
 Law of this file: what the server does to its answers; its connections are `serving`'s, what the nodes mean is the demo

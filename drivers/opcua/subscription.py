@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_opcua_subscription.py, tests/kit/test_opcua.py
+# Tests: tests/unit/test_opcua_subscription.py, tests/kit/test_opcua.py, tests/system/test_opcua_server_node.py
 """The one subscription of a link: its items, its messages, and how one knows that it still lives.
 
 Law of this file: who changed and that it stands; what a value means is `asked`'s. No task: messages come as answers to

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_opcua_writing.py, tests/kit/test_opcua.py
+# Tests: tests/unit/test_opcua_writing.py, tests/kit/test_opcua.py, tests/system/test_opcua_server_node.py
 """One value to a server, once, and what became of it.
 
 Law of this file: every check that can refuse a write is made before a byte leaves, the permit last; nothing is ever

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""node-opcua's client: fetched once from the npm registry into the cache, from its lock file."""
+"""node-opcua's client and server: fetched once from the npm registry into the cache, each from its lock file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent / "node"
+SERVER = Path(__file__).parent / "node_server"
 CACHE = Path(__file__).parents[2] / ".cache" / "node"
 
 
@@ -46,3 +47,9 @@ def node_reads(endpoint: str, names: list[str], login: tuple[str, str], identity
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def environment(package: Path) -> dict[str, str]:
+    """Of a node process with a package's dependencies."""
+    modules = node_modules(package)
+    return {"NODE_PATH": str(modules), "PATH": "/usr/bin:/bin:" + str(Path(shutil.which("node") or "").parent)}
