@@ -228,6 +228,7 @@ class App:
             self.commands.put,
             outlook=outlook,
             desk=self.alarms,
+            append=self.journal.append,
         )
         try:
             await self.hmi.start()

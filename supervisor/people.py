@@ -95,6 +95,21 @@ def _b64(raw: bytes) -> str:
 _NOBODY: Final = "scrypt$16384$8$1$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
+def _cost(password_hash: str) -> tuple[int, int, int]:
+    """(n, r, p) of a hash; zeros for what is none."""
+    try:
+        scheme, n, r, p, _, _ = password_hash.split("$")
+        return (int(n), int(r), int(p)) if scheme == "scrypt" else (0, 0, 0)
+    except ValueError:
+        return 0, 0, 0
+
+
+def _as_costly_as(password_hash: str) -> str:
+    """A hash that nothing matches and that takes as long to try as this one."""
+    n, r, p = _cost(password_hash)
+    return _NOBODY.replace("$16384$8$1$", f"${n}${r}${p}$") if n else _NOBODY
+
+
 _NONE: Final[Mapping[str, OrganisationModel]] = {}
 
 
@@ -122,26 +137,45 @@ class People:
     _users: dict[str, User] = field(default_factory=dict)
     _hashes: dict[str, str] = field(default_factory=dict)
     _unix: dict[str, str] = field(default_factory=dict)
+    _certificates: dict[str, str] = field(default_factory=dict)
+    _nobody: str = _NOBODY
 
     @classmethod
     def of(cls, models: Iterable[UserModel], organisations: Mapping[str, OrganisationModel] = _NONE) -> People:
         """The users of a site whose `organisations` have these rights."""
         people = cls()
         for m in models:
-            people.add(_user(m, organisations), m.password_hash, m.unix_user)
+            people.add(_user(m, organisations), m.password_hash, m.unix_user, m.certificates)
         return people
 
-    def add(self, user: User, password_hash: str | None, unix_user: str | None = None) -> None:
+    def add(
+        self,
+        user: User,
+        password_hash: str | None,
+        unix_user: str | None = None,
+        certificates: Iterable[str] = (),
+    ) -> None:
+        """`certificates`: SHA-256 in hexadecimal of those the user may log in with."""
         self._users[user.name] = user
         if password_hash is not None:
             self._hashes[user.name] = password_hash
+            self._nobody = _as_costly_as(max(self._hashes.values(), key=_cost))
         if unix_user is not None:
             self._unix[unix_user] = user.name
+        self._certificates.update(dict.fromkeys(certificates, user.name))
 
     def authenticate(self, name: str, password: str) -> User | None:
         """The user if name and password fit, else None. Takes about 50 ms whatever the answer."""
-        matches = password_matches(password, self._hashes.get(name, _NOBODY))
+        matches = password_matches(password, self._hashes.get(name, self._nobody))
         return self._users.get(name) if matches and name in self._hashes else None
+
+    def of_certificate(self, fingerprint: str) -> User | None:
+        """The user of a certificate, by its SHA-256."""
+        return self._users.get(self._certificates.get(fingerprint, ""))
+
+    def weakly_hashed(self) -> list[str]:
+        """Users whose hash costs less to guess at than one made today; `vigie passwd` makes a new one."""
+        return sorted(name for name, known in self._hashes.items() if _cost(known) < (_N, _R, _P))
 
     def named(self, name: str) -> User | None:
         return self._users.get(name)

@@ -17,16 +17,19 @@ from asyncua import ua
 from asyncua.common.utils import ServiceError
 from asyncua.ua.ua_binary import struct_from_binary
 
-from supervisor.hmi.judge import parse_chain, uris
+from supervisor.hmi.judge import application_name, parse_chain, uris
+from supervisor.hmi.login import Claim, LoginRefused
 from supervisor.hmi.request import Header, token_type
 from supervisor.hmi.session import Session
 from supervisor.hmi.subscription import Subscription
 from supervisor.hmi.wire import CarefulBuffer, Wire
+from supervisor.people import User
 
 _log = logging.getLogger(__name__)
 
 # Identity tokens that may be decoded: null, anonymous, user name, X.509.
 _TOKENS: Final = frozenset((0, 321, 324, 327))
+_ISSUED: Final = 940  # a token of another authority: known, and not offered here
 _NONCE_BYTES_MIN: Final = 32
 _LOGIN_PAUSE_S: Final = (0.25, 8.0)  # after the first wrong password of a connection, and at most
 
@@ -72,8 +75,9 @@ class Admission(Wire):
             _log.warning("client %s calls itself %s; its certificate says otherwise (demo: accepted)", self.peer, uri)
 
     async def _activate_session(self, head: Header, seqhdr: Any, data: bytes) -> bool:
-        if token_type(data, head.at) not in _TOKENS:
-            raise ServiceError(ua.StatusCodes.BadIdentityTokenInvalid)
+        if (kind := token_type(data, head.at)) not in _TOKENS:
+            codes = ua.StatusCodes
+            raise ServiceError(codes.BadIdentityTokenRejected if kind == _ISSUED else codes.BadIdentityTokenInvalid)
         params = struct_from_binary(ua.ActivateSessionParameters, CarefulBuffer(data, head.at))
         session = self._session_of(head)
         policy = self._connection.security_policy
@@ -83,22 +87,50 @@ class Admission(Wire):
         except Exception as error:
             # `cryptography` raises several kinds; all mean the same.
             raise ServiceError(ua.StatusCodes.BadApplicationSignatureInvalid) from error
-        token = params.UserIdentityToken
-        if isinstance(token, ua.ExtensionObject) and token.TypeId.is_null():
-            token = ua.AnonymousIdentityToken()
+        claim = self._claim(params, session.nonce or b"")
         try:
-            user = await self.engine.login.identify(token, session.nonce or b"", policy.Mode, self.insecure)
-        except ServiceError:
+            user = await self.engine.login.identify(claim)
+        except LoginRefused as refusal:
+            self._tell_refusal(refusal)
             await self._pause_after_failure()
             raise
         if session.is_activated() and session.owner is not self and session.asker.user != user:
             raise ServiceError(ua.StatusCodes.BadIdentityChangeNotSupported)
+        self._tell_login(session, user)
         self._attach(session)
         self._failed_logins = 0
         response = ua.ActivateSessionResponse()
         response.Parameters.ServerNonce = session.admit(user, params.LocaleIds)
         self.send_response(head.handle, seqhdr, response)
         return True
+
+    def _claim(self, params: ua.ActivateSessionParameters, nonce: bytes) -> Claim:
+        policy, token = self._connection.security_policy, params.UserIdentityToken
+        if isinstance(token, ua.ExtensionObject) and token.TypeId.is_null():
+            token = ua.AnonymousIdentityToken()
+        return Claim(
+            token=token,
+            signature=params.UserTokenSignature,
+            nonce=nonce,
+            encryption=policy.AsymmetricEncryptionURI,
+            signing=policy.AsymmetricSignatureURI,
+            server_certificate=policy.host_certificate or b"",
+            address=self.peer.rpartition(":")[0],
+            insecure=self.insecure,
+        )
+
+    def _tell_login(self, session: Session, user: User) -> None:
+        if session.is_activated() and session.asker.user == user:
+            return  # the same person comes back on a new channel
+        text = "logged in at the OPC UA door"
+        if session.is_activated():
+            text = f"took over the session of {session.asker.user.name}"
+        application = application_name(self._connection.security_policy.peer_certificate)
+        self.engine.audit.tell(user.name, text, terminal=self.peer, role=user.role.value, application=application)
+
+    def _tell_refusal(self, refusal: LoginRefused) -> None:
+        text = f"not logged in at the OPC UA door: {refusal.why}"
+        self.engine.audit.tell_of_stranger(refusal.who or "unknown", text, terminal=self.peer)
 
     async def _pause_after_failure(self) -> None:
         """Guessing passwords on one connection gets slower with each attempt."""
@@ -136,6 +168,8 @@ class Admission(Wire):
     async def _close_session(self, head: Header, seqhdr: Any, data: bytes) -> bool:
         session, self.session = self.session, None
         if session is not None:
+            if session.is_activated():
+                self.engine.audit.tell(session.asker.user.name, "logged out at the OPC UA door", terminal=self.peer)
             await session.close_session(data[head.at] != 0)
         self.send_response(head.handle, seqhdr, ua.CloseSessionResponse())
         return True

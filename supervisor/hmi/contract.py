@@ -109,6 +109,9 @@ class Counters:
     events_lost: int = 0
     logins: int = 0
     rejected_logins: int = 0
+    held_logins: int = 0
+    audit_summarised: int = 0
+    audit_lost: int = 0
     rejected_certificates: int = 0
     rejected_messages: int = 0
     rejected_connections: int = 0

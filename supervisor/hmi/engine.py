@@ -24,6 +24,7 @@ from config.words import Clock
 from supervisor.alarms.desk import AlarmDesk
 from supervisor.hmi import standard
 from supervisor.hmi.attributes import Attributes
+from supervisor.hmi.audit import Append, Audit
 from supervisor.hmi.browsing import View
 from supervisor.hmi.calling import Calling, mark_executable
 from supervisor.hmi.conditions.alarms import Alarms
@@ -70,6 +71,7 @@ class Surroundings:
     limits: Limits
     counters: Counters
     desk: AlarmDesk | None = None
+    append: Append | None = None
 
 
 class Engine(InternalServer):
@@ -98,6 +100,7 @@ class Engine(InternalServer):
         self.offload = around.offload
         self.limits = around.limits
         self.counters = around.counters
+        self.audit = Audit(around.clock, around.append, around.counters)
         self.table = around.table
         self.space = Space(around.plant)
         self.nodes = Nodes(self.space, around.table, NAMESPACE)

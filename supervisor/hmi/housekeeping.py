@@ -50,6 +50,9 @@ async def _judge_again(engine: Engine) -> None:
         except Untrusted as refusal:
             engine.counters.rejected_certificates += 1
             _log.warning("client %s is no longer trusted: %s", processor.peer, refusal)
+            user = "unknown"
             if processor.session is not None:
+                user = processor.session.asker.user.name
                 await processor.session.end()
+            engine.audit.tell(user, f"ended: no longer trusted: {refusal.code}: {refusal}", terminal=processor.peer)
             processor.drop()

@@ -223,6 +223,11 @@ def uris(certificate: Certificate) -> list[str]:
     return [] if names is None else list(names.get_values_for_type(x509.UniformResourceIdentifier))
 
 
+def application_name(sent: bytes | None) -> str:
+    """The ApplicationUri of a certificate that was judged (DER), '' without one."""
+    return next(iter(uris(parse_chain(sent)[0])), "") if sent else ""
+
+
 def name(certificate: Certificate) -> str:
     """The subject, cut for a log line."""
     return certificate.subject.rfc4514_string()[:200]

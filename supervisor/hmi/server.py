@@ -19,13 +19,14 @@ from asyncua import Server, ua
 
 from config.words import Clock
 from supervisor.alarms.desk import AlarmDesk
+from supervisor.hmi.audit import Append
 from supervisor.hmi.channel import ChannelLimits
 from supervisor.hmi.conditions.kind import NAMESPACE as CONDITIONS
 from supervisor.hmi.contract import Counters, HmiError, HmiSettings, Limits, PutFunction
 from supervisor.hmi.engine import NAMESPACE, Engine, Surroundings
 from supervisor.hmi.facts import Facts
 from supervisor.hmi.housekeeping import keep_house
-from supervisor.hmi.login import Login
+from supervisor.hmi.login import BY_CERTIFICATE, BY_NAME, BY_NOBODY, Login
 from supervisor.hmi.outlook import Outlook
 from supervisor.hmi.pki import Identity, own_identity
 from supervisor.hmi.transport import Listener
@@ -52,13 +53,14 @@ class Shell(Server):
 
     iserver: Engine
 
-    def offer(self, policies: list[ua.SecurityPolicyType], token: type, url: str) -> list[object]:
-        """Add the endpoints of these policies at `url`, for this kind of identity; returns asyncua's factories."""
+    def offer(self, policies: list[ua.SecurityPolicyType], url: str) -> list[object]:
+        """Add the endpoints of these policies at `url`; returns asyncua's factories."""
         self.set_endpoint(url)
         self.set_security_policy(policies)
-        self.set_identity_tokens([token])
-        before = len(self._policies)
+        before, offered = len(self._policies), len(self.iserver.endpoints)
         self._add_endpoints()
+        for endpoint in self.iserver.endpoints[offered:]:
+            endpoint.UserIdentityTokens = _token_policies(endpoint)
         return list(self._policies[before:])
 
     def _add_endpoints(self) -> None:
@@ -71,13 +73,25 @@ class Shell(Server):
             self._policies.append(known.SecurityPolicyFactory(policy, mode, certificate, key))
 
 
+def _token_policies(endpoint: ua.EndpointDescription) -> list[ua.UserTokenPolicy]:
+    """How one may log in at an endpoint: with security by name or certificate, without as nobody."""
+    kinds = {BY_NAME: ua.UserTokenType.UserName, BY_CERTIFICATE: ua.UserTokenType.Certificate}
+    if endpoint.SecurityMode == ua.MessageSecurityMode.None_:
+        kinds = {BY_NOBODY: ua.UserTokenType.Anonymous}
+    made = []
+    for policy_id, kind in kinds.items():
+        uri = endpoint.SecurityPolicyUri
+        made.append(ua.UserTokenPolicy(PolicyId=policy_id, TokenType=kind, SecurityPolicyUri=uri))
+    return made
+
+
 @dataclass(slots=True)
 class _Running:
     engine: Engine
     shell: Shell
     listeners: list[Listener]
     identity: Identity
-    house: asyncio.Task[None]
+    parts: list[asyncio.Task[None]]
 
 
 class HmiServer:
@@ -100,7 +114,9 @@ class HmiServer:
         limits: Limits | None = None,
         outlook: Outlook | None = None,
         desk: AlarmDesk | None = None,
+        append: Append | None = None,
     ) -> None:
+        """`append`: the journal's, for who logged in and who was turned away; None: they are logged only."""
         self._settings = settings
         self._people = people
         self._offload = offload
@@ -108,7 +124,7 @@ class HmiServer:
         self._outlook = outlook or Outlook()
         self.limits = limits or Limits()
         self.counters = Counters()
-        self._around = Surroundings(plant, table, clock, offload, put, self.limits, self.counters, desk)
+        self._around = Surroundings(plant, table, clock, offload, put, self.limits, self.counters, desk, append)
         self._running: _Running | None = None
         self.endpoint = ""
         self.insecure_endpoint: str | None = None
@@ -140,11 +156,13 @@ class HmiServer:
         settings = self._settings
         engine = Engine(self._around)
         engine.trust = TrustList(settings.state_dir / "pki", settings.accept_unknown_certificates)
-        engine.login = Login(self._people, self._offload, identity.key, self.limits, self.counters)
+        engine.login = Login(
+            self._people, Offload(1, self.limits.logins), identity.key, self.limits, self.counters, self._clock
+        )
         shell = await self._shell(engine, identity)
         host = settings.host if settings.host not in ("0.0.0.0", "::", "") else name
         self.endpoint = f"opc.tcp://{host}:{sockets[0].getsockname()[1]}"
-        policies = shell.offer(_POLICIES, ua.UserNameIdentityToken, self.endpoint)
+        policies = shell.offer(_POLICIES, self.endpoint)
         sizes = self.limits.chunk_bytes, self.limits.message_bytes
         channel = ChannelLimits(sizes[0], sizes[0], -(-sizes[1] // sizes[0]), sizes[1])
         listeners = [Listener(engine, sockets[0], channel, insecure=False)]
@@ -152,20 +170,18 @@ class HmiServer:
         if len(sockets) > 1:
             engine.insecure_port = sockets[1].getsockname()[1]
             self.insecure_endpoint = f"opc.tcp://127.0.0.1:{engine.insecure_port}"
-            policies = shell.offer(
-                [ua.SecurityPolicyType.NoSecurity], ua.AnonymousIdentityToken, self.insecure_endpoint
-            )
+            policies = shell.offer([ua.SecurityPolicyType.NoSecurity], self.insecure_endpoint)
             listeners.append(Listener(engine, sockets[1], channel, insecure=True))
             listeners[1].set_policies(policies)
         try:
             await engine.start()
             for listener in listeners:
                 await listener.start()
-            house = asyncio.create_task(keep_house(engine))
+            parts = [asyncio.create_task(part) for part in (keep_house(engine), engine.audit.run())]
         except BaseException:
             await engine.stop()
             raise
-        self._running = _Running(engine, shell, listeners, identity, house)
+        self._running = _Running(engine, shell, listeners, identity, parts)
         _log.info("OPC UA server listens on %s", self.endpoint)
 
     async def _shell(self, engine: Engine, identity: Identity) -> Shell:
@@ -214,11 +230,15 @@ class HmiServer:
         running, self._running = self._running, None
         if running is None:
             return
-        running.house.cancel()
-        await asyncio.wait([running.house])
+        for part in running.parts:
+            part.cancel()
+        await asyncio.wait(running.parts)
         for listener in running.listeners:
             await listener.stop()
         await running.engine.stop()
+        running.engine.audit.sum_up()
+        await running.engine.audit.close()
+        running.engine.login.offload.close()
         self.endpoint, self.insecure_endpoint = "", None
 
     @property

@@ -152,7 +152,9 @@ class Wire(UaProcessor):
             known = await self.engine.offload.run(partial(self.engine.trust.check, certificate, now_ns))
         except Untrusted as refusal:
             self.engine.counters.rejected_certificates += 1
-            _log.warning("client certificate from %s refused: %s", self.peer, refusal)
+            text = f"client certificate refused: {refusal.code}: {refusal}"
+            self.engine.audit.tell_of_stranger("unknown", text, terminal=self.peer, code=refusal.code)
+            _log.warning("client certificate from %s refused: %s: %s", self.peer, refusal.code, refusal)
             raise ServiceError(getattr(ua.StatusCodes, refusal.public)) from refusal
         if not known and not channel.is_open():
             _log.warning("client certificate from %s is unknown and was accepted (demo)", self.peer)

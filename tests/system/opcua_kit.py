@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from config.model import Role
 from config.words import Access, Kind, Rows, StatusCode, Verdict, cell_of
+from historian.base import Record
 from supervisor.clock import SystemClock
 from supervisor.hmi.contract import HmiSettings, Limits
 from supervisor.hmi.events.event import Event
@@ -117,6 +118,7 @@ class Site:
     table: TagTable
     commands: Commands
     folder: Path
+    records: list[Record] = field(default_factory=list)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
     def emit(self, event: Event) -> None:
@@ -143,17 +145,25 @@ async def running(
     accept_unknown: bool = True,
     limits: Limits | None = None,
     outlook: Outlook | None = None,
+    users: People | None = None,
 ) -> AsyncIterator[Site]:
     """A server on a port of the operating system."""
     plant = plant or small_plant()
     table = TagTable(plant, StringPool(), SystemClock().wall_ns())
     commands = Commands(table)
+    records: list[Record] = []
+
+    async def append(made: Sequence[Record]) -> None:
+        records.extend(made)
+
     offload = Offload()
     settings = HmiSettings("127.0.0.1", 0, "test", folder, insecure, accept_unknown)
-    server = HmiServer(plant, table, people(), SystemClock(), offload, settings, commands.put, limits, outlook)
+    server = HmiServer(
+        plant, table, users or people(), SystemClock(), offload, settings, commands.put, limits, outlook, append=append
+    )
     await server.start()
     try:
-        yield Site(server, plant, table, commands, folder)
+        yield Site(server, plant, table, commands, folder, records)
     finally:
         await server.stop()
         offload.close()

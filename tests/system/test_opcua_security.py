@@ -49,7 +49,7 @@ def test_name_and_password_open_the_door_and_nothing_else_does(site: Site) -> No
         before = site.server.counters.rejected_logins
         assert await refused(await make_client(site, "op", "wrong")) == "BadUserAccessDenied"
         assert await refused(await make_client(site, "nobody", "x")) == "BadUserAccessDenied"
-        assert await refused(await make_client(site, "op", "")) == "BadUserAccessDenied"
+        assert await refused(await make_client(site, "op", "")) == "BadIdentityTokenInvalid"  # not even encrypted
         anonymous = await make_client(site, "op")
         anonymous._username = anonymous._password = None
         assert await refused(anonymous) != "connected"
@@ -125,7 +125,10 @@ def test_without_security_only_discovery_answers(site: Site) -> None:
             ua.MessageSecurityMode.Sign,
             ua.MessageSecurityMode.SignAndEncrypt,
         }
-        assert {t.TokenType for e in endpoints for t in e.UserIdentityTokens} == {ua.UserTokenType.UserName}
+        assert {t.TokenType for e in endpoints for t in e.UserIdentityTokens} == {
+            ua.UserTokenType.UserName,
+            ua.UserTokenType.Certificate,
+        }
         assert all(e.EndpointUrl == site.server.endpoint for e in endpoints)
         await client.connect_sessionless()
         try:

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the door tells the journal: bounded, and nothing lost without being counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from config.words import NS_PER_S
+from historian.base import JournalError, Record, RecordKind
+from supervisor.hmi.audit import STRANGERS_PER_MINUTE, WAITING_MAX, Audit
+from supervisor.hmi.contract import Counters
+
+
+class Post:
+    """A journal that can refuse, a clock that stands, and the audit between them."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.refuses = False
+        self.now_ns = 0
+        self.counters = Counters()
+        self.audit = Audit(self, self.append, self.counters)
+
+    async def append(self, records: Sequence[Record]) -> None:
+        if self.refuses:
+            raise JournalError("the disk is full")
+        self.records += records
+
+    def wall_ns(self) -> int:
+        return self.now_ns
+
+    def boot_s(self) -> float:
+        return self.now_ns / NS_PER_S
+
+
+def test_a_login_is_a_record_with_its_terminal() -> None:
+    async def main() -> None:
+        post = Post()
+        post.audit.tell("anne", "logged in", terminal="10.0.0.7:50000", role="operator")
+        await post.audit.close()
+        (record,) = post.records
+        assert (record.kind, record.user, record.data["terminal"]) == (RecordKind.LOGIN, "anne", "10.0.0.7:50000")
+
+    asyncio.run(main())
+
+
+def test_strangers_cannot_fill_the_journal_and_are_summed_up() -> None:
+    async def main() -> None:
+        post = Post()
+        for n in range(1000):
+            post.audit.tell_of_stranger(f"guess {n}", "wrong password")
+        post.audit.tell("anne", "logged in")  # people are never left out for them
+        post.now_ns += 60 * NS_PER_S
+        post.audit.tell_of_stranger("later", "wrong password")
+        await post.audit.close()
+        assert len(post.records) == STRANGERS_PER_MINUTE + 3
+        assert post.records[-2].data == {"refusals": 1000 - STRANGERS_PER_MINUTE}
+        assert post.counters.audit_summarised == 1000 - STRANGERS_PER_MINUTE
+
+    asyncio.run(main())
+
+
+def test_what_finds_no_room_or_no_disk_is_counted() -> None:
+    async def main() -> None:
+        post = Post()
+        for _ in range(WAITING_MAX + 5):
+            post.audit.tell("anne", "logged in")
+        assert post.counters.audit_lost == 5
+        post.refuses = True
+        await post.audit.close()
+        assert post.counters.audit_lost == WAITING_MAX + 5 and not post.records
+
+    asyncio.run(main())
+
+
+def test_texts_from_outside_are_cut_to_what_a_record_holds() -> None:
+    async def main() -> None:
+        post = Post()
+        post.audit.tell("x" * 1000, "y" * 5000, terminal="z" * 5000)
+        await post.audit.close()
+        assert len(post.records[0].text) == 500 and len(str(post.records[0].data["terminal"])) == 200
+
+    asyncio.run(main())
+
+
+def test_it_is_written_by_itself_as_it_comes() -> None:
+    async def main() -> None:
+        post = Post()
+        task = asyncio.create_task(post.audit.run())
+        post.audit.tell("anne", "logged in")
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert len(post.records) == 1
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(main())
