@@ -45,11 +45,11 @@ async def outcome(client: Client) -> str:
 
 
 def told(site: Site, user: str, part: str) -> Record:
-    """The last record of a user that says `part`; the server writes it a moment later."""
+    """The last record of a user that begins with `part`; the server writes it a moment later."""
     end = time.monotonic() + 10
     while time.monotonic() < end:
         for record in reversed(site.records):
-            if record.user == user and part in record.text:
+            if record.user == user and record.text.startswith(part):
                 return record
         time.sleep(0.02)
     raise AssertionError([(r.user, r.text) for r in site.records])
