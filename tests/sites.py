@@ -9,12 +9,13 @@ from pathlib import Path
 
 from config.load import find_site, load_site
 from config.model import Site
-from drivers.modbus.protocol import PROTOCOL
+from drivers.modbus.protocol import PROTOCOL as MODBUS
+from drivers.opcua.protocol import PROTOCOL as OPCUA
 from historian.catalogue import Catalogue
 from supervisor.plant.compile import compile_plant
 from supervisor.plant.plant import Plant
 
-PROTOCOLS = {"modbus": PROTOCOL}
+PROTOCOLS = {"modbus": MODBUS, "opcua": OPCUA}
 
 
 def sennecey() -> Site:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/unit/test_demo_field.py
-"""The simulated field of a site: real Modbus/TCP on loopback, a device for each of the site's, a plant behind them.
+"""The simulated field of a site: real Modbus/TCP and OPC UA on loopback, a device for each of the site's, a plant
+behind them.
 
 Law of this file: it speaks to the server by the wire alone. It is made from the same checked `Site` the server runs, so
 that both read one register map; it shares nothing else with the server, not even a process if one likes.
@@ -25,9 +26,13 @@ from config.words import Clock
 from drivers.modbus.knobs import NAMES as FAULTS
 from drivers.modbus.memory import Memory
 from drivers.modbus.simulator import ModbusSimulator, SimulatedDevice
+from drivers.opcua.knobs import NAMES as OPCUA_FAULTS
+from drivers.opcua.nodes import Nodes
+from drivers.opcua.simulator import SimulatedServer
 from supervisor.clock import SystemClock
 from supervisor.demo.door import FieldDoor, FieldDoorError, ask_field, turn_knob
-from supervisor.demo.park import PROTOCOL, Park
+from supervisor.demo.nodebank import NodeBank
+from supervisor.demo.park import PROTOCOLS, Park
 from supervisor.demo.sky import Sky
 from supervisor.durable import write_whole
 
@@ -48,11 +53,16 @@ class _Place:
     park: Park
     role: str
     instance: int
-    device: SimulatedDevice
+    device: SimulatedDevice | SimulatedServer
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """First words of what may go wrong on its wire."""
+        return FAULTS if isinstance(self.device, SimulatedDevice) else OPCUA_FAULTS
 
 
 class FieldSimulator:
-    """All Modbus devices of a site.
+    """All Modbus devices and OPC UA collectors of a site.
 
     Args:
         site: loaded and checked.
@@ -87,10 +97,11 @@ class FieldSimulator:
         self._places: dict[str, _Place] = {}
         self._fed: dict[str, list[str]] = {}
         self._listening: dict[tuple[str, int], SimulatedDevice] = {}
+        self._collectors: dict[tuple[str, int], SimulatedServer] = {}
         self._door = FieldDoor(state, self._request) if state is not None else None
         self._stepping: asyncio.Task[None] | None = None
         for name in site.equipment:
-            if any(role.protocol == PROTOCOL for role in site.types[name].devices.values()):
+            if any(role.protocol in PROTOCOLS for role in site.types[name].devices.values()):
                 self._settle(site, name, ports, seed)
         self.step()
 
@@ -98,19 +109,36 @@ class FieldSimulator:
         """Give every device of one type its registers and its port."""
         equipment = [e for e in site.equipment[type_] if e.life not in _NOT_POLLED]
         points = {tag: point for (owner, tag), point in site.points.items() if owner == type_}
-        park = Park(site.types[type_], points, equipment, seed)
+        park = Park(site.types[type_], points, equipment, seed, self._clock.wall_ns)
         self._parks.append(park)
         for role, bank in park.banks.items():
             for i, unit in enumerate(equipment):
                 path = f"{unit.area}/{unit.name}"
-                settings = site.devices[path, role]
-                device = self._listener(f"{path}.{role}", settings, ports)
+                settings, name = site.devices[path, role], f"{path}.{role}"
+                if isinstance(bank, NodeBank):
+                    server = self._collector(name, settings, ports)
+                    bank.place(i, server.nodes, settings.root)
+                    self._places[name] = _Place(park, role, i, server)
+                    continue
+                device = self._listener(name, settings, ports)
                 memory = device.units[settings.unit_id]
                 for table, registers in bank.tables.items():
                     setattr(memory, table, registers[i])
-                self._places[f"{path}.{role}"] = _Place(park, role, i, device)
+                self._places[name] = _Place(park, role, i, device)
                 if unit.feeder is not None:
-                    self._fed.setdefault(unit.feeder, []).append(f"{path}.{role}")
+                    self._fed.setdefault(unit.feeder, []).append(name)
+
+    def _collector(self, name: str, settings: Any, ports: Ports) -> SimulatedServer:
+        """The simulated OPC UA server of a device; equipment told by one collector shares it."""
+        nominal = (settings.host, settings.port)
+        if settings.security != "None" or settings.user:
+            raise ValueError(f"device {name}: expected security None and no user, the simulated collector has neither")
+        if (server := self._collectors.get(nominal)) is None:
+            host, port = nominal if ports == "nominal" else ("127.0.0.1", 0)
+            uri = settings.application_uri or "urn:vigie:collector"
+            nodes = Nodes(self._clock, uri, [])
+            server = self._collectors[nominal] = SimulatedServer(nodes, uri, host, port)
+        return server
 
     def _listener(self, name: str, settings: Any, ports: Ports) -> SimulatedDevice:
         """The simulated host and port of a device; units behind one gateway share it."""
@@ -140,6 +168,8 @@ class FieldSimulator:
             await self._door.open()
         try:
             await self._simulator.start()
+            for server in self._collectors.values():
+                await server.start()
         except OSError:
             await self.stop()
             raise
@@ -153,6 +183,8 @@ class FieldSimulator:
             task.cancel()
             await asyncio.wait([task])
         await self._simulator.stop()
+        for server in self._collectors.values():
+            await server.stop()
         if self._door is not None:
             await self._door.close()
         if self._state is not None:
@@ -259,16 +291,15 @@ class FieldSimulator:
         if word in ("ok", "heal"):
             place.device.heal()
             place.park.release(place.instance)
-        elif word in FAULTS:
+        elif word in place.faults:
             place.device.turn(text)
         elif word in place.park.words:
             place.park.act(place.instance, text)
             if not self._frozen:
                 self.step()
         else:
-            raise ValueError(
-                f"expected a fault ({', '.join(FAULTS)}, ok) or one of {', '.join(place.park.words)}, got {text!r}"
-            )
+            faults, words = ", ".join(place.faults), ", ".join(place.park.words)
+            raise ValueError(f"expected a fault ({faults}, ok) or one of {words}, got {text!r}")
 
     def _request(self, request: dict[str, Any]) -> dict[str, Any]:
         """One request at the door."""

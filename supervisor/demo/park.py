@@ -16,16 +16,17 @@ import numpy.typing as npt
 
 from config.model import EquipmentModel, TagModel, TypeModel
 from config.words import Kind
-from drivers.modbus.address import ModbusPoint
 from supervisor.demo.cabinets import Cabinets
+from supervisor.demo.nodebank import NodeBank
 from supervisor.demo.registers import Bank, parse
 from supervisor.demo.resting import Resting
 from supervisor.demo.sky import Moment
 from supervisor.demo.stations import WeatherStations
+from supervisor.demo.street import Bollards, Cameras, Gritters, Junctions, Vehicles
 
 Values = Mapping[str, npt.NDArray[Any]]
 
-PROTOCOL: Final = "modbus"
+PROTOCOLS: Final = ("modbus", "opcua")
 
 
 class Behaviour(Protocol):
@@ -41,7 +42,15 @@ class Behaviour(Protocol):
     def acts(self) -> dict[str, Callable[[int, str], None]]: ...
 
 
-_BEHAVIOURS: Final[dict[str, Callable[[Values, int, int], Behaviour]]] = {"CAB": Cabinets, "RWS": WeatherStations}
+_BEHAVIOURS: Final[dict[str, Callable[[Values, int, int], Behaviour]]] = {
+    "CAB": Cabinets,
+    "RWS": WeatherStations,
+    "JCT": Junctions,
+    "BOL": Bollards,
+    "CAM": Cameras,
+    "VEH": Vehicles,
+    "GRT": Gritters,
+}
 
 
 class Park:
@@ -52,23 +61,33 @@ class Park:
         points: tag -> address, of the tags that have one.
         equipment: the instances, in inventory order.
         seed: of all that is random.
+        now_ns: UTC, for values that carry their time [ns].
 
     Attributes:
-        banks: device role -> registers.
+        banks: device role -> registers or nodes.
     """
 
     def __init__(
-        self, model: TypeModel, points: Mapping[str, ModbusPoint], equipment: Sequence[EquipmentModel], seed: int
+        self,
+        model: TypeModel,
+        points: Mapping[str, Any],
+        equipment: Sequence[EquipmentModel],
+        seed: int,
+        now_ns: Callable[[], int] = lambda: 0,
     ) -> None:
         self.model = model
         self._count = len(equipment)
-        roles = [role for role, device in model.devices.items() if device.protocol == PROTOCOL]
+        roles = [role for role, device in model.devices.items() if device.protocol in PROTOCOLS]
         self._tags: dict[str, TagModel] = {}
-        self._bank_of: dict[str, Bank] = {}
-        self.banks: dict[str, Bank] = {}
+        self._bank_of: dict[str, Bank | NodeBank] = {}
+        self.banks: dict[str, Bank | NodeBank] = {}
         for role in roles:
             tags = {name: model.tags[name] for name in points if _role(model, model.tags[name]) == role}
-            self.banks[role] = bank = Bank(tags, points, self._count)
+            if model.devices[role].protocol == "opcua":
+                bank: Bank | NodeBank = NodeBank(tags, points, self._count, now_ns)
+            else:
+                bank = Bank(tags, points, self._count)
+            self.banks[role] = bank
             self._tags |= tags
             self._bank_of |= dict.fromkeys(tags, bank)
         self._writable = [n for n, t in self._tags.items() if t.access_mode.writable and t.kind is not Kind.String]

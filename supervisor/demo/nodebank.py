@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_demo_collector.py
+"""Engineering values of simulated equipment -> the nodes its type declares, and back: `registers.Bank` for OPC UA.
+
+Law of this file: the node map is the type's own YAML and nothing else. No I/O, no behaviour. A node is touched only
+when its value has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from config.model import TagModel
+from config.words import Kind
+from drivers.opcua.address import ROOT, OpcuaPoint
+from drivers.opcua.nodes import Node, Nodes
+
+Values = npt.NDArray[Any]
+
+
+class NodeBank:
+    """Nodes of all instances of one device role of a type.
+
+    Args:
+        tags: the type's tags that have a point on this role's device.
+        points: address of each of them.
+        count: instances.
+        now_ns: UTC of a value [ns].
+
+    Raises:
+        ValueError: a point that the simulated collector cannot hold.
+    """
+
+    def __init__(
+        self, tags: Mapping[str, TagModel], points: Mapping[str, OpcuaPoint], count: int, now_ns: Callable[[], int]
+    ) -> None:
+        self._tags, self._now_ns, self.count = dict(tags), now_ns, count
+        self._points = {name: points[name] for name in tags}
+        self._nodes: dict[str, list[Node]] = {}
+        for name, tag in self._tags.items():
+            point = self._points[name]
+            if point.index is not None or tag.scale != 1 or tag.offset != 0 or not point.node.startswith("nsu="):
+                raise ValueError(f"tag {name}: the simulated collector knows scalars by namespace URI, without scale")
+            type_ = point.type or ("Int32" if tag.kind is Kind.Enumeration else tag.kind.name)
+            start: Any = "" if tag.kind is Kind.String else False if tag.kind is Kind.Boolean else 0
+            writable = tag.access_mode.writable
+            self._nodes[name] = [Node(type_, start, writable, now_ns()) for _ in range(count)]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Tags that lie in this bank."""
+        return tuple(self._points)
+
+    def place(self, instance: int, nodes: Nodes, root: str) -> None:
+        """Have a server hold the nodes of one instance.
+
+        Raises:
+            ValueError: it holds one of this name already.
+        """
+        for name, point in self._points.items():
+            uri, _, rest = point.node.removeprefix("nsu=").partition(";")
+            node = f"ns={nodes.namespace(uri)};{rest.replace(ROOT, root)}"
+            nodes.place(node, self._nodes[name][instance])
+
+    def put(self, tag: str, values: Values) -> None:
+        """Engineering values of one tag of all instances, (count,); not for String, see `put_text`."""
+        now_ns, kind = self._now_ns(), self._tags[tag].kind
+        wanted = values.astype(np.float32) if kind is Kind.Float else values
+        for node, value in zip(self._nodes[tag], wanted.tolist(), strict=True):
+            node.set(_python(kind, value), now_ns)
+
+    def get(self, tag: str) -> Values:
+        """Engineering values of one tag as the nodes now say them, (count,)."""
+        return np.array([node.value for node in self._nodes[tag]])
+
+    def put_text(self, tag: str, instance: int, text: str) -> None:
+        """The text of a String tag of one instance."""
+        self._nodes[tag][instance].set(text, self._now_ns())
+
+    def value(self, tag: str, instance: int) -> bool | int | float | str:
+        """What a server must read for one tag of one instance."""
+        value: bool | int | float | str = self._nodes[tag][instance].value
+        return value
+
+
+def _python(kind: Kind, value: Any) -> Any:
+    if kind is Kind.Boolean:
+        return bool(value)
+    return float(value) if kind.is_float else int(value)
