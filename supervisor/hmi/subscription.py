@@ -162,6 +162,7 @@ class Subscription(InternalSubscription):
         used = bool(await super().publish_results(requestdata))
         again = used
         while again and (len(self.items.backlog) or self._events_pending()):
+            await asyncio.sleep(0)  # a message may take ten milliseconds to make
             again = bool(await super().publish_results(None))
         return used
 

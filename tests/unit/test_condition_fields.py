@@ -144,6 +144,7 @@ FIELDS = [
     ("2:Limit", Value(Type.DOUBLE, 265.5)),
     ("2:Priority", v.string("P3")),
     ("2:Cause", None),
+    ("2:Chattering", v.FALSE),
     ("NoSuchField", None),
 ]
 

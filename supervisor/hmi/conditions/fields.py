@@ -291,6 +291,7 @@ _KINDS: Final[dict[str, _Maker]] = {
 _OURS: Final[dict[str, _Maker]] = {
     "ProcessActive": lambda e, _: v.boolean(e.state.process),
     "Evaluable": lambda e, _: v.boolean(e.state.evaluable),
+    "Chattering": lambda e, _: v.boolean(e.state.chatters),
     "Recorded": lambda e, _: v.boolean(e.recorded),
     "IsaState": lambda e, _: v.string(e.state.flat.value),
     "Happening": lambda e, _: v.string(e.what),
