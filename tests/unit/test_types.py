@@ -99,7 +99,7 @@ TABLES: dict[str, str] = {
         Stale    Boolean     -    -                                   r calc   P4    E
     """,
     "FDR": """
-        Supply   String      -        -                           r parameter   P2    N
+        Supply   Double      kVA       0..1000                     r calc        P2    N
     """,
     "SYS": """
         Up       Boolean     -        -                           r system      P1,P3 E
