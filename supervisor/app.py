@@ -235,6 +235,7 @@ class App:
         except HmiError as e:
             raise Failure(str(e)) from e
         stack.push_async_callback(self.hmi.stop)
+        self.core.scan.consumers.append(self.hmi.scanned)
         door = ControlDoor(
             Server(
                 self.core.table,

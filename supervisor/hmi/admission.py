@@ -21,7 +21,6 @@ from supervisor.hmi.judge import application_name, parse_chain, uris
 from supervisor.hmi.login import Claim, LoginRefused
 from supervisor.hmi.request import Header, token_type
 from supervisor.hmi.session import Session
-from supervisor.hmi.subscription import Subscription
 from supervisor.hmi.wire import CarefulBuffer, Wire
 from supervisor.people import User
 
@@ -156,14 +155,7 @@ class Admission(Wire):
         if session.owner is not self and session.owner is not None:
             session.owner.session = None
         self.session, session.owner = session, self
-        for subscription in self.engine.subscription_service.subscriptions.values():
-            if subscription.session_id == session.session_id:
-                self.publish_here(subscription)
-
-    def publish_here(self, subscription: Subscription) -> None:
-        """Notifications of a subscription leave by this connection."""
-        subscription.pub_result_callback = self.forward_publish_response
-        subscription.pub_request_callback = self.get_publish_request
+        session.outbox.attach(self)
 
     async def _close_session(self, head: Header, seqhdr: Any, data: bytes) -> bool:
         session, self.session = self.session, None

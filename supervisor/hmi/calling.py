@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: SLF001 - hooks of the pinned asyncua, held by tests/unit/test_hmi_hooks.py
 # Tests: tests/system/test_opcua_alarms.py
 """Call: the methods this server has, and the right refusal for those it has not.
 
@@ -11,6 +10,7 @@ Source: OPC 10000-4, 5.12.2; OPC 10000-5, 9.1 (GetMonitoredItems) and 9.2 (Resen
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -98,7 +98,7 @@ class Calling:
                 raise BadCall(_CODES.BadSubscriptionIdInvalid)
             if method.Identifier in _GET_ITEMS:
                 return _items(subscription)
-            subscription.items.refresh()
+            subscription.refresh(asyncio.get_running_loop().time())
             return []
         node = self._aspace.get(method)
         is_method = node is not None and ua.AttributeIds.Executable in node.attributes
@@ -107,13 +107,10 @@ class Calling:
 
 def _items(subscription: Subscription) -> list[ua.Variant]:
     """Server handles and client handles of all items."""
-    numbers, handles = subscription.items.ids.tolist(), subscription.items.handles.tolist()
+    numbers, handles = subscription.handles()
     if isinstance(subscription.events, Listening):
         numbers += list(subscription.events.items)
         handles += [item.handle for item in subscription.events.items.values()]
-    stock = subscription.monitored_item_srv._monitored_items
-    numbers += list(stock)
-    handles += [item.client_handle for item in stock.values()]
     return [ua.Variant(each, ua.VariantType.UInt32, is_array=True) for each in (numbers, handles)]
 
 

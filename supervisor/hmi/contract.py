@@ -54,9 +54,15 @@ class Limits:
         sessions: sessions in all; `unactivated`: of these not logged in yet: beyond it the oldest is closed.
         subscriptions, items: in all; `subscriptions_per_session`: of one session.
         nodes_per_call: operations in one Read, Write, Browse, CreateMonitoredItems ... request.
-        publishing_ms_min: shortest publishing interval [ms].
+        node_items: monitored attributes of nodes, one object each, in all.
+        links_per_subscription: triggering links.
+        queue_len_max: longest queue of one item; `queue_slots`: places in all queues of values, 28 bytes each.
+        publishing_ms_min: shortest publishing interval [ms]; `sampling_ms_min`: shortest sampling interval, a scan.
+        keep_alive_count: of a client that names none; `keep_alive_count_max`, `lifetime_count_max`: most.
+        publish_requests: Publish requests of a session that wait, beyond one for each of its subscriptions.
         notifications_per_publish: most notifications in one message, whatever the client allows.
-        unacknowledged: messages kept for Republish, per subscription.
+        unacknowledged: messages kept for Republish, per subscription; `retransmission_bytes`: their bytes;
+            `retransmission_bytes_total`: of all subscriptions.
         chunk_bytes: longest chunk received; `message_bytes`: longest message, `message_bytes_early`: before login.
         write_buffer_bytes: bytes a client may leave unread before it is cut off.
         references_per_browse: references in one answer for one node; the rest by BrowseNext.
@@ -80,9 +86,20 @@ class Limits:
     subscriptions_per_session: int = 100
     items: int = 2_000_000
     nodes_per_call: int = 10_000
+    node_items: int = 5_000
+    links_per_subscription: int = 10_000
+    queue_len_max: int = 1_000
+    queue_slots: int = 4_000_000
     publishing_ms_min: float = 50.0
+    sampling_ms_min: float = 100.0
+    keep_alive_count: int = 10
+    keep_alive_count_max: int = 100_000
+    lifetime_count_max: int = 300_000
+    publish_requests: int = 20
     notifications_per_publish: int = 20_000
     unacknowledged: int = 32
+    retransmission_bytes: int = 8 * 2**20
+    retransmission_bytes_total: int = 128 * 2**20
     chunk_bytes: int = 65_535
     message_bytes: int = 16 * 2**20
     message_bytes_early: int = 128 * 2**10

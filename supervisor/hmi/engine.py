@@ -22,10 +22,11 @@ from asyncua.server.user_managers import UserManager
 
 from config.words import Clock
 from supervisor.alarms.desk import AlarmDesk
-from supervisor.hmi import standard
+from supervisor.hmi import attribute_services, standard, view_services
 from supervisor.hmi.attributes import Attributes
 from supervisor.hmi.audit import Append, Audit
 from supervisor.hmi.browsing import View
+from supervisor.hmi.call import Service
 from supervisor.hmi.calling import Calling, mark_executable
 from supervisor.hmi.conditions.alarms import Alarms
 from supervisor.hmi.conditions.fields import ADDED
@@ -36,16 +37,22 @@ from supervisor.hmi.events.hierarchy import EventTypes, read_types
 from supervisor.hmi.events.listening import Listening
 from supervisor.hmi.events.notifier import Notifier
 from supervisor.hmi.facts import Facts, Namespaces
+from supervisor.hmi.item_services import ItemServices
+from supervisor.hmi.lane import Lane
 from supervisor.hmi.live import Room
 from supervisor.hmi.login import Login
-from supervisor.hmi.monitoring import Subscriptions
+from supervisor.hmi.monitoring import Monitoring
 from supervisor.hmi.nodes import Nodes
 from supervisor.hmi.outlook import Outlook
+from supervisor.hmi.reading import Reading
 from supervisor.hmi.redundancy import Redundancy, retype
 from supervisor.hmi.request import ListDecoder
+from supervisor.hmi.retransmission import Retransmission
 from supervisor.hmi.session import Session
 from supervisor.hmi.space import Space
 from supervisor.hmi.subscription import Source
+from supervisor.hmi.subscription_services import SubscriptionServices
+from supervisor.hmi.subscriptions import Subscriptions
 from supervisor.hmi.trust import TrustList
 from supervisor.hmi.values import ValueEncoder
 from supervisor.hmi.writing import Writing
@@ -84,6 +91,8 @@ class Engine(InternalServer):
         processors: one per connection, in the order they came.
         own_thumbprint: SHA-1 of the server's certificate, by which clients say whom they mean.
         alarms: between the alarm desk and the terminals; None: a server without alarms.
+        lane: where heavy work takes turns.
+        services: by type id of their requests; what is not here is the connection's matter or asyncua's.
         insecure_port: port of the loopback endpoint without security, None if there is none.
     """
 
@@ -108,13 +117,15 @@ class Engine(InternalServer):
         self.decoder = ListDecoder(self.space, NAMESPACE)
         self.attributes = Attributes(self.aspace, self.nodes)
         self.view = View(self.aspace, self.space, self.nodes, self.attributes, around.limits)
-        self.writing = Writing(self.nodes, around.put, around.limits, around.counters)
-        source = Source(self.space, around.table, self.encoder, around.clock, around.limits, around.counters)
-        self.subscription_service = Subscriptions(self.aspace, self, self.nodes, source)
+        self.writing = Writing(self.nodes, self.attributes, around.put, around.limits, around.counters)
+        self.lane = Lane()
+        self.reading = Reading(self.aspace, self.attributes, around.clock)
+        self.subscription_service = Subscriptions(self._source(around), self.lane)
         self.isession.subscription_service = self.subscription_service
         self.notifier = Notifier(around.clock, around.counters)
         self.alarms: Alarms | None = None
         self._desk = around.desk
+        self.services = self._services()
         self.insecure_port: int | None = None
         self.doorman = Doorman(around.limits, around.counters)
         self.processors: dict[Wire, None] = {}
@@ -122,6 +133,18 @@ class Engine(InternalServer):
         self.min_session_timeout_ms, self.max_session_timeout_ms = (1000.0 * s for s in around.limits.session_s)
         self.max_pending_activation_seconds = 0  # the doorman's matter
         self.max_subscriptions = around.limits.subscriptions
+
+    def _source(self, around: Surroundings) -> Source:
+        limits = around.limits
+        sent = Retransmission(limits.unacknowledged, limits.retransmission_bytes, limits.retransmission_bytes_total)
+        return Source(self.space, around.table, self.encoder, self.reading, around.clock, limits, around.counters, sent)
+
+    def _services(self) -> dict[int, Service]:
+        """Services by type id of their requests."""
+        monitoring = Monitoring(self.nodes, self.subscription_service)
+        subscribing = SubscriptionServices(self.subscription_service)
+        standing = {**attribute_services.SERVICES, **view_services.SERVICES}
+        return {**standing, **ItemServices(monitoring).table(), **subscribing.table()}
 
     async def load_standard_address_space(self, shelf_file: Any = None) -> None:
         """Namespace 0, off the loop: it takes about a second."""
@@ -155,6 +178,7 @@ class Engine(InternalServer):
 
     async def start(self) -> None:
         await super().start()
+        self.subscription_service.start()
         if self.alarms is not None:
             self.alarms.start()
 
@@ -164,7 +188,7 @@ class Engine(InternalServer):
             await self.alarms.close()
         for session in list(self._external_sessions.values()):
             await session.close_session(True)
-        await self.subscription_service.delete_subscriptions(list(self.subscription_service.subscriptions))
+        await self.subscription_service.stop()
         await self.writing.close()
         if self.time_task is not None:
             self.time_task.cancel()

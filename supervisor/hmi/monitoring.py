@@ -1,345 +1,370 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: SLF001 - hooks of the pinned asyncua, held by tests/unit/test_hmi_hooks.py
-# Tests: tests/system/test_opcua_subscribe.py
-"""The subscription and monitored item services of the whole server.
+# Tests: tests/system/conformance/test_monitored_items.py
+"""Monitored items as clients ask for them: judged one by one, revised, and put where they belong.
 
-Law of this file: values of tags become columns, whatever way the request was read; items on other nodes and
-attributes stay asyncua's. Every bound is checked before anything is allocated. Who owns a subscription is the
-session's matter (`session.py`).
+Law of this file: values of tags become columns, events go to the subscription's event source, everything else is a
+watched attribute. Every bound is checked before anything is allocated; an item that is refused says why, the others of
+the same request are made.
+
+Source: OPC 10000-4, 5.13 (services), 7.21 (MonitoringParameters), 7.22 (filters); OPC 10000-8, 7.2 (PercentDeadband).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 from asyncua import ua
 from asyncua.common.utils import ServiceError
-from asyncua.server.subscription_service import SubscriptionService
 from asyncua.ua import uaprotocol_auto as wire  # what its decoder makes; `ua.DataChangeFilter` is a subclass
 
-from supervisor.hmi.items import Ids, Items, Mode, NewItems, Trigger
-from supervisor.hmi.nodes import Asker, Nodes
-from supervisor.hmi.notices import EventItems
+from config.words import Kind, StatusCode
+from supervisor.hmi.columns import Mode, Trigger
+from supervisor.hmi.contract import Limits
+from supervisor.hmi.node_items import Watched
+from supervisor.hmi.nodes import Nodes
+from supervisor.hmi.ranges import parse_range
 from supervisor.hmi.request import ItemsRequest
 from supervisor.hmi.space import Place, What
-from supervisor.hmi.subscription import Source, Subscription
+from supervisor.hmi.subscription import Subscription
+from supervisor.hmi.subscriptions import Subscriptions
+from supervisor.hmi.tag_items import Settings, columns_of
 
+_CODES: Final = ua.StatusCodes
 _VALUE: Final = int(ua.AttributeIds.Value)
-_INTERVAL_MS_MAX: Final = 86_400_000.0
 _EVENTS: Final = int(ua.AttributeIds.EventNotifier)
-_HANDLES_OF_OUR_NODES: Final = 1 << 40  # far above any handle asyncua gives
+_SAMPLING_MS_MAX: Final = 86_400_000.0
+_NODE_QUEUE_MAX: Final = 100  # samples of one watched attribute, each an object
+_NS_PER_MS: Final = 1e6
+_RESULT: Final = np.dtype(
+    [("status", "<u4"), ("id", "<u4"), ("sampling", "<f8"), ("queue", "<u4"), ("filter", "u1", (3,))]
+)
+
+Floats = npt.NDArray[np.float64]
 
 
-class _Accepted(NamedTuple):
-    """An item for the value of a tag; `position` in the request."""
-
-    position: int
-    row: int
-    handle: int
-    mode: int
-    band: float
-    trigger: int
+def revised_sampling(requested_ms: Floats, interval_ms: float, limits: Limits) -> Floats:
+    """Sampling intervals as they will be [ms]: negative is the publishing interval, 0 the fastest there is."""
+    wanted = np.where(requested_ms >= 0, requested_ms, interval_ms)
+    return np.clip(wanted, limits.sampling_ms_min, _SAMPLING_MS_MAX)
 
 
-class WatchedSpace:
-    """The address space as asyncua's monitored items see it: its own nodes, and the fixed attributes of ours."""
-
-    def __init__(self, stock: Any, nodes: Nodes, source: Source) -> None:
-        self._stock = stock
-        self._nodes = nodes
-        self._source = source
-        self._asker: Asker | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stock, name)
-
-    def for_asker(self, asker: Asker) -> WatchedSpace:
-        made = WatchedSpace(self._stock, self._nodes, self._source)
-        made._asker = asker
-        return made
-
-    def read_attribute_value(self, node_id: ua.NodeId, attribute: int) -> Any:
-        place = self._nodes.find(node_id)
-        if place is None or self._asker is None:
-            return self._stock.read_attribute_value(node_id, attribute)
-        return self._nodes.read(place, int(attribute), self._asker, self._source.clock.wall_ns())
-
-    def add_datachange_callback(self, node_id: ua.NodeId, attribute: int, callback: Any) -> tuple[ua.StatusCode, int]:
-        """Attributes of our nodes never change within a generation: the first report is the only one."""
-        if self._nodes.find(node_id) is None:
-            made: tuple[ua.StatusCode, int] = self._stock.add_datachange_callback(node_id, attribute, callback)
-            return made
-        value = self.read_attribute_value(node_id, attribute)
-        if not value.StatusCode.is_good():
-            return value.StatusCode, 0
-        self._stock._datachange_callback_counter += 1
-        return ua.StatusCode(), _HANDLES_OF_OUR_NODES + self._stock._datachange_callback_counter
-
-    def delete_datachange_callback(self, handle: int) -> None:
-        if handle < _HANDLES_OF_OUR_NODES:
-            self._stock.delete_datachange_callback(handle)
+def period_ns(sampling_ms: Floats, limits: Limits) -> npt.NDArray[np.int64]:
+    """0 for items that are looked at in every scan."""
+    return np.where(sampling_ms <= limits.sampling_ms_min, 0.0, sampling_ms * _NS_PER_MS).astype(np.int64)
 
 
-class Subscriptions(SubscriptionService):
-    """All subscriptions of the server.
+def data_filter(wanted: Any, attribute: int, numeric: bool, span: float) -> tuple[Trigger, float]:
+    """Trigger and absolute deadband of a DataChangeFilter.
 
-    Attributes:
-        event_items: makes the event items of a subscription; None: events are asyncua's.
-    """
-
-    subscriptions: dict[int, Subscription]
-    event_items: EventItems | None = None
-
-    def __init__(self, aspace: Any, iserver: Any, nodes: Nodes, source: Source) -> None:
-        super().__init__(aspace, iserver=iserver)
-        self._nodes = nodes
-        self._source = source
-        self._watched = WatchedSpace(aspace, nodes, source)
-
-    @property
-    def items(self) -> int:
-        """Monitored items in all subscriptions."""
-        return sum(s.count for s in self.subscriptions.values())
-
-    async def open(
-        self, params: ua.CreateSubscriptionParameters, session: Any, callback: Callable[..., Any], request: Any
-    ) -> ua.CreateSubscriptionResult:
-        """CreateSubscription for a session.
-
-        Raises:
-            ServiceError: BadTooManySubscriptions.
-        """
-        limits = self._source.limits
-        own = sum(s.session_id == session.session_id for s in self.subscriptions.values())
-        if len(self.subscriptions) >= limits.subscriptions or own >= limits.subscriptions_per_session:
-            raise ServiceError(ua.StatusCodes.BadTooManySubscriptions)
-        result = ua.CreateSubscriptionResult()
-        self._revise(result, params)
-        self._sub_id_counter += 1
-        result.SubscriptionId = number = self._sub_id_counter
-        made = Subscription(
-            self._source,
-            result,
-            self._watched.for_asker(session.asker),
-            callback,
-            session.session_id,
-            request,
-            lambda: self.subscriptions.pop(number, None),
-            params.PublishingEnabled,
-            params.MaxNotificationsPerPublish,
-            session.asker.user,
-        )
-        if self.event_items is not None:
-            made.events = self.event_items(made, session.asker)
-        self.subscriptions[number] = made
-        await made.start()
-        return result
-
-    def _revise(self, result: Any, params: Any) -> None:
-        """Interval, lifetime and keep-alive within bounds; lifetime >= 3 keep-alives. Source: OPC 10000-4, 5.14.2."""
-        least_ms, wanted_ms = self._source.limits.publishing_ms_min, float(params.RequestedPublishingInterval)
-        # Written so that NaN, too, gives the shortest interval.
-        result.RevisedPublishingInterval = min(wanted_ms, _INTERVAL_MS_MAX) if wanted_ms > least_ms else least_ms
-        result.RevisedMaxKeepAliveCount = self._clamp_keep_alive_count(params.RequestedMaxKeepAliveCount)
-        lifetime = max(params.RequestedLifetimeCount, 3 * result.RevisedMaxKeepAliveCount)
-        result.RevisedLifetimeCount = self._clamp_lifetime_count(lifetime)
-
-    def modify_subscription(self, params: ua.ModifySubscriptionParameters) -> ua.ModifySubscriptionResult:
-        subscription = self.one(params.SubscriptionId)
-        self._revise(subscription.data, params)
-        subscription.limit_notifications(params.MaxNotificationsPerPublish)
-        result = ua.ModifySubscriptionResult()
-        for field in ("RevisedPublishingInterval", "RevisedLifetimeCount", "RevisedMaxKeepAliveCount"):
-            setattr(result, field, getattr(subscription.data, field))
-        return result
-
-    def one(self, number: int) -> Subscription:
-        """Raises ServiceError BadSubscriptionIdInvalid if there is none."""
-        if (found := self.subscriptions.get(number)) is None:
-            raise ServiceError(ua.StatusCodes.BadSubscriptionIdInvalid)
-        return found
-
-    def republish(self, params: ua.RepublishParameters) -> ua.NotificationMessage:
-        return self.one(params.SubscriptionId).republish(params.RetransmitSequenceNumber)
-
-    # -- items ----------------------------------------------------------------------------------------------------
-
-    def add(self, subscription: Subscription, request: ItemsRequest) -> Ids:
-        """Items for values of tags, from a request read in one go.
-
-        Raises:
-            ServiceError: BadTooManyMonitoredItems.
-        """
-        n = len(request.rows)
-        self._room(n)
-        plain = np.full(n, Trigger.VALUE, np.uint8)
-        new = NewItems(request.rows, request.handles, request.modes, np.zeros(n), plain, request.stamps)
-        return subscription.items.add(subscription.next_item_id(n), new)
-
-    def _room(self, n: int) -> None:
-        if self.items + n > self._source.limits.items:
-            raise ServiceError(ua.StatusCodes.BadTooManyMonitoredItems)
-
-    async def create_items(
-        self, params: ua.CreateMonitoredItemsParameters, asker: Asker
-    ) -> list[ua.MonitoredItemCreateResult]:
-        """CreateMonitoredItems, item by item; values of tags are added together at the end."""
-        subscription = self.one(params.SubscriptionId)
-        self._room(len(params.ItemsToCreate))
-        results: list[ua.MonitoredItemCreateResult] = []
-        accepted: list[_Accepted] = []
-        for item in params.ItemsToCreate:
-            wanted = item.ItemToMonitor
-            place = self._nodes.find(wanted.NodeId)
-            if wanted.NodeId.NamespaceIndex == self._nodes.namespace and place is None:
-                results.append(_refused(ua.StatusCodes.BadNodeIdUnknown))
-            elif place is not None and place.what is What.TAG and wanted.AttributeId == _VALUE:
-                results.append(self._judge(place, item, asker, accepted, len(results)))
-            elif wanted.AttributeId == _EVENTS and not isinstance(item.RequestedParameters.Filter, wire.EventFilter):
-                results.append(_refused(ua.StatusCodes.BadEventFilterInvalid))
-            elif wanted.AttributeId == _EVENTS and subscription.events is not None:
-                stamps = int(params.TimestampsToReturn)
-                results.append(subscription.events.create(subscription.next_item_id(1), item, stamps))
-            else:
-                one = ua.CreateMonitoredItemsParameters(params.SubscriptionId, params.TimestampsToReturn, [item])
-                results += await subscription.monitored_item_srv.create_monitored_items(one)
-        if accepted:
-            self._add_accepted(subscription, accepted, int(params.TimestampsToReturn), results)
-        return results
-
-    def _judge(
-        self, place: Place, item: Any, asker: Asker, accepted: list[_Accepted], position: int
-    ) -> ua.MonitoredItemCreateResult:
-        """Why an item is refused, or a Good result to be completed."""
-        verdict = self._source.space.rights.of(asker.user).reading(np.array([place.row]))
-        if verdict.any():
-            return _refused(int(verdict[0]))
-        if item.ItemToMonitor.IndexRange:
-            return _refused(ua.StatusCodes.BadIndexRangeNoData)
-        try:
-            trigger, band = _filter(item.RequestedParameters.Filter, place)
-        except ServiceError as error:
-            return _refused(error.code)
-        handle, mode = item.RequestedParameters.ClientHandle, int(item.MonitoringMode)
-        accepted.append(_Accepted(position, place.row, handle, mode, band, trigger))
-        return ua.MonitoredItemCreateResult(RevisedQueueSize=1)
-
-    @staticmethod
-    def _add_accepted(
-        subscription: Subscription,
-        accepted: list[_Accepted],
-        stamps: int,
-        results: list[ua.MonitoredItemCreateResult],
-    ) -> None:
-        new = NewItems(
-            np.array([a.row for a in accepted], np.int64),
-            np.array([a.handle for a in accepted], np.uint32),
-            np.array([a.mode for a in accepted], np.uint8),
-            np.array([a.band for a in accepted], np.float64),
-            np.array([a.trigger for a in accepted], np.uint8),
-            stamps,
-        )
-        ids = subscription.items.add(subscription.next_item_id(len(accepted)), new)
-        for a, number in zip(accepted, ids.tolist(), strict=True):
-            results[a.position].MonitoredItemId = number
-            results[a.position].RevisedSamplingInterval = subscription.data.RevisedPublishingInterval
-
-    def modify_monitored_items(self, params: ua.ModifyMonitoredItemsParameters) -> list[ua.MonitoredItemModifyResult]:
-        subscription = self.one(params.SubscriptionId)
-        return [self._modify(subscription, item, int(params.TimestampsToReturn)) for item in params.ItemsToModify]
-
-    def _modify(self, subscription: Subscription, item: Any, stamps: int) -> ua.MonitoredItemModifyResult:
-        wanted = item.RequestedParameters
-        at, found = subscription.items.find(np.array([item.MonitoredItemId], np.uint32))
-        result = ua.MonitoredItemModifyResult()
-        result.RevisedSamplingInterval = subscription.data.RevisedPublishingInterval
-        if subscription.events is not None and item.MonitoredItemId in subscription.events:
-            return subscription.events.modify(item, stamps)
-        if not found[0]:
-            stock = subscription.monitored_item_srv
-            if item.MonitoredItemId not in stock._monitored_items:
-                result.StatusCode = ua.StatusCode(ua.StatusCodes.BadMonitoredItemIdInvalid)
-                return result
-            stock._monitored_items[item.MonitoredItemId].client_handle = wanted.ClientHandle
-            return stock._modify_monitored_item(item)
-        place = self._source.space.of_row(int(subscription.items.rows[at[0]]))
-        try:
-            trigger, band = _filter(wanted.Filter, place)
-        except ServiceError as error:
-            result.StatusCode = ua.StatusCode(error.code)
-            return result
-        subscription.items.modify(at, wanted.ClientHandle, band, trigger, stamps)
-        result.RevisedQueueSize = 1
-        return result
-
-    def delete_monitored_items(self, params: ua.DeleteMonitoredItemsParameters) -> list[ua.StatusCode]:
-        subscription = self.one(params.SubscriptionId)
-        at, found = _find(subscription.items, params.MonitoredItemIds)
-        # An id named twice is deleted once; the second time it is unknown.
-        first = np.zeros(len(found), np.bool_)
-        first[np.unique(np.where(found, at, -1 - np.arange(len(at))), return_index=True)[1]] = True
-        results = []
-        events = subscription.events
-        for number, here in zip(params.MonitoredItemIds, (found & first).tolist(), strict=True):
-            if here:
-                results.append(ua.StatusCode())
-            elif events is not None and number in events:
-                events.remove(number)
-                results.append(ua.StatusCode())
-            else:
-                results += subscription.monitored_item_srv.delete_monitored_items([number])
-        subscription.items.remove(at[found])
-        return results
-
-    async def set_monitoring_mode(self, params: ua.SetMonitoringModeParameters) -> list[ua.StatusCode]:
-        subscription = self.one(params.SubscriptionId)
-        at, found = _find(subscription.items, params.MonitoredItemIds)
-        subscription.items.set_mode(at[found], Mode(int(params.MonitoringMode)))
-        results = []
-        events, stock = subscription.events, subscription.monitored_item_srv
-        for number, here in zip(params.MonitoredItemIds, found.tolist(), strict=True):
-            if here:
-                results.append(ua.StatusCode())
-            elif events is not None and number in events:
-                events.set_mode(number, params.MonitoringMode)
-                results.append(ua.StatusCode())
-            else:
-                results += await stock.set_monitoring_mode(params.MonitoringMode, [number])
-        return results
-
-
-def _find(items: Items, numbers: list[int]) -> tuple[Any, Any]:
-    return items.find(np.array(numbers, np.uint32))
-
-
-def _refused(code: int) -> ua.MonitoredItemCreateResult:
-    return ua.MonitoredItemCreateResult(StatusCode=ua.StatusCode(ua.UInt32(code)))
-
-
-def _filter(wanted: Any, place: Place) -> tuple[Trigger, float]:
-    """Trigger and absolute deadband of a DataChangeFilter; per cent is of EURange. Source: OPC 10000-4, 7.22.2.
-
+    Args:
+        span: of EURange, NaN without one.
     Raises:
-        ServiceError: BadMonitoredItemFilterUnsupported, BadFilterNotAllowed, BadDeadbandFilterInvalid.
+        ServiceError: BadFilterNotAllowed, BadMonitoredItemFilterUnsupported, BadDeadbandFilterInvalid.
     """
     if wanted is None or (isinstance(wanted, ua.ExtensionObject) and wanted.TypeId.is_null()):
         return Trigger.VALUE, 0.0
+    if isinstance(wanted, wire.AggregateFilter) and attribute == _VALUE:
+        raise ServiceError(_CODES.BadMonitoredItemFilterUnsupported)
+    if isinstance(wanted, wire.EventFilter | wire.AggregateFilter) or attribute != _VALUE:
+        raise ServiceError(_CODES.BadFilterNotAllowed)
     if not isinstance(wanted, wire.DataChangeFilter):
-        raise ServiceError(ua.StatusCodes.BadMonitoredItemFilterUnsupported)
+        raise ServiceError(_CODES.BadMonitoredItemFilterUnsupported)
     trigger, type_ = Trigger(int(wanted.Trigger)), int(wanted.DeadbandType)
     if type_ == ua.DeadbandType.None_:
         return trigger, 0.0
-    block = place.block
-    if block is None or not (block.info.kind.is_float or block.info.kind.is_integer):
-        raise ServiceError(ua.StatusCodes.BadFilterNotAllowed)
+    if not numeric:
+        raise ServiceError(_CODES.BadFilterNotAllowed)
     band = float(wanted.DeadbandValue)
     if type_ == ua.DeadbandType.Percent:
-        span = block.info.high - block.info.low
         band = band / 100.0 * span if 0.0 <= band <= 100.0 else -1.0
-    elif type_ != ua.DeadbandType.Absolute:
-        raise ServiceError(ua.StatusCodes.BadMonitoredItemFilterUnsupported)
-    if not band >= 0.0:
-        raise ServiceError(ua.StatusCodes.BadDeadbandFilterInvalid)
-    return trigger, band
+    if not band >= 0.0 or type_ not in (ua.DeadbandType.Absolute, ua.DeadbandType.Percent):
+        raise ServiceError(_CODES.BadDeadbandFilterInvalid)
+    return (Trigger.VALUE if trigger is Trigger.TIMESTAMP and band else trigger), band
+
+
+def tag_filter(wanted: Any, place: Place) -> tuple[Trigger, float]:
+    """The same for the value of a tag."""
+    info = place.block.info if place.block is not None else None
+    numeric = info is not None and (info.kind.is_float or info.kind.is_integer)
+    return data_filter(wanted, _VALUE, numeric, info.high - info.low if info is not None else float("nan"))
+
+
+@dataclass(slots=True)
+class Monitoring:
+    """Makes and changes monitored items."""
+
+    nodes: Nodes
+    subscriptions: Subscriptions
+
+    @property
+    def limits(self) -> Limits:
+        return self.subscriptions.source.limits
+
+    def room(self) -> int:
+        """Items that may still be made."""
+        return self.limits.items - self.subscriptions.items
+
+    def granted(self, sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Queue sizes as they will be; 1 for those that all the queues together have no room for."""
+        sizes = np.clip(sizes, 1, self.limits.queue_len_max)
+        left = self.limits.queue_slots - self.subscriptions.queue_slots
+        if int(sizes.sum()) <= left:
+            return sizes
+        return np.where(np.cumsum(np.where(sizes > 1, sizes, 0)) <= left, sizes, 1)
+
+    def add(self, subscription: Subscription, request: ItemsRequest) -> bytes:
+        """Items for values of tags without filters, read in one go; returns their encoded results."""
+        n = len(request.rows)
+        sampling = revised_sampling(request.sampling_ms, subscription.terms.interval_ms, self.limits)
+        sizes = self.granted(request.queue.astype(np.int64))
+        columns = {
+            "rows": request.rows,
+            "handles": request.handles,
+            "mode": request.modes,
+            "stamps": np.full(n, request.stamps, np.uint8),
+            "trigger": np.full(n, Trigger.VALUE, np.uint8),
+            "band": np.zeros(n),
+            "period_ns": period_ns(sampling, self.limits),
+            "size": sizes,
+            "oldest": request.oldest,
+        }
+        results = np.zeros(n, _RESULT)
+        results["id"] = subscription.items.add(subscription.next_item_id(n), columns)
+        results["sampling"], results["queue"] = sampling, sizes
+        return results.tobytes()
+
+    # -- one item -----------------------------------------------------------------------------------------------------
+
+    def settings(self, subscription: Subscription, asked: Any, place: Place) -> tuple[Settings, float]:
+        """What one item of a tag will be, and its revised sampling interval [ms].
+
+        Raises:
+            ServiceError: what is wrong with its filter.
+        """
+        trigger, band = tag_filter(asked.Filter, place)
+        requested = np.array([asked.SamplingInterval], np.float64)
+        sampling = revised_sampling(requested, subscription.terms.interval_ms, self.limits)
+        size = self.granted(np.array([asked.QueueSize], np.int64))
+        period = int(period_ns(sampling, self.limits)[0])
+        made = Settings(int(asked.ClientHandle), period, int(size[0]), bool(asked.DiscardOldest), trigger, band)
+        return made, float(sampling[0])
+
+    def watched(
+        self, subscription: Subscription, wanted: ua.ReadValueId, mode: int, asked: Any, stamps: int
+    ) -> Watched:
+        """A watched attribute.
+
+        Raises:
+            ServiceError: what is wrong with its filter, or too many of them.
+        """
+        if self.subscriptions.node_items >= self.limits.node_items:
+            raise ServiceError(_CODES.BadTooManyMonitoredItems)
+        attribute = int(wanted.AttributeId)
+        trigger, band = data_filter(asked.Filter, attribute, attribute == _VALUE, float("nan"))
+        requested = np.array([asked.SamplingInterval], np.float64)
+        sampling = float(revised_sampling(requested, subscription.terms.interval_ms, self.limits)[0])
+        size, oldest = min(max(int(asked.QueueSize), 1), _NODE_QUEUE_MAX), bool(asked.DiscardOldest)
+        mode_ = ua.MonitoringMode(mode)
+        return Watched(wanted, int(asked.ClientHandle), mode_, stamps, trigger, sampling / 1000, size, oldest, band)
+
+
+@dataclass(slots=True)
+class Creation:
+    """One CreateMonitoredItems under way: items are judged one by one, values of tags are added together at the end.
+
+    Attributes:
+        results: one for each item judged.
+        room: items that may still be made.
+    """
+
+    monitoring: Monitoring
+    subscription: Subscription
+    stamps: int
+    now_s: float
+    results: list[ua.MonitoredItemCreateResult] = field(default_factory=list)
+    room: int = field(init=False)
+    _tags: list[tuple[int, int, int, Settings]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.room = self.monitoring.room()
+
+    def judge(self, wanted: ua.ReadValueId, mode: int, asked: Any) -> None:
+        """One item."""
+        try:
+            if self.room <= 0:
+                raise ServiceError(_CODES.BadTooManyMonitoredItems)
+            if not 0 <= mode <= Mode.REPORTING:
+                raise ServiceError(_CODES.BadMonitoringModeInvalid)
+            result = self._make(wanted, mode, asked)
+        except ServiceError as error:
+            result = ua.MonitoredItemCreateResult(StatusCode=ua.StatusCode(ua.UInt32(error.code)))
+        self.room -= result.StatusCode.is_good()
+        self.results.append(result)
+
+    def _make(self, wanted: ua.ReadValueId, mode: int, asked: Any) -> ua.MonitoredItemCreateResult:
+        place = self.monitoring.nodes.find_for(wanted.NodeId, self.subscription.user)
+        attribute = int(wanted.AttributeId)
+        if attribute == _EVENTS:
+            return self._events(wanted, mode, asked)
+        if place is not None and place.what is What.TAG and attribute == _VALUE and not _text_part(wanted, place):
+            return self._tag(place, wanted, mode, asked)
+        item = self.monitoring.watched(self.subscription, wanted, mode, asked, self.stamps)
+        number = self.subscription.next_item_id(1)
+        self.subscription.nodes.create(number, item, self.now_s)
+        self.monitoring.subscriptions.publisher.watch()
+        return _result(number, item.period_s * 1000, item.size)
+
+    def _events(self, wanted: ua.ReadValueId, mode: int, asked: Any) -> ua.MonitoredItemCreateResult:
+        if not isinstance(asked.Filter, wire.EventFilter):
+            raise ServiceError(_CODES.BadEventFilterInvalid)
+        if self.subscription.events is None:
+            raise ServiceError(_CODES.BadNotSupported)
+        item = ua.MonitoredItemCreateRequest(wanted, ua.MonitoringMode(mode), asked)
+        return self.subscription.events.create(self.subscription.next_item_id(1), item, self.stamps)
+
+    def _tag(self, place: Place, wanted: ua.ReadValueId, mode: int, asked: Any) -> ua.MonitoredItemCreateResult:
+        verdict = self.monitoring.subscriptions.source.space.rights.of(self.subscription.user).reading(
+            np.array([place.row])
+        )
+        if verdict[0] != StatusCode.Good:
+            raise ServiceError(int(verdict[0]))
+        if wanted.DataEncoding is not None and wanted.DataEncoding.Name:
+            raise ServiceError(_CODES.BadDataEncodingInvalid)
+        settings, sampling_ms = self.monitoring.settings(self.subscription, asked, place)
+        self._tags.append((len(self.results), place.row, mode, settings))
+        return _result(0, sampling_ms, settings.queue)
+
+    def finish(self) -> list[ua.MonitoredItemCreateResult]:
+        """Add the values of tags; returns all results."""
+        if self._tags:
+            positions, rows, modes, settings = zip(*self._tags, strict=True)
+            columns = columns_of(list(settings)) | {
+                "rows": np.array(rows, np.int64),
+                "mode": np.array(modes, np.uint8),
+                "stamps": np.full(len(rows), self.stamps, np.uint8),
+            }
+            columns["size"] = self.monitoring.granted(columns["size"])
+            ids = self.subscription.items.add(self.subscription.next_item_id(len(rows)), columns)
+            for position, number, size in zip(positions, ids.tolist(), columns["size"].tolist(), strict=True):
+                self.results[position].MonitoredItemId = number
+                self.results[position].RevisedQueueSize = size
+        return self.results
+
+
+def _text_part(wanted: ua.ReadValueId, place: Place) -> bool:
+    """Whether part of a text is wanted: that is watched as an attribute.
+
+    Raises:
+        ServiceError: BadIndexRangeInvalid, or BadIndexRangeNoData for a value that has no parts.
+    """
+    if not wanted.IndexRange:
+        return False
+    parse_range(wanted.IndexRange)
+    if place.block is None or place.block.info.kind is not Kind.String:
+        raise ServiceError(_CODES.BadIndexRangeNoData)
+    return True
+
+
+def _result(number: int, sampling_ms: float, queue: int) -> ua.MonitoredItemCreateResult:
+    return ua.MonitoredItemCreateResult(
+        MonitoredItemId=number, RevisedSamplingInterval=sampling_ms, RevisedQueueSize=queue
+    )
+
+
+def modify(
+    monitoring: Monitoring, subscription: Subscription, item: ua.MonitoredItemModifyRequest, stamps: int
+) -> ua.MonitoredItemModifyResult:
+    """ModifyMonitoredItems, one item. Source: OPC 10000-4, 5.13.3."""
+    number, asked = item.MonitoredItemId, item.RequestedParameters
+    result = ua.MonitoredItemModifyResult()
+    try:
+        if subscription.events is not None and number in subscription.events:
+            return subscription.events.modify(item, stamps)
+        if number in subscription.nodes:
+            old = subscription.nodes[number]
+            new = monitoring.watched(subscription, old.wanted, int(old.mode), asked, stamps)
+            subscription.nodes.modify(number, new)
+            result.RevisedSamplingInterval, result.RevisedQueueSize = new.period_s * 1000, new.size
+        elif subscription.items.find(np.array([number], np.uint32))[0]:
+            place = monitoring.subscriptions.source.space.of_row(subscription.items.row(number))
+            settings, result.RevisedSamplingInterval = monitoring.settings(subscription, asked, place)
+            subscription.items.modify(number, settings, stamps)
+            result.RevisedQueueSize = settings.queue
+        else:
+            raise ServiceError(_CODES.BadMonitoredItemIdInvalid)
+    except ServiceError as error:
+        result.StatusCode = ua.StatusCode(ua.UInt32(error.code))
+    return result
+
+
+def delete(subscription: Subscription, numbers: list[int]) -> list[int]:
+    """DeleteMonitoredItems; a status code for each. An id named twice is deleted once."""
+    found = subscription.items.find(np.array(numbers, np.uint32)).tolist()
+    codes, seen = [], set[int]()
+    for number, is_tag in zip(numbers, found, strict=True):
+        source = _source(subscription, number)
+        if number in seen or not (is_tag or source is not None):
+            codes.append(int(_CODES.BadMonitoredItemIdInvalid))
+            continue
+        seen.add(number)
+        if source is not None:
+            source.remove(number)
+        codes.append(0)
+    subscription.items.remove(np.array([n for n, is_tag in zip(numbers, found, strict=True) if is_tag], np.uint32))
+    subscription.links.forget(seen)
+    return codes
+
+
+def set_mode(subscription: Subscription, numbers: list[int], mode: Mode, now_s: float) -> list[int]:
+    """SetMonitoringMode; a status code for each."""
+    ids = np.array(numbers, np.uint32)
+    found = subscription.items.find(ids)
+    subscription.items.set_mode(ids[found], mode)
+    codes = []
+    for number, is_tag in zip(numbers, found.tolist(), strict=True):
+        source = _source(subscription, number)
+        if number in subscription.nodes:
+            subscription.nodes.set_mode(number, ua.MonitoringMode(mode), now_s)
+        elif source is not None:
+            source.set_mode(number, ua.MonitoringMode(mode))
+        codes.append(0 if is_tag or source is not None else int(_CODES.BadMonitoredItemIdInvalid))
+    return codes
+
+
+def exists(subscription: Subscription, number: int) -> bool:
+    return bool(subscription.items.find(np.array([number], np.uint32))[0]) or _source(subscription, number) is not None
+
+
+def _source(subscription: Subscription, number: int) -> Any:
+    """Whoever has this item among attributes and events; None: nobody."""
+    if number in subscription.nodes:
+        return subscription.nodes
+    return subscription.events if subscription.events is not None and number in subscription.events else None
+
+
+def set_triggering(
+    subscription: Subscription, triggering: int, add: list[int], remove: list[int]
+) -> tuple[list[int], list[int]]:
+    """SetTriggering; a status code for each link added and removed. Source: OPC 10000-4, 5.13.5.
+
+    Raises:
+        ServiceError: BadMonitoredItemIdInvalid: there is no such triggering item.
+    """
+    if not exists(subscription, triggering):
+        raise ServiceError(_CODES.BadMonitoredItemIdInvalid)
+    links, unknown = subscription.links, int(_CODES.BadMonitoredItemIdInvalid)
+    removed = [0 if links.remove(triggering, number) else unknown for number in remove]
+    added = []
+    for number in add:
+        if not exists(subscription, number):
+            added.append(unknown)
+        else:
+            added.append(0 if links.add(triggering, number) else int(_CODES.BadTooManyMonitoredItems))
+    if triggering in subscription.nodes:
+        subscription.nodes[triggering].triggers = links.has(triggering)
+    elif subscription.items.find(np.array([triggering], np.uint32))[0]:
+        subscription.items.watch(triggering, links.has(triggering))
+    return added, removed

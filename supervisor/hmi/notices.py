@@ -41,6 +41,15 @@ class Notice(NamedTuple):
     count: int
 
 
+class Changes(NamedTuple):
+    """Data changes of one source: `items` are `count` encoded MonitoredItemNotifications, to be joined with others
+    into the one DataChangeNotification of a message.
+    """
+
+    count: int
+    items: bytes
+
+
 class NotificationSource(Protocol):
     """Something in a subscription that has news for the client."""
 

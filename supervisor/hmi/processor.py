@@ -15,68 +15,33 @@ import struct
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 from asyncua import ua
 from asyncua.common.utils import Buffer, NotEnoughData, ServiceError
 from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary, struct_to_binary
 
 from supervisor.hmi.admission import Admission
+from supervisor.hmi.call import Call, request_type
+from supervisor.hmi.messages import Response, fault, statuses
+from supervisor.hmi.outbox import Waiting
 from supervisor.hmi.request import Header, header
 from supervisor.hmi.session import Session
-from supervisor.hmi.values import Stamps, ticks
-from supervisor.hmi.wire import CarefulBuffer, without_additional_header
+from supervisor.hmi.wire import without_additional_header
 
 if TYPE_CHECKING:
     from supervisor.hmi.engine import Engine
 
 _log = logging.getLogger(__name__)
 
-_IDS: Final = ua.ObjectIds
-
-
-def _type(name: str) -> int:
-    return int(getattr(_IDS, f"{name}Request_Encoding_DefaultBinary"))
-
-
 # What may be asked without a session; only discovery without security.
-_DISCOVERY: Final = frozenset(map(_type, ("GetEndpoints", "FindServers", "CloseSecureChannel")))
-_SESSION: Final = frozenset(map(_type, ("CreateSession", "ActivateSession")))
-_SERVICES: Final = frozenset(
-    map(
-        _type,
-        (
-            "CloseSession", "Read", "Write", "Browse", "BrowseNext", "TranslateBrowsePathsToNodeIds", "RegisterNodes",
-            "UnregisterNodes", "CreateSubscription", "ModifySubscription", "DeleteSubscriptions", "SetPublishingMode",
-            "TransferSubscriptions", "Publish", "Republish", "CreateMonitoredItems", "ModifyMonitoredItems",
-            "DeleteMonitoredItems", "SetMonitoringMode", "Call",
-        ),
-    )
-)  # fmt: skip
-_CLOSE_SESSION: Final = _type("CloseSession")
+_DISCOVERY: Final = frozenset(map(request_type, ("GetEndpoints", "FindServers", "CloseSecureChannel")))
+_SESSION: Final = frozenset(map(request_type, ("CreateSession", "ActivateSession")))
+# What is neither in the engine's table of services nor above.
+_OTHERS: Final = frozenset(map(request_type, ("CloseSession", "Write", "Call")))
+_CLOSE_SESSION: Final = request_type("CloseSession")
+_WRITE_RESPONSE: Final = Response(ua.WriteResponse())
+_EMPTY: Final = struct.pack("<i", 0)
+_CALL_RESPONSE: Final = Response(ua.CallResponse())
 _UNDER_WAY_MAX: Final = 16  # Write and Call requests of one connection whose answers are outstanding
-
-
-class Envelope:
-    """Constant bytes around the results of a response, taken from asyncua's own encoder."""
-
-    def __init__(self, response: Any) -> None:
-        raw = struct_to_binary(response)
-        # type id 4, timestamp 8, handle 4, result 4, diagnostics and strings and additional header 8, count 4, tail
-        self._head, self._middle, self._tail = raw[:4], raw[20:28], raw[32:]
-
-    def wrap(self, now_ns: int, handle: int, count: int, results: bytes) -> bytes:
-        """The response with `count` results already encoded."""
-        times = struct.pack("<qII", ticks(now_ns), handle, 0)
-        return b"".join((self._head, times, self._middle, struct.pack("<i", count), results, self._tail))
-
-
-_READ_RESPONSE: Final = Envelope(ua.ReadResponse())
-_ITEMS_RESPONSE: Final = Envelope(ua.CreateMonitoredItemsResponse())
-_BROWSE_RESPONSE: Final = Envelope(ua.BrowseResponse())
-_BROWSE_NEXT_RESPONSE: Final = Envelope(ua.BrowseNextResponse())
-_ITEM_RESULT: Final = np.dtype(
-    [("status", "<u4"), ("id", "<u4"), ("sampling", "<f8"), ("queue", "<u4"), ("filter", "u1", (3,))]
-)
 
 
 Handler = Callable[["Header", Any, bytes], Awaitable[bool]]
@@ -89,15 +54,10 @@ class Processor(Admission):
         super().__init__(engine, transport, limits, insecure)
         self._under_way: set[asyncio.Task[None]] = set()
         self._handlers: dict[int, Handler] = {
-            _type("Read"): self._read,
-            _type("CreateMonitoredItems"): self._create_items,
-            _type("Write"): self._write,
-            _type("Call"): self._call,
-            _type("Browse"): self._browse,
-            _type("BrowseNext"): self._browse_next,
-            _type("RegisterNodes"): self._register_nodes,
-            _type("CreateSession"): self._create_session,
-            _type("ActivateSession"): self._activate_session,
+            request_type("Write"): self._write,
+            request_type("Call"): self._call,
+            request_type("CreateSession"): self._create_session,
+            request_type("ActivateSession"): self._activate_session,
             _CLOSE_SESSION: self._close_session,
         }
 
@@ -117,6 +77,11 @@ class Processor(Admission):
             raise ServiceError(ua.StatusCodes.BadSecureChannelClosed)
         try:
             self._gate(head)
+            if (service := self.engine.services.get(head.type_id)) is not None:
+                answer = await service(Call(self.engine, self._active(), head, seqhdr, data))
+                if answer is not None:
+                    self._reply(seqhdr, answer)
+                return True
             if (handler := self._handlers.get(head.type_id)) is not None:
                 return await handler(head, seqhdr, data)
             return await self._stock(head, seqhdr, data, body._cur_pos)
@@ -144,7 +109,7 @@ class Processor(Admission):
             raise ServiceError(codes.BadSecurityModeInsufficient)
         if head.type_id in _SESSION:
             return
-        if head.type_id not in _SERVICES:
+        if head.type_id not in self.engine.services and head.type_id not in _OTHERS:
             raise ServiceError(codes.BadServiceUnsupported)
         if session is None or head.token != session.token_bytes:
             raise ServiceError(codes.BadSessionIdInvalid)
@@ -158,7 +123,16 @@ class Processor(Admission):
         type_id = nodeid_from_binary(body)
         return bool(await self._process_message(type_id, struct_from_binary(ua.RequestHeader, body), seqhdr, body))
 
-    # -- the fast ways ------------------------------------------------------------------------------------------------
+    # -- publishing ---------------------------------------------------------------------------------------------------
+
+    def answer_publish(self, request: Waiting, message: bytes) -> None:
+        """An outlet of `outbox.py`."""
+        self._reply(request.seqhdr, message)
+
+    def refuse_publish(self, request: Waiting, code: int) -> None:
+        self._reply(request.seqhdr, fault(self.engine.clock.wall_ns(), request.handle, code))
+
+    # -- services that are not in the engine's table -------------------------------------------------------------------
 
     def _active(self) -> Session:
         """The session; the gate has seen to it that there is one."""
@@ -166,114 +140,44 @@ class Processor(Admission):
             raise ServiceError(ua.StatusCodes.BadSessionIdInvalid)
         return self.session
 
-    async def _read(self, head: Header, seqhdr: Any, data: bytes) -> bool:
-        engine = self.engine
-        request = engine.decoder.read(data, head.at, engine.limits.nodes_per_call)
-        if request is None:
-            return await self._read_slowly(head, seqhdr, data)
-        now_ns = engine.clock.wall_ns()
-        user = self._active().asker.user
-        rows, status = engine.space.readable(request.rows, engine.table.status[request.rows], user)
-        values = engine.encoder.encode(rows, status, Stamps(request.stamps), now_ns)
-        self._reply(seqhdr, _READ_RESPONSE.wrap(now_ns, head.handle, len(rows), values))
-        engine.counters.reads += len(rows)
-        return True
-
-    async def _read_slowly(self, head: Header, seqhdr: Any, data: bytes) -> bool:
-        age, stamps, count = struct.unpack_from("<dii", data, head.at)
-        if not age >= 0:
-            raise ServiceError(ua.StatusCodes.BadMaxAgeInvalid)
-        self._check_list(stamps, count)
-        response = ua.ReadResponse()
-        response.Results = await self._active().read(
-            struct_from_binary(ua.ReadParameters, CarefulBuffer(data, head.at))
-        )
-        self.send_response(head.handle, seqhdr, response)
-        return True
-
-    def _check_list(self, stamps: int, count: int) -> None:
-        if not 0 <= stamps <= 3:
-            raise ServiceError(ua.StatusCodes.BadTimestampsToReturnInvalid)
-        if count <= 0:
-            raise ServiceError(ua.StatusCodes.BadNothingToDo)
-        if count > self.engine.limits.nodes_per_call:
-            raise ServiceError(ua.StatusCodes.BadTooManyOperations)
-
-    async def _create_items(self, head: Header, seqhdr: Any, data: bytes) -> bool:
-        engine, session = self.engine, self._active()
-        number, stamps, count = struct.unpack_from("<Iii", data, head.at)
-        subscription = session.own(number)
-        self._check_list(stamps, count)
-        request = engine.decoder.items(data, head.at, engine.limits.nodes_per_call)
-        if request is None or not engine.space.all_open(request.rows, session.asker.user):
-            params = struct_from_binary(ua.CreateMonitoredItemsParameters, CarefulBuffer(data, head.at))
-            response = ua.CreateMonitoredItemsResponse()
-            response.Results = await session.create_monitored_items(params)
-            self.send_response(head.handle, seqhdr, response)
-            return True
-        results = np.zeros(count, _ITEM_RESULT)
-        results["id"] = engine.subscription_service.add(subscription, request)
-        results["sampling"] = subscription.data.RevisedPublishingInterval
-        results["queue"] = 1
-        now_ns = engine.clock.wall_ns()
-        self._reply(seqhdr, _ITEMS_RESPONSE.wrap(now_ns, head.handle, count, results.tobytes()))
-        return True
-
     async def _write(self, head: Header, seqhdr: Any, data: bytes) -> bool:
-        params = struct_from_binary(ua.WriteParameters, CarefulBuffer(data, head.at))
-        self._check_list(0, len(params.NodesToWrite))
-        self._later(head, seqhdr, ua.WriteResponse(), self._active().write(params))
+        call = Call(self.engine, self._active(), head, seqhdr, data)
+        (count,) = call.fields("<i")
+        call.check_count(count)
+        values = [value async for value in call.each(ua.WriteValue, call.buffer(4), count)]
+        self._later(call, _WRITE_RESPONSE, self._written(call, values))
         return True
+
+    async def _written(self, call: Call, values: list[ua.WriteValue]) -> bytes:
+        return statuses(await self.engine.writing.write(values, call.session.asker.user, f"opcua {self.peer}"))
 
     async def _call(self, head: Header, seqhdr: Any, data: bytes) -> bool:
-        params = struct_from_binary(ua.CallParameters, CarefulBuffer(data, head.at))
-        self._check_list(0, len(params.MethodsToCall))
-        self._later(head, seqhdr, ua.CallResponse(), self._active().call(params.MethodsToCall))
+        call = Call(self.engine, self._active(), head, seqhdr, data)
+        (count,) = call.fields("<i")
+        call.check_count(count)
+        methods = [method async for method in call.each(ua.CallMethodRequest, call.buffer(4), count)]
+        self._later(call, _CALL_RESPONSE, self._called(call, methods))
         return True
 
-    def _later(self, head: Header, seqhdr: Any, response: Any, results: Coroutine[Any, Any, list[Any]]) -> None:
+    @staticmethod
+    async def _called(call: Call, methods: list[ua.CallMethodRequest]) -> bytes:
+        results = await call.session.call(methods)
+        return struct.pack("<i", len(results)) + b"".join(map(struct_to_binary, results))
+
+    def _later(self, call: Call, response: Response, results: Coroutine[Any, Any, bytes]) -> None:
         """Answer when verdicts and records are there; meanwhile the connection serves other requests."""
         if len(self._under_way) >= _UNDER_WAY_MAX:
             results.close()
             raise ServiceError(ua.StatusCodes.BadTooManyOperations)
-        task = asyncio.create_task(self._answer_later(head, seqhdr, response, results))
+        task = asyncio.create_task(self._answer_later(call, response, results))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def _answer_later(
-        self, head: Header, seqhdr: Any, response: Any, results: Coroutine[Any, Any, list[Any]]
-    ) -> None:
+    async def _answer_later(self, call: Call, response: Response, results: Coroutine[Any, Any, bytes]) -> None:
         try:
-            response.Results = await results
-            self.send_response(head.handle, seqhdr, response)
+            done = await results
+            self._reply(call.seqhdr, response.wrap(call.now_ns, call.head.handle, done, _EMPTY))
         except Exception:
             # The task has no other caller who could see it.
-            _log.exception("request %d of %s failed", head.type_id, self.peer)
-            self._fault(head, seqhdr, ua.StatusCodes.BadInternalError)
-
-    async def _browse(self, head: Header, seqhdr: Any, data: bytes) -> bool:
-        params = struct_from_binary(ua.BrowseParameters, CarefulBuffer(data, head.at))
-        self._check_list(0, len(params.NodesToBrowse))
-        results = self._active().encoded_browse(params)
-        self._reply_with(seqhdr, head, _BROWSE_RESPONSE, results)
-        return True
-
-    async def _browse_next(self, head: Header, seqhdr: Any, data: bytes) -> bool:
-        params = struct_from_binary(ua.BrowseNextParameters, CarefulBuffer(data, head.at))
-        self._check_list(0, len(params.ContinuationPoints))
-        results = self._active().encoded_browse_next(params)
-        self._reply_with(seqhdr, head, _BROWSE_NEXT_RESPONSE, results)
-        return True
-
-    def _reply_with(self, seqhdr: Any, head: Header, envelope: Envelope, results: list[bytes]) -> None:
-        """Answer with results that are encoded already."""
-        now_ns = self.engine.clock.wall_ns()
-        self._reply(seqhdr, envelope.wrap(now_ns, head.handle, len(results), b"".join(results)))
-
-    async def _register_nodes(self, head: Header, seqhdr: Any, data: bytes) -> bool:
-        params = struct_from_binary(ua.RegisterNodesParameters, CarefulBuffer(data, head.at))
-        self._check_list(0, len(params.NodesToRegister))
-        response = ua.RegisterNodesResponse()
-        response.Parameters.RegisteredNodeIds = await self._active().register_nodes(params.NodesToRegister)
-        self.send_response(head.handle, seqhdr, response)
-        return True
+            _log.exception("request %d of %s failed", call.head.type_id, self.peer)
+            self._fault(call.head, call.seqhdr, ua.StatusCodes.BadInternalError)

@@ -27,6 +27,8 @@ _RUNNING: Final = 0
 _HOT: Final = int(ua.RedundancySupport.Hot)
 _NONE: Final = int(ua.RedundancySupport.None_)
 
+_UNKNOWN: Final = ua.win_epoch_to_datetime(0)  # DateTime.MinValue; a DateTime cannot be null on the wire
+
 
 class Redundancy:
     """The objects of one post.
@@ -54,7 +56,7 @@ class Redundancy:
 
     def _return_time(self) -> ua.DataValue:
         returns_ns = self._outlook.health().returns_ns
-        when = None if returns_ns is None else filetime(returns_ns)
+        when = _UNKNOWN if returns_ns is None else filetime(returns_ns)
         return data_value(ua.Variant(when, ua.VariantType.DateTime))
 
     def _support(self) -> ua.DataValue:

@@ -54,6 +54,7 @@ class Header:
         type_id: numeric NodeId of the request's binary encoding, in namespace 0.
         token: bytes of the AuthenticationToken's NodeId.
         handle: RequestHandle, to be echoed.
+        timeout_ms: TimeoutHint, 0: none.
         at: where the parameters begin.
         additional_at: where AdditionalHeader begins; it is never decoded.
     """
@@ -61,6 +62,7 @@ class Header:
     type_id: int
     token: bytes
     handle: int
+    timeout_ms: int
     at: int
     additional_at: int
 
@@ -78,13 +80,14 @@ def header(data: bytes, at: int) -> Header | None:
         at += _node_id_length(data, at)
         handle = struct.unpack_from("<I", data, at + 8)[0]
         token = data[token_at:at]
-        at += 16 + 4 + max(_INT.unpack_from(data, at + 16)[0], 0) + 4
-        additional_at = at
+        at += 16 + 4 + max(_INT.unpack_from(data, at + 16)[0], 0)
+        timeout_ms = struct.unpack_from("<I", data, at)[0]
+        additional_at = at = at + 4
         at += _node_id_length(data, at)
         has_body, at = data[at], at + 1
         if has_body:
             at += 4 + max(_INT.unpack_from(data, at)[0], 0)
-        return Header(type_id, token, handle, at, additional_at) if at <= len(data) else None
+        return Header(type_id, token, handle, timeout_ms, at, additional_at) if at <= len(data) else None
     except (struct.error, IndexError, KeyError):
         return None
 
@@ -141,13 +144,20 @@ class ReadRequest:
 
 @dataclass(frozen=True, slots=True)
 class ItemsRequest:
-    """CreateMonitoredItems for values of tags only, without filters. Arrays (n,)."""
+    """CreateMonitoredItems for values of tags only, without filters. Arrays (n,).
+
+    Attributes:
+        sampling_ms, queue, oldest: as requested.
+    """
 
     subscription: int
     stamps: int
     rows: Rows
     handles: npt.NDArray[np.uint32]
     modes: npt.NDArray[np.uint8]
+    sampling_ms: npt.NDArray[np.float64]
+    queue: npt.NDArray[np.uint32]
+    oldest: npt.NDArray[np.bool_]
 
 
 class ListDecoder:
@@ -195,7 +205,16 @@ class ListDecoder:
         rows, tails = found
         if tails["filter"].any() or int(tails["mode"].max()) > 2:
             return None
-        return ItemsRequest(subscription, stamps, rows, tails["handle"].copy(), tails["mode"].astype(np.uint8))
+        return ItemsRequest(
+            subscription,
+            stamps,
+            rows,
+            tails["handle"].copy(),
+            tails["mode"].astype(np.uint8),
+            tails["sampling"].copy(),
+            tails["queue"].copy(),
+            tails["discard"] != 0,
+        )
 
     def _keep(self, key: bytes, rows: Rows) -> None:
         if len(key) > self.cache_bytes_max // 16:

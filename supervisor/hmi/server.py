@@ -34,6 +34,7 @@ from supervisor.hmi.trust import TrustList, thumbprint
 from supervisor.offload import Offload
 from supervisor.people import People
 from supervisor.plant.plant import Plant
+from supervisor.tags.scan import Changes
 from supervisor.tags.table import TagTable
 
 _log = logging.getLogger(__name__)
@@ -224,6 +225,11 @@ class HmiServer:
             "MaxBrowseContinuationPoints": ua.Variant(limits.continuation_points, type_.UInt16),
             "LocaleIdArray": ua.Variant(["fr", "en"], type_.String),
         }
+
+    def scanned(self, changes: Changes) -> None:
+        """After each scan; a consumer of `supervisor.tags.scan.Scan`."""
+        if self._running is not None:
+            self._running.engine.subscription_service.scanned(changes.rows, changes.now_ns)
 
     async def stop(self) -> None:
         """Close every connection and end every task. Idempotent."""

@@ -1,226 +1,281 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: SLF001 - hooks of the pinned asyncua, held by tests/unit/test_hmi_hooks.py
-# Tests: tests/system/test_opcua_subscribe.py, tests/property/test_hmi_items.py
-"""Subscriptions: when to publish, and how changed rows become a notification message.
+# Tests: tests/system/conformance/test_subscriptions.py, tests/system/test_opcua_subscribe.py
+"""One subscription: its items, its state, and its messages.
 
-Law of this file: values of tags never pass through objects; everything else of a subscription (keep-alive, lifetime,
-acknowledgement, items on the server's own nodes, events) is asyncua's, corrected where it departs from OPC 10000-4.
-
-Each publishing interval the columns of `Items` are compared with the table; what changed is encoded in one pass and
-handed to asyncua as the finished body of a DataChangeNotification.
+Law of this file: what a message holds and what is remembered of it. When it leaves is `publisher.py`'s matter, which
+request it answers `outbox.py`'s, whose it is `session.py`'s. Values of tags never pass through objects.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import struct
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from asyncua import ua
 from asyncua.common.utils import ServiceError
-from asyncua.server.internal_subscription import InternalSubscription
 
 from config.words import Clock, Rows, StatusCode
+from supervisor.hmi.columns import Mask
 from supervisor.hmi.contract import Counters, Limits
-from supervisor.hmi.items import Items
-from supervisor.hmi.notices import ItemSource
+from supervisor.hmi.cycle import Act, Cycle
+from supervisor.hmi.links import Links
+from supervisor.hmi.messages import data_change, notification_message
+from supervisor.hmi.node_items import NodeItems
+from supervisor.hmi.nodes import Asker
+from supervisor.hmi.notices import EVENT_LIST, Changes, ItemSource, Notice
+from supervisor.hmi.outbox import Outbox
+from supervisor.hmi.reading import Reading
+from supervisor.hmi.retransmission import Retransmission
 from supervisor.hmi.space import Space
-from supervisor.hmi.values import Stamps, ValueEncoder
+from supervisor.hmi.tag_items import TagItems
+from supervisor.hmi.values import ValueEncoder
 from supervisor.people import User
 from supervisor.tags.table import TagTable
 
-_log = logging.getLogger(__name__)
-
-_DATA_CHANGE: Final = ua.NodeId(ua.ObjectIds.DataChangeNotification_Encoding_DefaultBinary)
-_NO_DIAGNOSTICS: Final = struct.pack("<i", 0)
+_SEQUENCE_MAX: Final = 2**32 - 1
+_ITEM_ID_FIRST: Final = 1
+_NS_PER_MS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What notifications are made of."""
+    """What notifications are made of, and where sent ones are kept."""
 
     space: Space
     table: TagTable
     encoder: ValueEncoder
+    reading: Reading
     clock: Clock
     limits: Limits
     counters: Counters
+    sent: Retransmission
 
 
-class Subscription(InternalSubscription):
+@dataclass(slots=True)
+class Terms:
+    """What client and server have agreed on.
+
+    Attributes:
+        interval_ms: publishing interval; `lifetime`, `keep_alive`: counts of it.
+        notifications_max: most notifications in one message.
+        priority: 0..255; of subscriptions that wait the highest is served first.
+    """
+
+    interval_ms: float
+    lifetime: int
+    keep_alive: int
+    notifications_max: int
+    priority: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened to one subscription. Source: OPC 10000-5, 12.15 (SubscriptionDiagnosticsDataType)."""
+
+    modified: int = 0
+    enabled: int = 0
+    disabled: int = 0
+    republish_requests: int = 0
+    republished: int = 0
+    transfer_requests: int = 0
+    transferred_to_other_client: int = 0
+    transferred_to_same_client: int = 0
+    publish_requests: int = 0
+    data_changes: int = 0
+    events: int = 0
+    messages: int = 0
+    late_publish_requests: int = 0
+    discarded_messages: int = 0
+
+
+class Subscription:
     """One subscription of one session.
 
     Attributes:
+        number: SubscriptionId.
+        session_id, outbox: of the session it belongs to now.
         user: whose rights it reports by; nobody else may take it over.
-        items: monitored values of tags.
+        items: monitored values of tags; nodes: monitored attributes of other nodes.
         events: monitored events, None where nothing makes any.
-        notifications_max: most notifications in one message.
+        late_s: when it became late, on the loop's clock.
+        due_s: when its publishing timer expires next.
+        closed: it has ended.
+        tally: for diagnostics; sequence: number of the next message.
     """
 
     def __init__(
         self,
         source: Source,
-        data: ua.CreateSubscriptionResult,
-        aspace: Any,
-        callback: Callable[..., Any],
+        number: int,
         session_id: ua.NodeId,
-        request_callback: Callable[..., Any] | None,
-        delete_callback: Callable[[], Any],
-        publishing_enabled: bool,
-        notifications_max: int,
-        user: User,
+        asker: Asker,
+        outbox: Outbox,
+        terms: Terms,
+        enabled: bool,
     ) -> None:
-        super().__init__(
-            data,
-            aspace,
-            callback,
-            session_id,
-            request_callback=request_callback,
-            delete_callback=delete_callback,
-            no_acks_limit=source.limits.unacknowledged,
-            publishing_enabled=publishing_enabled,
-        )
         self._source = source
-        self.user = user
-        self._lost_rights = False
-        self.items = Items()
+        self.number = number
+        self.session_id = session_id
+        self.outbox = outbox
+        self.asker = asker
+        self.terms = terms
+        self.cycle = Cycle(terms.keep_alive, terms.lifetime, enabled)
+        self.links = Links(source.limits.links_per_subscription)
+        self.items = TagItems(
+            source.table, source.encoder, source.space.is_float, self._interval_ns(), source.clock, self.fired
+        )
+        self.nodes = NodeItems(source.reading, asker, self.fired)
         self.events: ItemSource | None = None
-        self.limit_notifications(notifications_max)
+        self.tally = Tally()
+        self.sequence = 1
+        self.late_s = self.due_s = 0.0
+        self.closed = False
+        self._item_id = _ITEM_ID_FIRST - 1
+
+    def __len__(self) -> int:
+        """Monitored items of all kinds."""
+        return len(self.items) + len(self.nodes) + (0 if self.events is None else len(self.events))
+
+    def handles(self) -> tuple[list[int], list[int]]:
+        """MonitoredItemIds and ClientHandles of values and attributes."""
+        tags, nodes = self.items.handles(), self.nodes.handles()
+        return [*tags, *nodes], [*tags.values(), *nodes.values()]
 
     @property
-    def count(self) -> int:
-        """Monitored items of all kinds."""
-        events = 0 if self.events is None else len(self.events)
-        return len(self.items) + events + len(self.monitored_item_srv._monitored_items)
+    def user(self) -> User:
+        return self.asker.user
 
-    def limit_notifications(self, requested: int) -> None:
-        """MaxNotificationsPerPublish as the client wants it (0: no limit of its own)."""
-        most = self._source.limits.notifications_per_publish
-        self.notifications_max = min(requested, most) if requested else most
+    @property
+    def disabled(self) -> int:
+        """Items of values that are disabled."""
+        return self.items.disabled + self.nodes.disabled
 
     def next_item_id(self, count: int) -> int:
-        """The first of `count` new item ids, from the counter that asyncua's own items use too."""
-        first = int(self.monitored_item_srv._monitored_item_counter) + 1
-        self.monitored_item_srv._monitored_item_counter += count
+        """The first of `count` new item ids."""
+        first = self._item_id + 1
+        self._item_id += count
         return first
 
-    async def _subscription_loop(self) -> None:
-        """Publish each interval, on the loop's clock; an interval that was missed is not made up for."""
-        loop = asyncio.get_running_loop()
-        due_s = loop.time()
-        while not self._closing:
-            try:
-                await self.publish_results()
-            except Exception:
-                # One message that cannot be made must not silence the subscription for good.
-                _log.exception("subscription %d could not publish", self.data.SubscriptionId)
-            due_s = max(due_s + self.data.RevisedPublishingInterval / 1000.0, loop.time())
-            await asyncio.sleep(due_s - loop.time())
+    def _interval_ns(self) -> int:
+        return int(self.terms.interval_ms * _NS_PER_MS)
 
-    def hand_over(self, user: User) -> None:
-        """Another user has the session now: every item is reported anew, as far as *their* rights go.
+    def revise(self, terms: Terms) -> None:
+        """ModifySubscription."""
+        self.terms = terms
+        self.cycle.revise(terms.keep_alive, terms.lifetime)
+        self.items.revise(self._interval_ns())
+        self.tally.modified += 1
 
-        What they may not see is told once as BadUserAccessDenied; not even that it changes is told afterwards.
-        Source: OPC 10000-4, 5.7.3.1.
-        """
-        self.user = user
-        self._lost_rights = not self._source.space.all_open(self.items.rows, user)
+    def enable(self, enabled: bool) -> None:
+        """SetPublishingMode."""
+        self.cycle.enable(enabled)
+        if enabled:
+            self.tally.enabled += 1
+        else:
+            self.tally.disabled += 1
+
+    def hand_over(self, asker: Asker) -> None:
+        """Another user has the session now."""
+        self.asker = self.nodes.asker = asker
+        rights = self._source.space.rights.of(asker.user)
+
+        def readable(rows: Rows) -> Mask:
+            allowed: Mask = rights.reading(rows) == np.uint32(StatusCode.Good)
+            return allowed
+
+        self.items.hand_over(readable)
+        if self.events is not None:
+            self.events.hand_over(asker.user)
+
+    # -- what there is to tell --------------------------------------------------------------------------------------
+
+    def fired(self, numbers: list[int]) -> None:
+        """Items that others are linked to have something: what waits at the others may be told, too."""
+        released = self.links.linked(numbers)
+        self.items.release(np.array(released, np.uint32))
+        self.nodes.release(released)
+
+    def available(self) -> bool:
+        """Whether a message would hold notifications."""
+        events = self.events is not None and self.events.pending()
+        return events or self.nodes.pending() or self.items.pending()
+
+    def timer(self, now_s: float) -> Act:
+        """The publishing timer has expired."""
+        self.outbox.expire(now_s)
+        queued = bool(self.outbox.requests)
+        late = self.cycle.late
+        act = self.cycle.timer(self.available(), queued)
+        if self.cycle.late and not late:
+            self.late_s = now_s
+            self.tally.late_publish_requests += 1
+        return act
+
+    def message(self, now_ns: int) -> bytes:
+        """The next NotificationMessage; it is kept until the client acknowledges it."""
+        notices = self._notices(now_ns)
+        self.cycle.more = self.available()
+        message = notification_message(self.sequence, now_ns, notices)
+        if notices:
+            self.tally.discarded_messages += self._source.sent.keep(self.number, self.sequence, message)
+            self.sequence = self.sequence % _SEQUENCE_MAX + 1
+            self.tally.messages += 1
+        return message
+
+    def keep_alive(self, now_ns: int) -> bytes:
+        """A message without notifications: it tells the next sequence number, and does not use it."""
+        return notification_message(self.sequence, now_ns, ())
+
+    def _notices(self, now_ns: int) -> list[Notice]:
+        """At most one DataChangeNotification and one EventNotificationList. Source: OPC 10000-4, 7.26."""
+        room = self.terms.notifications_max
+        events = [] if self.events is None else self.events.take(room)
+        told = sum(notice.count for notice in events)
+        changes = self._changes(room - told, now_ns)
+        self.tally.data_changes += changes.count
+        self.tally.events += sum(notice.count for notice in events if notice.type_id == EVENT_LIST)
+        self._source.counters.notifications += changes.count + told
+        return [data_change(changes.count, changes.items), *events] if changes.count else events
+
+    def _changes(self, room: int, now_ns: int) -> Changes:
+        nodes = self.nodes.take(room)
+        tags = self.items.take(room - nodes.count, now_ns)
+        return Changes(nodes.count + tags.count, nodes.items + tags.items)
+
+    def refresh(self, now_s: float) -> None:
+        """Report all values again (a transfer with initial values)."""
         self.items.refresh()
-        if self.events is not None:
-            self.events.hand_over(user)
+        self.nodes.refresh(now_s)
 
-    def _changed(self) -> Rows:
-        at = self.items.changed(self._source.table, self._source.space.is_float)
-        if self._lost_rights and len(at):
-            seen = self._source.space.rights.of(self.user).reading(self.items.rows[at]) == StatusCode.Good
-            self.items.backlog = at = at[seen | self.items.fresh[at]]
-        return at
+    # -- what was told ----------------------------------------------------------------------------------------------
 
-    def _events_pending(self) -> bool:
-        return self.events is not None and self.events.pending()
+    def acknowledge(self, sequence: int) -> int:
+        """Forget a message that the client has; returns a status code."""
+        known = self._source.sent.acknowledge(self.number, sequence)
+        return int(StatusCode.Good if known else ua.StatusCodes.BadSequenceNumberUnknown)
 
-    async def stop(self) -> None:
-        await super().stop()
-        if self.events is not None:
-            self.events.close()
+    def sent(self) -> list[int]:
+        """AvailableSequenceNumbers."""
+        return self._source.sent.numbers(self.number)
 
-    def has_published_results(self) -> bool:
-        if self._publishing_enabled and (len(self._changed()) or self._events_pending()):
-            return True
-        return bool(super().has_published_results())
-
-    async def publish_results(self, requestdata: Any = None) -> bool:
-        """Publish what there is, in several messages if need be.
-
-        Returns: True if the request handed over was used. (Whether later messages found one does not matter here:
-            the caller would queue a used request again and answer it twice.)
-        """
-        used = bool(await super().publish_results(requestdata))
-        again = used
-        while again and (len(self.items.backlog) or self._events_pending()):
-            await asyncio.sleep(0)  # a message may take ten milliseconds to make
-            again = bool(await super().publish_results(None))
-        return used
-
-    def _pop_publish_result(self) -> ua.PublishResult:
-        result = super()._pop_publish_result()
-        result.MoreNotifications = bool(
-            self._publishing_enabled and (len(self.items.backlog) or self._events_pending())
-        )
-        return result
-
-    def _pop_triggered_datachanges(self, result: ua.PublishResult) -> None:
-        super()._pop_triggered_datachanges(result)
-        if not len(self._changed()):
-            return
-        at = self.items.take(self.notifications_max)
-        for stamps in np.unique(self.items.stamps[at]).tolist():
-            body = self._notification(at[self.items.stamps[at] == stamps], Stamps(stamps))
-            result.NotificationMessage.NotificationData.append(ua.ExtensionObject(TypeId=_DATA_CHANGE, Body=body))
-        self.items.reported(at, self._source.table)
-        self._source.counters.notifications += len(at)
-
-    def _pop_triggered_events(self, result: ua.PublishResult) -> None:
-        super()._pop_triggered_events(result)
-        if self.events is None or not self.events.pending():
-            return
-        for notice in self.events.take(self.notifications_max):
-            type_id = ua.NodeId(notice.type_id)
-            result.NotificationMessage.NotificationData.append(ua.ExtensionObject(TypeId=type_id, Body=notice.body))
-            self._source.counters.notifications += notice.count
-
-    def _notification(self, at: Rows, stamps: Stamps) -> bytes:
-        """Body of a DataChangeNotification for the items at these positions."""
-        rows = self.items.rows[at]
-        status = self._source.table.status[rows]
-        now_ns = self._source.clock.wall_ns()
-        if self._lost_rights:
-            rows, status = self._source.space.readable(rows, status, self.user)
-            status[rows < 0] = StatusCode.BadUserAccessDenied
-        values = self._source.encoder.encode(rows, status, stamps, now_ns, self.items.handles[at])
-        return b"".join((struct.pack("<i", len(at)), values, _NO_DIAGNOSTICS))
-
-    def acknowledge(self, number: int) -> ua.StatusCode:
-        """Forget a message that the client has."""
-        if self._not_acknowledged_results.pop(number, None) is None:
-            return ua.StatusCode(ua.StatusCodes.BadSequenceNumberUnknown)
-        return ua.StatusCode()
-
-    def publish(self, acks: Iterable[int]) -> None:
-        for number in acks:
-            self.acknowledge(number)
-
-    def republish(self, nb: int) -> ua.NotificationMessage:
+    def republish(self, sequence: int) -> bytes:
         """A message not acknowledged yet; it stays until it is. Source: OPC 10000-4, 5.14.6.
 
         Raises:
             ServiceError: BadMessageNotAvailable. (A Good empty answer sends reconnecting clients into an endless loop.)
         """
-        result = self._not_acknowledged_results.get(nb)
-        if result is None:
+        self.cycle.touch()
+        self.tally.republish_requests += 1
+        message = self._source.sent.get(self.number, sequence)
+        if message is None:
             raise ServiceError(ua.StatusCodes.BadMessageNotAvailable)
-        return result.NotificationMessage
+        self.tally.republished += 1
+        return message
+
+    def close(self) -> None:
+        """It has ended; its items and messages with it."""
+        self.closed = True
+        self._source.sent.drop(self.number)
+        if self.events is not None:
+            self.events.close()

@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from config.words import BAD, Kind, Rows, Statuses
+from config.words import BAD, Cells, Kind, Rows, Statuses, TimesNs
 from supervisor.plant.plant import Plant
 from supervisor.tags.table import TagTable
 
@@ -114,13 +114,33 @@ class ValueEncoder:
     def encode(
         self, rows: Rows, status: Statuses, stamps: Stamps, now_ns: int, handles: Handles | None = None
     ) -> bytes:
-        """DataValues of `rows`, or MonitoredItemNotifications when `handles` are given, one after the other.
+        """DataValues of `rows` as the table has them, or MonitoredItemNotifications when `handles` are given.
 
         Args:
             rows: (n,); may repeat. -1: there is no value to speak of; only the (Bad) status is told.
             status: StatusCode of each, (n,), normally `table.status[rows]`.
             now_ns: server timestamp [ns].
             handles: ClientHandle of each, (n,).
+        """
+        table = self._table
+        source_ns = table.source_ns[rows] if stamps.source else None
+        return self.encode_values(rows, table.cells[rows], status, source_ns, now_ns, stamps, handles)
+
+    def encode_values(
+        self,
+        rows: Rows,
+        cells: Cells,
+        status: Statuses,
+        source_ns: TimesNs | None,
+        server_ns: TimesNs | int,
+        stamps: Stamps,
+        handles: Handles | None = None,
+    ) -> bytes:
+        """As `encode`, with values that were taken earlier. All arrays (n,).
+
+        Args:
+            cells: changed in place; hand over a copy.
+            source_ns: may be None where `stamps` do not want it.
         """
         n = len(rows)
         if n == 0:
@@ -129,24 +149,19 @@ class ValueEncoder:
         if rows.min() < 0:
             shape[rows < 0] = _BARE
         present = np.flatnonzero(np.bincount(shape, minlength=_BARE + 1))
-        cells = self._table.cells[rows]
         if handles is None:
             out, kept, head = np.empty(n, _RECORD), _KEPT[stamps], 0
         else:
             out, kept, head = np.empty(n, _RECORD_WITH_HANDLE), _KEPT_WITH_HANDLE[stamps], _HANDLE_BYTES
             out["handle"] = handles
-        mask = 2 | (4 if stamps.source else 0) | (8 if stamps.server else 0)
-        if present[-1] == _BARE:
-            out["mask"] = np.where(shape == _BARE, 2, (shape != _NULL) | np.uint8(mask))
-        else:
-            out["mask"] = mask | 1 if present[0] != _NULL else (shape != _NULL) | np.uint8(mask)
+        out["mask"] = _masks(shape, present, stamps)
         out["type"] = shape
         out["value"] = _wire_cells(cells, shape, present)
         out["status"] = status
-        if stamps.source:
-            out["source"] = self._table.source_ns[rows] // 100 + EPOCH_TICKS
+        if stamps.source and source_ns is not None:
+            out["source"] = source_ns // 100 + EPOCH_TICKS
         if stamps.server:
-            out["server"] = ticks(now_ns)
+            out["server"] = server_ns // 100 + EPOCH_TICKS
         matrix = out.view(np.uint8).reshape(n, out.itemsize)
         if len(present) == 1:
             columns = kept[present[0]]
@@ -176,6 +191,16 @@ class ValueEncoder:
             done = place
         pieces.append(body[done:])
         return b"".join(pieces)
+
+
+def _masks(
+    shape: npt.NDArray[np.uint8], present: npt.NDArray[np.int64], stamps: Stamps
+) -> npt.NDArray[np.uint8] | np.uint8:
+    """Encoding mask of each DataValue: which of its fields follow."""
+    mask = np.uint8(2 | (4 if stamps.source else 0) | (8 if stamps.server else 0))
+    if present[-1] == _BARE:
+        return np.where(shape == _BARE, np.uint8(2), (shape != _NULL) | mask)
+    return mask | np.uint8(1) if present[0] != _NULL else (shape != _NULL) | mask
 
 
 def _wire_cells(

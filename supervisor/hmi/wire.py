@@ -197,9 +197,9 @@ class Wire(UaProcessor):
 
     async def close(self) -> None:
         """The connection is gone. A session with subscriptions waits for its client to come back."""
-        self._publish_requests.clear()  # nobody could be answered by them any more
         if self.session is not None:
             self.session.owner = None
+            self.session.outbox.detach(self)
         await super().close()
 
     def _fault(self, head: Header, seqhdr: Any, code: int) -> None:

@@ -15,16 +15,21 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from asyncua import ua
+from asyncua.common.utils import ServiceError
 
 from config.words import NS_PER_S, Kind, StatusCode
+from supervisor.hmi.attributes import Attributes
 from supervisor.hmi.contract import Counters, Limits, PutFunction, PutResult
-from supervisor.hmi.nodes import Nodes
+from supervisor.hmi.nodes import Asker, Nodes
+from supervisor.hmi.ranges import parse_range
 from supervisor.hmi.space import Place, What
 from supervisor.hmi.values import EPOCH_TICKS, wire_type
 from supervisor.people import User
 
 _log = logging.getLogger(__name__)
 
+_VALUE: Final = int(ua.AttributeIds.Value)
+_NOT_THERE: Final = (ua.StatusCodes.BadNodeIdUnknown, ua.StatusCodes.BadAttributeIdInvalid)
 _PYTHON: Final = {Kind.Boolean: bool, Kind.Float: float, Kind.Double: float, Kind.String: str}
 
 
@@ -37,13 +42,14 @@ class Writing:
     """
 
     nodes: Nodes
+    attributes: Attributes
     put: PutFunction
     limits: Limits
     counters: Counters
     under_way: set[asyncio.Task[PutResult]] = field(default_factory=set)
 
-    async def write(self, values: list[ua.WriteValue], user: User, origin: str) -> list[ua.StatusCode]:
-        """One status per value, in order. Values of one request are commanded side by side.
+    async def write(self, values: list[ua.WriteValue], user: User, origin: str) -> list[int]:
+        """One status code per value, in order. Values of one request are commanded side by side.
 
         Args:
             origin: where the request came from, for the journal: 'opcua 127.0.0.1:50312'.
@@ -62,29 +68,32 @@ class Writing:
         for position, task in begun.items():
             codes[position] = _answer(task)
         self.counters.writes += len(values)
-        return [ua.StatusCode(ua.UInt32(int(code))) for code in codes]
+        return codes
 
     def _judge(self, value: ua.WriteValue, user: User) -> tuple[Place | None, int]:
         """The tag to command, or None and why not."""
-        place = self.nodes.find_for(value.NodeId, user)
-        codes = ua.StatusCodes
-        if place is None:
-            return None, codes.BadNodeIdUnknown if value.NodeId.NamespaceIndex else codes.BadNotWritable
-        if place.what is not What.TAG or place.block is None or value.AttributeId != ua.AttributeIds.Value:
-            return None, codes.BadNotWritable
+        place, codes = self.nodes.find_for(value.NodeId, user), ua.StatusCodes
+        if place is None or place.block is None or place.what is not What.TAG or value.AttributeId != _VALUE:
+            return None, self._why_not(value, user)
         if not place.block.info.access.writable:
             return None, codes.BadNotWritable
         if value.IndexRange:
-            return None, codes.BadIndexRangeInvalid
+            return None, _code_of_range(value.IndexRange)
         data = value.Value
-        if data.StatusCode is not None and not data.StatusCode.is_good():
-            return None, codes.BadWriteNotSupported
+        if (data.StatusCode is not None and data.StatusCode.value) or _times(data):
+            return None, codes.BadWriteNotSupported  # quality and time are the server's to tell
         variant = data.Value
         if variant is None or variant.is_array or variant.Value is None:
             return None, codes.BadTypeMismatch
         if variant.VariantType.value != wire_type(place.block.info.kind):
             return None, codes.BadTypeMismatch
         return place, codes.Good
+
+    def _why_not(self, value: ua.WriteValue, user: User) -> int:
+        """Why something that is not the value of a tag is not written."""
+        read = self.attributes.read(value.NodeId, int(value.AttributeId), Asker(user), 0)
+        code = 0 if read.StatusCode is None else int(read.StatusCode.value)
+        return code if code in _NOT_THERE else int(ua.StatusCodes.BadNotWritable)
 
     def _begin(self, user: User, place: Place, value: Any, origin: str) -> asyncio.Task[PutResult]:
         kind = place.block.info.kind if place.block is not None else Kind.Double
@@ -104,6 +113,21 @@ class Writing:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _times(data: ua.DataValue) -> bool:
+    """Whether the client says when a value was."""
+    times = data.SourceTimestamp, data.ServerTimestamp, data.SourcePicoseconds, data.ServerPicoseconds
+    return any(time is not None for time in times)
+
+
+def _code_of_range(text: str) -> int:
+    """No part of a value can be written by itself. Source: OPC 10000-4, 5.11.4.2."""
+    try:
+        parse_range(text)
+    except ServiceError as error:
+        return int(error.code)
+    return int(ua.StatusCodes.BadWriteNotSupported)
 
 
 def _plain(kind: Kind, value: Any) -> bool | int | float | str:

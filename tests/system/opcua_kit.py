@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -34,6 +34,7 @@ from supervisor.offload import Offload
 from supervisor.people import People, User, hash_password
 from supervisor.plant.plant import Area, Plant
 from supervisor.tags.pool import StringPool
+from supervisor.tags.scan import Changes
 from supervisor.tags.table import TagTable
 from tests.plants import TypeSpec, make_plant, tag
 
@@ -127,13 +128,36 @@ class Site:
         assert running is not None
         self.loop.call_soon_threadsafe(running.engine.notifier.emit, event)
 
+    def on_loop(self, work: Callable[[], None]) -> None:
+        """Do something where the server lives, and wait until it is done."""
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if here is self.loop:
+            work()
+            return
+        done: Future[None] = Future()
+        self.loop.call_soon_threadsafe(lambda: done.set_result(work()))
+        done.result(10)
+
     def row(self, name: str) -> int:
         row = self.plant.row(name)
         assert row is not None, name
         return row
 
     def set(self, name: str, value: Any, status: StatusCode = StatusCode.Good) -> None:
-        fill(self.table, np.array([self.row(name)]), [value], status)
+        """A value, and the scan that sees it."""
+        self.put([self.row(name)], [value], status)
+
+    def put(self, rows: list[int], values: list[Any], status: StatusCode = StatusCode.Good) -> None:
+        """Values of one scan."""
+
+        def scan() -> None:
+            fill(self.table, np.array(rows), values, status)
+            self.server.scanned(Changes(self.table.changed_rows(), SystemClock().wall_ns()))
+
+        self.on_loop(scan)
 
 
 @asynccontextmanager

@@ -149,7 +149,7 @@ def test_the_loopback_door_lets_an_anonymous_viewer_look_but_not_touch(site: Sit
             node = client.get_node(node_id("21605/CAB-0001/Double"))
             assert await node.read_value() == 1.5
             with pytest.raises(ua.uaerrors.BadUserAccessDenied):
-                await node.write_value(2.0)
+                await node.write_value(ua.DataValue(ua.Variant(2.0, ua.VariantType.Double)))
             with pytest.raises(ua.uaerrors.BadNodeIdUnknown):
                 await client.get_node(node_id("21605/CAM-0001/Plate")).read_value()
         named = Client(site.server.insecure_endpoint)

@@ -90,7 +90,7 @@ def test_what_opc_ua_forbids_never_becomes_a_command(site: Site) -> None:
         CODES.BadNotWritable,
         CODES.BadNodeIdUnknown,
         CODES.BadNotWritable,
-        CODES.BadIndexRangeInvalid,
+        CODES.BadWriteNotSupported,
         CODES.BadTypeMismatch,
         CODES.BadWriteNotSupported,
         CODES.BadTypeMismatch,

@@ -47,4 +47,4 @@ def test_a_post_in_maintenance_says_when_it_is_back() -> None:
     seen = told(Outlook(health=lambda: Health(maintenance=True, returns_ns=back_ns)))
     assert seen[IDS.Server_ServiceLevel] == 0
     assert seen[IDS.Server_EstimatedReturnTime] == datetime.fromtimestamp(back_ns / 1e9, UTC)
-    assert told(Outlook())[IDS.Server_EstimatedReturnTime] is None
+    assert told(Outlook())[IDS.Server_EstimatedReturnTime] == ua.win_epoch_to_datetime(0)  # DateTime.MinValue
