@@ -24,7 +24,6 @@ from random import SystemRandom
 from typing import Any, Final
 
 from config.model import Site
-from config.words import NS_PER_S
 from drivers import registry
 from historian.base import JournalError, Plain, Record, RecordKind
 from historian.catalogue import Catalogue, ForeignCatalogue
@@ -38,17 +37,19 @@ from supervisor.commands.permit import StandingPermit, next_epoch
 from supervisor.commands.proof import AGE_MAX_S, ProofOfLife
 from supervisor.commands.unfinished import end_unfinished
 from supervisor.connect import Connect, Login, add_demo_users, remove_connect, write_connect
+from supervisor.control.certs import Certs
 from supervisor.control.door import ControlDoor
 from supervisor.control.operations import Server
 from supervisor.core import Core
 from supervisor.failure import Failure
 from supervisor.fieldmap import at_field_map
 from supervisor.fitness import Fitness
+from supervisor.hmi.certificates import forget_offline_notes, take_offline_notes
 from supervisor.hmi.contract import HmiError, HmiSettings
 from supervisor.hmi.outlook import Outlook
 from supervisor.jobs import Jobs
 from supervisor.keeping import Keeper
-from supervisor.machine import Machine, certificate_expiry_ns
+from supervisor.machine import Machine
 from supervisor.notify import READY, STOPPING, WATCHDOG, Notifier
 from supervisor.offload import Offload
 from supervisor.options import RunOptions
@@ -234,6 +235,7 @@ class App:
             await self.hmi.start()
         except HmiError as e:
             raise Failure(str(e)) from e
+        await self._journal_offline_changes(options.state_dir / "pki")
         stack.push_async_callback(self.hmi.stop)
         self.core.scan.consumers.append(self.hmi.scanned)
         door = ControlDoor(
@@ -247,6 +249,7 @@ class App:
                 self.stop,
                 self.alarms,
                 self.history,
+                Certs(options.state_dir / "pki", self.journal, self.offload.run, self.hmi.renew_identity),
             ),
             self.people,
             self.offload.run,
@@ -260,6 +263,17 @@ class App:
         self._connect = Connect(
             self.hmi.endpoint, self.hmi.insecure_endpoint, self.web.url, logins, self.hmi.certificate_path
         )
+
+    async def _journal_offline_changes(self, pki: Path) -> None:
+        """What was done to certificates while no server ran."""
+        if notes := await self.offload.run(lambda: take_offline_notes(pki)):
+            records = [Record(at or self.started_ns, RecordKind.CONFIG, who, "", text) for at, who, text in notes]
+            try:
+                await self.journal.append(records)
+            except JournalError as e:
+                log.error("changes of certificates are not journalled yet: %s", e)
+                return
+            await self.offload.run(lambda: forget_offline_notes(pki))
 
     # --- living
 
@@ -335,7 +349,7 @@ class App:
             kept = kept and not self.history.refused
             self._vitals.update(sample)
             self._vitals["storage.ok"] = kept
-            self._vitals["pki.days"] = await self.offload.run(self._certificate_days)
+            self._vitals["pki.days"] = await self.offload.run(self.hmi.certificate_days)
             await asyncio.sleep(VITALS_S)
 
     def _measured(self) -> Mapping[str, float | None]:
@@ -343,10 +357,6 @@ class App:
         self._vitals["alarms.rate"] = self.alarms.annunciated()
         self._vitals["history.waiting"] = self.history.waiting
         return self._vitals
-
-    def _certificate_days(self) -> float | None:
-        expiry_ns = certificate_expiry_ns(Path(self.hmi.certificate_path))
-        return None if expiry_ns is None else (expiry_ns - self.clock.wall_ns()) // (86_400 * NS_PER_S)
 
     # --- telling
 
@@ -387,6 +397,7 @@ class App:
         errors = [self.keeper.error] if self.keeper.error else []
         errors += self.alarms.errors()
         errors += self.history.errors()
+        errors += self.hmi.errors()
         if self.core.inbox.refused:
             errors.append(f"{self.core.inbox.refused} readings found no room before the scan; they are Uncertain")
         if self.core.table.pool.overflows:

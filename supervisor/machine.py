@@ -13,8 +13,6 @@ import struct
 from pathlib import Path
 from typing import Final
 
-from cryptography import x509
-
 _STA_UNSYNC: Final = 0x0040
 _STA_NANO: Final = 0x2000
 # struct timex on 64-bit Linux: modes u32 (padded), offset, freq, maxerror, esterror i64, status i32. See adjtimex(2).
@@ -87,12 +85,3 @@ def clock_offset_ms() -> float | None:
     if status & _STA_UNSYNC:
         return None
     return float(offset) / (1e6 if status & _STA_NANO else 1e3)
-
-
-def certificate_expiry_ns(path: Path) -> int | None:
-    """When the certificate in `path` (DER) expires [UTC ns]; None if it cannot be read."""
-    try:
-        certificate = x509.load_der_x509_certificate(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return int(certificate.not_valid_after_utc.timestamp()) * 1_000_000_000

@@ -45,6 +45,7 @@ COMMANDS: Final[dict[str, str]] = {
     "note": "write a note into the logbook",
     "verify": "prove that the journal or the history is whole",
     "export": "the OPC UA address space of a site as a NodeSet2 file",
+    "certs": "who is trusted at the OPC UA door, and the server's own certificate",
     "passwd": "make the password hash of a user",
 }
 

@@ -21,6 +21,7 @@ from historian.base import Journal, JournalError
 from supervisor.alarms.desk import AlarmDesk
 from supervisor.commands.commands import Commands
 from supervisor.control.alarms import ALARM_OPERATIONS, AlarmCall
+from supervisor.control.certs import Certs
 from supervisor.control.logbook import RECORDS_MAX, entry_document, note_of, query_of
 from supervisor.control.past import Past, history_page
 from supervisor.control.readings import reading
@@ -47,6 +48,7 @@ class Server:
         stop: asks the server to stop in order; returns at once.
         alarms: None: a server without an alarm engine.
         past: None: a server that records nothing.
+        certs: None: a server without certificates.
     """
 
     table: TagTable
@@ -58,6 +60,7 @@ class Server:
     stop: Callable[[str], None]
     alarms: AlarmDesk | None = None
     past: Past | None = None
+    certs: Certs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,19 @@ async def _note(call: Call) -> Any:
     return {"epoch": position.epoch, "sequence": position.sequence, "subject": record.subject}
 
 
+async def _certs(call: Call) -> Any:
+    """Certificates: list, show, trust, revoke, renew, request, install."""
+    server = call.server
+    if server.certs is None:
+        raise Refused("this server has no certificates")
+    try:
+        return await server.certs.carry_out(call.user, call.origin, call.arguments, server.clock.wall_ns())
+    except ValueError as e:
+        raise Refused(str(e)) from None
+    except JournalError as e:
+        raise Refused(f"nothing was done, it cannot be journalled: {e}") from e
+
+
 async def _stop(call: Call) -> Any:
     call.server.stop(f"asked by {call.user.name} through the control socket")
     return {"stopping": True}
@@ -238,6 +254,7 @@ OPERATIONS: Final[dict[str, tuple[_OPERATION, frozenset[Role]]]] = {
     "history": (_history, _ANYONE),
     "journal": (_journal, _ANYONE - {Role.VIEWER}),
     "note": (_note, _ANYONE - {Role.VIEWER}),
+    "certs": (_certs, frozenset({Role.ENGINEER, Role.SECURITY})),
     "stop": (_stop, frozenset({Role.ENGINEER})),
     # Everyone sees the alarms; who may do what to one is the table of `alarms.rights`.
     **{name: (_of_alarms(operation), _ALARM_ROLES.get(name, _ANYONE)) for name, operation in ALARM_OPERATIONS.items()},

@@ -12,12 +12,13 @@ import asyncio
 import logging
 import socket
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
 from asyncua import Server, ua
 
-from config.words import Clock
+from config.words import NS_PER_S, Clock
 from supervisor.alarms.desk import AlarmDesk
 from supervisor.hmi.audit import Append
 from supervisor.hmi.channel import ChannelLimits
@@ -30,7 +31,7 @@ from supervisor.hmi.login import BY_CERTIFICATE, BY_NAME, BY_NOBODY, Login
 from supervisor.hmi.outlook import Outlook
 from supervisor.hmi.pki import Identity, own_identity
 from supervisor.hmi.transport import Listener
-from supervisor.hmi.trust import TrustList, thumbprint
+from supervisor.hmi.trust import TrustList, der, thumbprint
 from supervisor.offload import Offload
 from supervisor.people import People
 from supervisor.plant.plant import Plant
@@ -182,6 +183,8 @@ class HmiServer:
         except BaseException:
             await engine.stop()
             raise
+        for problem in self.errors():
+            _log.error("%s", problem)
         self._running = _Running(engine, shell, listeners, identity, parts)
         _log.info("OPC UA server listens on %s", self.endpoint)
 
@@ -246,6 +249,45 @@ class HmiServer:
         await running.engine.audit.close()
         running.engine.login.offload.close()
         self.endpoint, self.insecure_endpoint = "", None
+
+    async def renew_identity(self, new_key: bool) -> None:
+        """Take up the certificate that now stands in the files: for every new connection.
+
+        Those that are open go on with the former one; with a new key they end, because the former may be known.
+        """
+        if (running := self._running) is None:
+            return
+        engine, settings = running.engine, self._settings
+        load = partial(own_identity, settings.state_dir / "pki", "", settings.host, "", self._clock.wall_ns())
+        identity = running.identity = await self._offload.run(load)
+        engine.certificate, engine.private_key = identity.certificate, identity.key
+        engine.own_thumbprint = bytes.fromhex(thumbprint(identity.certificate))
+        engine.login.key = identity.key
+        for endpoint in engine.endpoints:
+            endpoint.ServerCertificate = der(identity.certificate)
+        for factory in {id(f): f for listener in running.listeners for f in listener.policies}.values():
+            factory.certificate, factory.private_key = identity.certificate, identity.key
+        if new_key:
+            for processor in list(engine.processors):
+                processor.drop()
+
+    def certificate_days(self) -> float | None:
+        """Days until the first certificate expires, the server's own or a trusted one; 0: it has. Blocking."""
+        if (running := self._running) is None:
+            return None
+        known = [running.identity.certificate, *running.engine.trust.anchors().trusted]
+        now = datetime.fromtimestamp(self._clock.wall_ns() / NS_PER_S, UTC)
+        return max(min((c.not_valid_after_utc - now) // timedelta(days=1) for c in known), 0)
+
+    def errors(self) -> list[str]:
+        """What an engineer must know of the door."""
+        if (running := self._running) is None:
+            return []
+        end = running.identity.certificate.not_valid_after_utc
+        if end.timestamp() * NS_PER_S > self._clock.wall_ns():
+            return []
+        text = "clients that check it turn away; make a new one with `vigie certs renew`"
+        return [f"the server's own OPC UA certificate expired on {end:%Y-%m-%d}: {text}"]
 
     @property
     def certificate_path(self) -> str:

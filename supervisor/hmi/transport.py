@@ -148,6 +148,11 @@ class Listener(BinaryServer):
         self._socket = sock
         self._insecure = insecure
 
+    @property
+    def policies(self) -> list[Any]:
+        """The factories of what it offers."""
+        return self._policies
+
     def _make_protocol(self) -> OPCUAProtocol:
         return Connection(
             insecure=self._insecure,

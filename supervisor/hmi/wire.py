@@ -82,6 +82,7 @@ class Wire(UaProcessor):
         super().__init__(engine, transport, limits)
         self._connection = Channel(self._limits, asyncio.get_running_loop().time)
         self._greeted = False
+        self._meant = engine.own_thumbprint  # whom its client must mean, also after the server has renewed
         self.sent_certificate: bytes | None = None
         self.engine = engine
         self.insecure = insecure
@@ -145,7 +146,7 @@ class Wire(UaProcessor):
             raise ServiceError(ua.StatusCodes.BadSecurityChecksFailed)
         if channel.is_open() and header.ChannelId != channel.security_token.ChannelId:
             raise ServiceError(ua.StatusCodes.BadTcpSecureChannelUnknown)
-        if security.ReceiverCertificateThumbPrint != self.engine.own_thumbprint:
+        if security.ReceiverCertificateThumbPrint != self._meant:
             raise ServiceError(ua.StatusCodes.BadCertificateInvalid)  # it was meant for another server, or a former one
         now_ns = self.engine.clock.wall_ns()
         try:

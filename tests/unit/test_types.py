@@ -114,7 +114,7 @@ TABLES: dict[str, str] = {
         AlmRate  Float       1/10_min 0..1000                     r system      P4    A1
         Probe    Boolean     -        -                           r unsupported P2    E
         ProbeMs  Float       ms       0..60000                    r unsupported P3    A1:10%
-        CertDays Int32       d        0..4000                     r system      P3    D
+        CertDays Int32       d        0..4000                     r system      P2,P3,P4 D
         Backup   DateTime    -        -                           r unsupported P3    E
     """,
 }
