@@ -148,7 +148,10 @@ def test_an_unknown_login_is_turned_away_with_what_to_do(tmp_path: Path) -> None
         (b"[" * 60000 + b"\n", "expected one line of JSON"),
         (b"[]\n", "expected {"),
         (b"{}\n", "expected {"),
-        (b'{"op": "rm"}\n', "op: expected one of status, tags, read, put, devices, history, journal, note, stop, "),
+        (
+            b'{"op": "rm"}\n',
+            "op: expected one of status, tags, read, put, devices, history, journal, note, certs, stop, ",
+        ),
         (b'{"op": "read", "names": []}\n', "names: expected a list of 1..1000 tags"),
         (b'{"op": "read", "names": [7]}\n', "names: expected texts"),
         (b'{"op": "read", "names": ["21605/CAB-0001/Lvl"]}\n', "did you mean '21605/CAB-0001/Level'?"),
