@@ -13,11 +13,14 @@ from config.model import AlarmRule
 from supervisor.alarms.rules import RuleBook
 from supervisor.alarms.state import REST, Cause, State
 from supervisor.hmi.conditions.condition import ConditionEvent, Remark, where_heard
-from supervisor.hmi.conditions.fields import ADDED
+from supervisor.hmi.conditions.fields import ADDED, FIELDS
 from supervisor.hmi.conditions.kind import kind_of
 from supervisor.hmi.events import value as v
+from supervisor.hmi.events.filter import read_filter
+from supervisor.hmi.events.hierarchy import EventTypes
+from supervisor.hmi.events.queue import TEMPLATES_MAX, Group
 from supervisor.hmi.events.value import Type, Value
-from tests.nodeset import standard_types
+from tests.nodeset import clause, event_filter, standard_types
 from tests.plants import TypeSpec, make_plant, tag
 
 IDS = ua.ObjectIds
@@ -43,6 +46,12 @@ def event(state: State = UP, rule: dict[str, Any] | None = None, **more: Any) ->
     given: dict[str, Any] = {"kind": kind(rule or LIMITS), "number": 0, "name": name, "id": b"\x01", "state": state}
     given |= {"time_ns": NOW, "receive_ns": NOW + S, "what": "alarm", "limit_of": lambda _, level: 264.5 + level}
     return ConditionEvent(**(given | {"notifiers": where_heard(name), "domain": ("21605", "")} | more))
+
+
+def with_added() -> EventTypes:
+    """Event types as the server has them, our own fields among them."""
+    types = standard_types()
+    return replace(types, every={**types.every, **ADDED})
 
 
 TYPES = [
@@ -106,7 +115,7 @@ def duration(s: float) -> Value:
     return Value(Type.DOUBLE, s * 1000.0)
 
 
-FIELDS = [
+TABLE = [
     ("", v.node_id(3, "21605/CAB-0001/Rule")),
     ("EventId", Value(Type.BYTE_STRING, b"\x01")),
     ("EventType", v.node_id(0, IDS.ExclusiveLevelAlarmType)),
@@ -149,7 +158,7 @@ FIELDS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "wanted"), FIELDS)
+@pytest.mark.parametrize(("name", "wanted"), TABLE)
 def test_fields(name: str, wanted: Value | None) -> None:
     assert event().field(name, "fr") == wanted
 
@@ -166,10 +175,8 @@ def test_every_mandatory_field_of_its_type_is_there() -> None:
 
 
 def test_names_of_the_table_are_those_of_the_types() -> None:
-    from supervisor.hmi.conditions.fields import _FIELDS
-
     known = standard_types().every
-    assert [name for name in _FIELDS if name and name not in known and name not in ADDED] == []
+    assert [name for name in FIELDS if name and name not in known and name not in ADDED] == []
 
 
 def test_texts_in_english_and_a_whole_state_in_one_line() -> None:
@@ -236,3 +243,29 @@ def test_an_alarm_on_personal_data_is_personal() -> None:
 
 def test_where_it_is_heard() -> None:
     assert event().notifiers == ("21605/CAB-0001", "21605", "Plant", "")
+
+
+def test_events_alike_differ_in_their_own_fields_only() -> None:
+    """Everything of an event but its rule and its state is changed; what a group packs once must not show it."""
+    spec = event_filter([clause(name) for name in FIELDS])
+    read, _ = read_filter(spec, with_added())
+    assert read is not None
+    group = Group((b"", "fr"), read)
+    kind_ = kind(LIMITS)
+    one = event(kind=kind_)
+    other = event(
+        kind=kind_, number=7, name="21000/CAB-0009/Rule", id=b"other", time_ns=1, receive_ns=2, what="level",
+        limit_of=lambda _, level: 1.0 * level, notifiers=(), domain=None, value=3.5, quality=0x80000000, first=True,
+        recorded=False, remark=Remark("anne", "vu", NOW), seen_ns=NOW + 1,
+    )  # fmt: skip
+    for each in (one, other, one):
+        assert group.pack(each) == read.pack(each, "fr")
+
+
+def test_templates_are_bounded() -> None:
+    read, _ = read_filter(event_filter([clause("Severity")]), standard_types())
+    assert read is not None
+    group = Group((b"", "fr"), read)
+    for i in range(TEMPLATES_MAX + 1):
+        group.pack(event(replace(UP, raised_ns=i)))
+    assert len(group._templates) == 1

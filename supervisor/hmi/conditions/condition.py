@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from historian.base import Plain
 from supervisor.alarms.state import State
-from supervisor.hmi.conditions.fields import field_of
+from supervisor.hmi.conditions.fields import FIELDS, OWN
 from supervisor.hmi.conditions.kind import Kind
 from supervisor.hmi.events.event import notifiers_of
 from supervisor.hmi.events.value import Id, Value
@@ -78,11 +78,19 @@ class ConditionEvent:
         return False
 
     @property
+    def alike(self) -> tuple[int, State]:
+        return self.kind.block.index, self.state
+
+    @property
+    def own(self) -> frozenset[str]:
+        return OWN
+
+    @property
     def equipment(self) -> str:
         return self.name.rpartition("/")[0]
 
     def field(self, name: str, locale: str) -> Value | None:
-        made = field_of(name)
+        made = FIELDS.get(name)
         return None if made is None else made(self, locale)
 
     def seen(self, now_ns: int) -> ConditionEvent:

@@ -10,7 +10,7 @@ Source: OPC 10000-9, 5.5 to 5.8 (types), 5.2 (two-state variables); states as pl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from asyncua import ua
@@ -53,11 +53,6 @@ _ONE_SHOT: Final = (
     ua.ObjectIds.ShelvedStateMachineType_OneShotShelved,
     {"fr": "Mise de côté une fois", "en": "One Shot Shelved"},
 )
-
-
-def field_of(name: str) -> _Maker | None:
-    """How a field is made; None: conditions have none of that name."""
-    return _FIELDS.get(name)
 
 
 def _say(texts: _Texts, locale: str) -> Value:
@@ -304,13 +299,22 @@ _OURS: Final[dict[str, _Maker]] = {
     "ResponseTime": lambda e, _: _seconds(e.kind.block.model.response_time),
     "OwnerDesk": lambda e, _: v.string(e.kind.block.model.owner_desk or ""),
 }
-_FIELDS: Final[dict[str, _Maker]] = {
+FIELDS: Final[Mapping[str, _Maker]] = {
     **_EVENT,
     **_CONDITION,
     **_ALARM,
     **_KINDS,
     **{f"{_TAGS}:{name}": make for name, make in _OURS.items()},
 }
+"""How each field is made, by its path; conditions have none of any other name."""
+
+OWN: Final = frozenset(
+    f"""EventId SourceNode SourceName Time ReceiveTime Quality Quality/SourceTimestamp LastSeverity/SourceTimestamp
+    Comment Comment/SourceTimestamp ClientUserId ActiveState/EffectiveTransitionTime InputNode FirstInGroupFlag
+    ShelvingState/UnshelveTime HighHighLimit HighLimit LowLimit LowLowLimit SetpointNode TargetValueNode
+    {_TAGS}:Recorded {_TAGS}:Happening {_TAGS}:Value {_TAGS}:Limit""".split()
+) | {CONDITION_ID}
+"""Fields in which events of one rule in one state differ; the others are packed once for all of them."""
 
 ADDED: Final = {f"{_TAGS}:{name}": Field(True, False, False) for name in _OURS}
 """Fields beyond the types of the standard, as event filters know them."""

@@ -11,7 +11,7 @@ The notifiers of an event are the nodes that tell of it, by their names in the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -35,6 +35,7 @@ class Event(Protocol):
         domain: area and maintaining organisation of what it tells of; None: it is everybody's.
         personal: only for those who may read personal data.
         bypasses_where: it is sent whatever the where clause says (OPC 10000-9, 4.5).
+        alike: events of an equal key differ in the fields `own` at most; None: it is like no other.
     """
 
     @property
@@ -47,6 +48,10 @@ class Event(Protocol):
     def personal(self) -> bool: ...
     @property
     def bypasses_where(self) -> bool: ...
+    @property
+    def alike(self) -> Hashable | None: ...
+    @property
+    def own(self) -> frozenset[str]: ...
 
     def field(self, name: str, locale: str) -> Value | None:
         """A field by its path ('EnabledState/Id'), in 'fr' or 'en'; None: it has none, or no value."""
@@ -89,6 +94,14 @@ class PlainEvent:
     domain: tuple[str, str] | None = None
     personal: bool = False
     bypasses_where: bool = False
+
+    @property
+    def alike(self) -> None:
+        return None
+
+    @property
+    def own(self) -> frozenset[str]:
+        return frozenset()
 
     def field(self, name: str, locale: str) -> Value | None:
         if name == "Message":

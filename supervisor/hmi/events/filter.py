@@ -10,6 +10,7 @@ filter at all. Source: OPC 10000-4, 7.22.3.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from asyncua import ua
 from supervisor.hmi.events.event import Event
 from supervisor.hmi.events.hierarchy import EventTypes
 from supervisor.hmi.events.operand import BadClause, Operand, operand
-from supervisor.hmi.events.value import Value, pack_all
+from supervisor.hmi.events.value import NULL_BYTES, Value, pack, pack_all
 from supervisor.hmi.events.where import Where, read_where
 
 CLAUSES_MAX: Final = 500
@@ -49,6 +50,23 @@ class EventFilter:
     def pack(self, event: Event, locale: str) -> bytes:
         """The same as bytes: the EventFields of an EventFieldList or a HistoryEventFieldList."""
         return pack_all(self.fields(event, locale))
+
+    def template(self, event: Event, locale: str) -> list[bytes | None]:
+        """What is wanted of all events that are alike, packed; None where each has its own."""
+        own, types = event.own, self.types
+        return [
+            NULL_BYTES if o is None else None if o.name in own else pack(o.get(event, locale, types))
+            for o in self.select
+        ]
+
+    def fill(self, template: list[bytes | None], event: Event, locale: str) -> bytes:
+        """The same as `pack`, from the template of its like."""
+        types = self.types
+        parts = [
+            t if t is not None else NULL_BYTES if o is None else pack(o.get(event, locale, types))
+            for t, o in zip(template, self.select, strict=True)
+        ]
+        return struct.pack("<i", len(parts)) + b"".join(parts)
 
 
 def read_filter(wanted: Any, types: EventTypes) -> tuple[EventFilter | None, ua.EventFilterResult | None]:

@@ -9,7 +9,7 @@ EventQueueOverflowEventType in its place, which needs no room. Source: OPC 10000
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Final
 
 from supervisor.hmi.columns import Mode
@@ -20,6 +20,9 @@ from supervisor.people import User
 QUEUE_DEFAULT: Final = 1_000
 """Events that wait where the client asks for 0 or 1: 'the server's default'."""
 QUEUE_MAX: Final = 10_000
+
+TEMPLATES_MAX: Final = 256
+"""Kinds of events alike whose common fields a group keeps; in a storm thousands of alarms are a few."""
 
 
 def revised(queue_size: int) -> int:
@@ -40,10 +43,22 @@ class Group:
         self.filter = filter_
         self.locale = key[1]
         self.heard: dict[str, dict[int, EventItem]] = {}
+        self._templates: dict[Hashable, list[bytes | None]] = {}
 
     @property
     def empty(self) -> bool:
         return not self.heard
+
+    def pack(self, event: Event) -> bytes:
+        """EventFields; what events that are alike have in common is packed once."""
+        key = event.alike
+        if key is None:
+            return self.filter.pack(event, self.locale)
+        if (template := self._templates.get(key)) is None:
+            if len(self._templates) >= TEMPLATES_MAX:
+                self._templates.clear()
+            template = self._templates[key] = self.filter.template(event, self.locale)
+        return self.filter.fill(template, event, self.locale)
 
 
 class Parcel:
@@ -60,7 +75,7 @@ class Parcel:
     def bytes(self) -> bytes:
         """EventFields."""
         if self._bytes is None:
-            self._bytes = self._group.filter.pack(self._event, self._group.locale)
+            self._bytes = self._group.pack(self._event)
         return self._bytes
 
 
