@@ -15,6 +15,7 @@ systemd starts it again, with everything where it was.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Mapping
@@ -98,8 +99,12 @@ class App:
             stack.callback(self.notifier.close)
             stack.callback(self.offload.close)
             self._listen_to_signals(stack)
-            await self._open(stack)
-            memory.settle()
+            gc.disable()  # nothing that is made at start is garbage, and there is a lot of it to look at
+            try:
+                await self._open(stack)
+                memory.settle()
+            finally:
+                gc.enable()
             try:
                 return await self._live(stack)
             finally:

@@ -9,6 +9,7 @@ control socket for the other commands. 'connect.json' in the state folder tells 
 from __future__ import annotations
 
 import argparse
+import gc
 from pathlib import Path
 
 from supervisor.cli import logs, sites
@@ -44,6 +45,7 @@ def _port(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
+    gc.disable()  # as the server does while it starts; it enables it again
     site = sites.load(args.site)
     logs.to_stderr()
     from supervisor.app import run_server

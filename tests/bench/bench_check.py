@@ -43,8 +43,14 @@ _TAG = """  T{i}:
 """
 
 
-def tier_l(folder: Path) -> None:
-    """A plant of the size of tier L: Sennecey's cabinets 50 times over, and the luminaires of the metropolis."""
+def tier_l(
+    folder: Path, cabinets_count: int = CABINETS, luminaires_count: int = LUMINAIRES, life: str = "in service"
+) -> None:
+    """A plant of the size of tier L: Sennecey's cabinets 50 times over, and the luminaires of the metropolis.
+
+    Args:
+        life: of the luminaires.
+    """
     shutil.copytree(find_site("sennecey"), folder)
     (folder / "types").mkdir()
     text = _HEAD + "".join(_TAG.format(i=i) for i in range(TAGS_OF_A_LUMINAIRE))
@@ -59,20 +65,20 @@ def tier_l(folder: Path) -> None:
     header, *rows = cabinets.read_text(encoding="utf-8").splitlines()
     tails = [row.split(",21605,", 1)[1] for row in rows]
     made = []
-    for i in range(CABINETS):
+    for i in range(cabinets_count):
         tail = tails[i % len(tails)].replace("127.21.6.", f"127.{i // len(tails)}.6.")
         made.append(f"CAB-{i + 1:04},{21000 + i % COMMUNES},{tail}")
     cabinets.write_text("\n".join([header, *made]) + "\n", encoding="utf-8")
-    (folder / "inventory" / "LUM.csv").write_text(luminaires(99), encoding="utf-8")
+    (folder / "inventory" / "LUM.csv").write_text(luminaires(99, luminaires_count, life), encoding="utf-8")
 
 
-def luminaires(power_max: int) -> str:
+def luminaires(power_max: int, count: int = LUMINAIRES, life: str = "in service") -> str:
     """The inventory of luminaires; powers beyond 400 W are outside the range."""
     header = "name,area,life,title,gateway.host,gateway.unit_id,power_W,crossing\n"
     return header + "".join(
-        f'LUM-{i + 1:05},{21000 + i % COMMUNES},in service,"Mât {i}, rue {i // 50}",10.0.{i // 200}.1,{i % 200 + 1},'
+        f'LUM-{i + 1:05},{21000 + i % COMMUNES},{life},"Mât {i}, rue {i // 50}",10.0.{i // 200}.1,{i % 200 + 1},'
         f"{power_max - i % 40},{'true' if i % 50 == 0 else 'false'}\n"
-        for i in range(LUMINAIRES)
+        for i in range(count)
     )
 
 
