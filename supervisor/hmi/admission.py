@@ -47,6 +47,7 @@ class Admission(Wire):
         await self.engine.room_for_session()
         self.session = session = Session(self.engine, self.peer, self)
         session.certificate, session.insecure = policy.peer_certificate, self.insecure
+        session.introduction = params
         response = ua.CreateSessionResponse()
         response.Parameters = await session.create_session(params, sockname=self.sockname)
         response.Parameters.MaxRequestMessageSize = self.engine.limits.message_bytes
@@ -96,6 +97,7 @@ class Admission(Wire):
         if session.is_activated() and session.owner is not self and session.asker.user != user:
             raise ServiceError(ua.StatusCodes.BadIdentityChangeNotSupported)
         self._tell_login(session, user)
+        session.mechanism = type(claim.token).__name__.removesuffix("IdentityToken")
         self._attach(session)
         self._failed_logins = 0
         response = ua.ActivateSessionResponse()

@@ -32,6 +32,7 @@ from supervisor.hmi.conditions.alarms import Alarms
 from supervisor.hmi.conditions.fields import ADDED
 from supervisor.hmi.contract import Counters, Limits, PutFunction
 from supervisor.hmi.devices import Devices
+from supervisor.hmi.diagnostics import SECURITY_ARRAY, Diagnostics, may_see_security
 from supervisor.hmi.doorman import Doorman
 from supervisor.hmi.events.hierarchy import EventTypes, read_types
 from supervisor.hmi.events.listening import Listening
@@ -49,10 +50,12 @@ from supervisor.hmi.redundancy import Redundancy, retype
 from supervisor.hmi.request import ListDecoder
 from supervisor.hmi.retransmission import Retransmission
 from supervisor.hmi.session import Session
+from supervisor.hmi.session_room import Sessions
 from supervisor.hmi.space import Space
 from supervisor.hmi.subscription import Source
 from supervisor.hmi.subscription_services import SubscriptionServices
 from supervisor.hmi.subscriptions import Subscriptions
+from supervisor.hmi.tally import ServerTally
 from supervisor.hmi.trust import TrustList
 from supervisor.hmi.values import ValueEncoder
 from supervisor.hmi.writing import Writing
@@ -109,6 +112,7 @@ class Engine(InternalServer):
         self.offload = around.offload
         self.limits = around.limits
         self.counters = around.counters
+        self.tally = ServerTally()
         self.audit = Audit(around.clock, around.append, around.counters)
         self.table = around.table
         self.space = Space(around.plant)
@@ -163,8 +167,11 @@ class Engine(InternalServer):
         rooms: list[Room] = [Namespaces(facts, NAMESPACE)]
         if outlook.device is not None:
             rooms.append(Devices(plant, NAMESPACE, outlook.device))
+        diagnostics = Diagnostics(self)
+        rooms.append(Sessions(self, diagnostics))
         retype(self.aspace)
-        self.attributes.add(rooms, {**facts.values(), **self.redundancy.values()})
+        self.attributes.add(rooms, {**facts.values(), **self.redundancy.values(), **diagnostics.values()})
+        self.attributes.guard(SECURITY_ARRAY, may_see_security)
         self.space.elsewhere = lambda name: self.attributes.has(ua.NodeId(name, NAMESPACE, ua.NodeIdType.String))
         self.disabled_clock = True  # the time is computed when it is read
 

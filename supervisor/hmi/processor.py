@@ -116,6 +116,7 @@ class Processor(Admission):
         if not session.is_activated() and head.type_id != _CLOSE_SESSION:
             raise ServiceError(codes.BadSessionNotActivated)
         session.touch()
+        session.requests.total[head.type_id] += 1
 
     async def _stock(self, head: Header, seqhdr: Any, data: bytes, at: int) -> bool:
         """The way of asyncua."""

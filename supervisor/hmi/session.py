@@ -27,6 +27,7 @@ from supervisor.hmi.login import ANONYMOUS
 from supervisor.hmi.nodes import Asker
 from supervisor.hmi.outbox import Outbox
 from supervisor.hmi.subscription import Subscription
+from supervisor.hmi.tally import RequestTally
 from supervisor.people import User
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Session(InternalSession):
         owner: the connection it lives on now; None while it waits for its client to come back.
         certificate: the client's certificate (DER) of the channel it was made on, None without security.
         token_bytes: the authentication token as it stands in requests.
+        introduction: what the client said of itself; `mechanism`: how its user has shown who they are.
+        requests: what it asked for, counted.
         outbox: its subscriptions, and the Publish requests that wait for them.
     """
 
@@ -60,7 +63,17 @@ class Session(InternalSession):
         self.asker = Asker(ANONYMOUS)
         self.bookmarks = Bookmarks()
         self.outbox = Outbox()
+        self.introduction = ua.CreateSessionParameters()
+        self.mechanism = ""
+        self.begun_ns = engine.clock.wall_ns()
+        self.requests = RequestTally()
+        engine.tally.sessions += 1
         engine.register_external_session(self)
+
+    @property
+    def last_contact_s(self) -> float:
+        """When something was last heard of its client, on the loop's clock."""
+        return float(self._last_activity)
 
     def touch(self) -> None:
         self._last_activity = asyncio.get_running_loop().time()
@@ -79,6 +92,7 @@ class Session(InternalSession):
         while self.state is not SessionState.Closed and self.session_timeout:
             left_s = self._last_activity + self.session_timeout - loop.time()
             if left_s <= 0:
+                self._engine.tally.timeouts += 1
                 await self.end()
                 return
             await asyncio.sleep(left_s)

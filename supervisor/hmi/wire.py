@@ -191,6 +191,11 @@ class Wire(UaProcessor):
         message = struct_to_binary(response)
         self._send(self._connection.message_to_binary(message, message_type=msgtype, request_id=seqhdr.RequestId))
 
+    @property
+    def security_policy(self) -> Any:
+        """The policy of the channel: URI and Mode."""
+        return self._connection.security_policy
+
     def drop(self) -> None:
         """Close the connection from our side."""
         if not self._transport.is_closing():
@@ -199,11 +204,15 @@ class Wire(UaProcessor):
     async def close(self) -> None:
         """The connection is gone. A session with subscriptions waits for its client to come back."""
         if self.session is not None:
+            self.engine.tally.aborts += 1
             self.session.owner = None
             self.session.outbox.detach(self)
         await super().close()
 
     def _fault(self, head: Header, seqhdr: Any, code: int) -> None:
+        self.engine.tally.fault(head.type_id, code)
+        if self.session is not None:
+            self.session.requests.fault(head.type_id, code)
         response = ua.ServiceFault()
         response.ResponseHeader.ServiceResult = ua.StatusCode(ua.UInt32(code))
         self.send_response(head.handle, seqhdr, response)

@@ -28,6 +28,7 @@ from historian.base import Record
 from supervisor.clock import SystemClock
 from supervisor.hmi.contract import HmiSettings, Limits
 from supervisor.hmi.events.event import Event
+from supervisor.hmi.nodes import Asker
 from supervisor.hmi.outlook import Outlook
 from supervisor.hmi.server import HmiServer
 from supervisor.offload import Offload
@@ -39,7 +40,13 @@ from supervisor.tags.table import TagTable
 from tests.plants import TypeSpec, make_plant, tag
 
 CLIENT_URI = "urn:vigie:test:client"
-PASSWORDS = {"op": "op-pass", "view": "view-pass", "boss": "boss-pass", "guest": "guest-pass"}
+PASSWORDS = {
+    "op": "op-pass",
+    "view": "view-pass",
+    "boss": "boss-pass",
+    "guest": "guest-pass",
+    "officer": "officer-pass",
+}
 
 
 def small_plant(cabinets: int = 3) -> Plant:
@@ -77,6 +84,7 @@ def people() -> People:
     made.add(User("op", Role.OPERATOR, frozenset({"21605"})), hash_password(PASSWORDS["op"]))
     made.add(User("view", Role.VIEWER), hash_password(PASSWORDS["view"]))
     made.add(User("boss", Role.SUPERVISOR), hash_password(PASSWORDS["boss"]))
+    made.add(User("officer", Role.SECURITY), hash_password(PASSWORDS["officer"]))
     # Sees one commune only; all others see the whole plant.
     made.add(User("guest", Role.OPERATOR, frozenset({"21000"}), sees=frozenset({"21000"})), hash_password("guest-pass"))
     return made
@@ -140,6 +148,17 @@ class Site:
         done: Future[None] = Future()
         self.loop.call_soon_threadsafe(lambda: done.set_result(work()))
         done.result(10)
+
+    def read_now(self, node_id: ua.NodeId, asker: Asker) -> ua.DataValue:
+        """The value of a node as the server computes it on its loop; from any thread."""
+        running = self.server._running
+        assert running is not None
+        read = running.engine.attributes.read
+
+        async def main() -> ua.DataValue:
+            return read(node_id, ua.AttributeIds.Value, asker, 0)
+
+        return asyncio.run_coroutine_threadsafe(main(), self.loop).result(10)
 
     def row(self, name: str) -> int:
         row = self.plant.row(name)
