@@ -93,26 +93,27 @@ class View:
         left = marks.left.pop(token or b"", None)
         if left is None:
             return _refused(ua.StatusCodes.BadContinuationPointInvalid)
-        return pages.result([], None) if release else self._page(left, asker, marks)
+        return pages.result(0, [], None) if release else self._page(left, asker, marks)
 
     def _page(self, wish: Wish, asker: Asker, marks: Bookmarks) -> bytes:
         made: list[bytes] = []
-        total = skipped = 0
+        total = skipped = count = 0
         for each in self._chosen(wish, asker):
             total += len(each)
             start = max(wish.done - skipped, 0)
             skipped += min(len(each), max(wish.done - skipped, 0))
-            room = wish.most - len(made)
-            if room > 0 and start < len(each):
+            room = min(wish.most - count, len(each) - start)
+            if room > 0:
                 made += self._encoded(each, each.part(start, start + room), asker.locale, wish.fields)
-        done = wish.done + len(made)
+                count += room
+        done = wish.done + count
         if done >= total:
-            return pages.result(made, None)
+            return pages.result(count, made, None)
         if len(marks.left) >= self._limits.continuation_points:
             return _refused(ua.StatusCodes.BadNoContinuationPoints)
         token = secrets.token_bytes(16)
         marks.left[token] = wish._replace(done=done)
-        return pages.result(made, token)
+        return pages.result(count, made, token)
 
     def _chosen(self, wish: Wish, asker: Asker) -> Iterator[Arm]:
         for each in self._arms(wish.node_id, asker):
@@ -137,12 +138,11 @@ class View:
             for name, place in example.items()
         }
 
-        def each() -> Iterator[tuple[str, str, str, bytes]]:
+        def each() -> Iterator[tuple[str, str, bytes]]:
             for name, instance in members.equipment:
                 type_ = types[name]
                 path = type_.equipment[instance]
-                last = path.rpartition("/")[2]
-                yield path, last, type_.titles[instance] or last, after[name]
+                yield path, type_.titles[instance] or path.rpartition("/")[2], after[name]
 
         return pages.Template(before, self._nodes.namespace, locale, mask).fill(each())
 
@@ -276,7 +276,7 @@ def _stock_arm(r: ua.ReferenceDescription) -> Arm:
 
 
 def _refused(code: int) -> bytes:
-    return pages.result([], None, code)
+    return pages.result(0, [], None, code)
 
 
 def _no_path(code: int) -> ua.BrowsePathResult:

@@ -38,6 +38,7 @@ _NULL_TEXT: Final = b"\0"
 _INT: Final = struct.Struct("<i").pack
 _SHORT: Final = struct.Struct("<H").pack
 _STRING_ID: Final = struct.Struct("<BH").pack
+_LENGTHS: Final = lru_cache(maxsize=1024)(_INT)  # of texts: few different ones
 _RESULT_HEAD: Final = struct.Struct("<I").pack
 
 
@@ -108,24 +109,29 @@ class Template:
         self._text = b"\x03" + string(locale) if mask & DISPLAY_NAME else _NULL_TEXT
         self._mask = mask
 
-    def fill(self, nodes: Iterable[tuple[str, str, str, bytes]]) -> list[bytes]:
-        """A reference for each (identifier, browse name, title, `tail`)."""
+    def fill(self, nodes: Iterable[tuple[str, str, bytes]]) -> list[bytes]:
+        """References of nodes (identifier, title, `tail`) as pieces to be joined; the browse name is what follows the
+        identifier's last '/'.
+        """
         before, name, text, mask = self._before, self._name, self._text, self._mask
         named, titled = bool(mask & BROWSE_NAME), bool(mask & DISPLAY_NAME)
         made: list[bytes] = []
-        for identifier, last, title, after in nodes:
-            parts = [before, string(identifier), name]
+        add, length = made.extend, _LENGTHS
+        for identifier, title, after in nodes:
+            raw = identifier.encode()
+            add((before, length(len(raw)), raw, name))
             if named:
-                parts.append(string(last))
-            parts.append(text)
+                last = raw[raw.rfind(b"/") + 1 :]
+                add((length(len(last)), last))
+            made.append(text)
             if titled:
-                parts.append(string(title))
-            parts.append(after)
-            made.append(b"".join(parts))
+                words = title.encode()
+                add((length(len(words)), words))
+            made.append(after)
         return made
 
 
-def result(references: list[bytes], token: bytes | None, status: int = 0) -> bytes:
-    """One BrowseResult."""
+def result(count: int, references: list[bytes], token: bytes | None, status: int = 0) -> bytes:
+    """One BrowseResult; `references`: `count` of them, in any number of pieces."""
     point = b"\xff\xff\xff\xff" if token is None else _INT(len(token)) + token
-    return b"".join((_RESULT_HEAD(status), point, _INT(len(references)), *references))
+    return b"".join((_RESULT_HEAD(status), point, _INT(count), *references))
