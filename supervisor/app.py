@@ -46,7 +46,7 @@ from supervisor.failure import Failure
 from supervisor.fieldmap import at_field_map
 from supervisor.fitness import Fitness
 from supervisor.hmi.certificates import forget_offline_notes, take_offline_notes
-from supervisor.hmi.contract import HmiError, HmiSettings
+from supervisor.hmi.contract import HmiError, HmiSettings, Limits
 from supervisor.hmi.outlook import Outlook
 from supervisor.jobs import Jobs
 from supervisor.keeping import Keeper
@@ -232,6 +232,7 @@ class App:
             self.offload,
             settings,
             self.commands.put,
+            Limits(sampling_ms_min=core.statistics.period_s * 1000),
             outlook=outlook,
             desk=self.alarms,
             append=self.journal.append,

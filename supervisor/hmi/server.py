@@ -21,6 +21,7 @@ from asyncua import Server, ua
 from config.words import NS_PER_S, Clock
 from supervisor.alarms.desk import AlarmDesk
 from supervisor.hmi.audit import Append
+from supervisor.hmi.capabilities import capabilities
 from supervisor.hmi.channel import ChannelLimits
 from supervisor.hmi.conditions.kind import NAMESPACE as CONDITIONS
 from supervisor.hmi.contract import Counters, HmiError, HmiSettings, Limits, PutFunction
@@ -201,7 +202,7 @@ class HmiServer:
             raise HmiError("the namespace of the tags is not number 2; this is a bug in Vigie")
         if await shell.register_namespace(f"urn:vigie:{self._settings.site}:alarms") != CONDITIONS:
             raise HmiError("the namespace of the alarms is not number 3; this is a bug in Vigie")
-        for name, value in self._capabilities().items():
+        for name, value in capabilities(self.limits).items():
             await shell.get_node(getattr(ua.ObjectIds, f"Server_ServerCapabilities_{name}")).write_value(value)
         engine.tell(self._facts(identity), self._outlook)
         engine.certificate = identity.certificate
@@ -219,15 +220,6 @@ class HmiServer:
             version=self._outlook.version,
             started_ns=self._clock.wall_ns(),
         )
-
-    def _capabilities(self) -> dict[str, ua.Variant]:
-        """What the server tells of its own bounds (OperationLimits of 10,000 are asyncua's and ours alike)."""
-        limits, type_ = self.limits, ua.VariantType
-        return {
-            "MinSupportedSampleRate": ua.Variant(limits.publishing_ms_min, type_.Double),
-            "MaxBrowseContinuationPoints": ua.Variant(limits.continuation_points, type_.UInt16),
-            "LocaleIdArray": ua.Variant(["fr", "en"], type_.String),
-        }
 
     def scanned(self, changes: Changes) -> None:
         """After each scan; a consumer of `supervisor.tags.scan.Scan`."""

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.words import BAD, Kind, StatusCode, cell_of
+from supervisor.hmi.queues import OVERFLOW
 from supervisor.hmi.values import EPOCH_TICKS, Stamps, ValueEncoder, wire_type
 from supervisor.plant.plant import Plant
 from supervisor.tags.pool import StringPool
@@ -108,6 +109,32 @@ def test_notifications_are_asyncuas_bytes(
     theirs = [
         ua.MonitoredItemNotification(readings[row][4], data_value(*readings[row][:4], stamps, now_ns)) for row in rows
     ]
+    assert ours == b"".join(map(struct_to_binary, theirs))
+
+
+queued = st.lists(st.tuples(readings, st.booleans(), times_ns), min_size=1, max_size=30)
+
+
+@settings(max_examples=100, deadline=None)
+@given(queued, st.sampled_from(Stamps))
+def test_values_taken_earlier_keep_their_status_times_and_overflow_bit(
+    given: list[tuple[tuple[Kind, Any, int, int, int], bool, int]], stamps: Stamps
+) -> None:
+    """As they leave a queue: each with its own server time, whatever the table has by now."""
+    table, plant, rows = table_of([reading for reading, _, _ in given])
+    status = np.array([s | (OVERFLOW if lost else 0) for (_, _, s, _, _), lost, _ in given], np.uint32)
+    server_ns = np.array([when for _, _, when in given])
+    handles = np.array([handle for (*_, handle), _, _ in given], np.uint32)
+    cells, source_ns = table.cells.copy(), table.source_ns.copy()
+    table.cells[:] = table.status[:] = 0
+    ours = ValueEncoder(plant, table).encode_values(
+        rows, cells[rows], status[rows], source_ns[rows], server_ns[rows], stamps, handles[rows]
+    )
+    theirs = []
+    for row in rows:
+        kind, value, _, source, handle = given[row][0]
+        made = data_value(kind, value, int(status[row]), source, stamps, int(server_ns[row]))
+        theirs.append(ua.MonitoredItemNotification(handle, made))
     assert ours == b"".join(map(struct_to_binary, theirs))
 
 

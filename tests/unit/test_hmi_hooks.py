@@ -16,9 +16,6 @@ from asyncua.server import (
     binary_server_asyncio,
     internal_server,
     internal_session,
-    internal_subscription,
-    monitored_item_service,
-    subscription_service,
     uaprocessor,
 )
 from asyncua.ua import ua_binary
@@ -29,8 +26,6 @@ METHODS: list[tuple[Any, str, list[str]]] = [
     (uaprocessor.UaProcessor, "process_message", ["self", "seqhdr", "body"]),
     (uaprocessor.UaProcessor, "_process_message", ["self", "typeid", "requesthdr", "seqhdr", "body"]),
     (uaprocessor.UaProcessor, "send_response", ["self", "requesthandle", "seqhdr", "response", "msgtype"]),
-    (uaprocessor.UaProcessor, "forward_publish_response", ["self", "result", "requestdata"]),
-    (uaprocessor.UaProcessor, "get_publish_request", ["self", "subscription_id"]),
     (uaprocessor.UaProcessor, "close", ["self"]),
     (uaprocessor.UaProcessor, "set_policies", ["self", "policies"]),
     (
@@ -61,19 +56,7 @@ METHODS: list[tuple[Any, str, list[str]]] = [
     (internal_session.InternalSession, "close_session", ["self", "delete_subs"]),
     (internal_session.InternalSession, "_start_timeout_watchdog", ["self"]),
     (internal_session.InternalSession, "_timeout_loop", ["self"]),
-    (internal_session.InternalSession, "publish", ["self", "acks"]),
-    (internal_session.InternalSession, "transfer_subscriptions", ["self", "params", "callback"]),
-    (internal_subscription.InternalSubscription, "_subscription_loop", ["self"]),
-    (internal_subscription.InternalSubscription, "has_published_results", ["self"]),
-    (internal_subscription.InternalSubscription, "publish_results", ["self", "requestdata"]),
-    (internal_subscription.InternalSubscription, "_pop_publish_result", ["self"]),
-    (internal_subscription.InternalSubscription, "_pop_triggered_datachanges", ["self", "result"]),
-    (internal_subscription.InternalSubscription, "republish", ["self", "nb"]),
-    (monitored_item_service.MonitoredItemService, "create_monitored_items", ["self", "params"]),
-    (monitored_item_service.MonitoredItemService, "_modify_monitored_item", ["self", "params"]),
-    (subscription_service.SubscriptionService, "_clamp_lifetime_count", ["self", "requested"]),
-    (subscription_service.SubscriptionService, "_clamp_keep_alive_count", ["self", "requested"]),
-    (address_space.AddressSpace, "add_datachange_callback", ["self", "nodeid", "attr", "callback"]),
+    (internal_session.InternalSession, "delete_subscriptions", ["self", "ids"]),
     (address_space.AddressSpace, "read_attribute_value", ["self", "nodeid", "attr"]),
     (Server, "_set_endpoints", ["self", "policy", "mode", "level"]),
     (security_policies.SecurityPolicyFactory, "__init__", ["self", "cls", "mode", "certificate", "private_key"]),
@@ -93,7 +76,7 @@ def test_the_version_is_the_one_that_was_read() -> None:
 @pytest.mark.parametrize(
     ("owner", "names"),
     [
-        (uaprocessor.UaProcessor, ["_connection", "_limits", "_publish_requests", "_transport", "session", "sockname"]),
+        (uaprocessor.UaProcessor, ["_connection", "_limits", "_transport", "session", "sockname"]),
         (binary_server_asyncio.OPCUAProtocol, ["messages", "processor", "transport", "policies", "clients"]),
         (binary_server_asyncio.BinaryServer, ["_server", "_policies", "clients", "closing_tasks", "cleanup_task"]),
         (connection.SecureConnection, ["_incoming_size", "security_policy"]),
@@ -102,13 +85,7 @@ def test_the_version_is_the_one_that_was_read() -> None:
             ["_external_sessions", "endpoints", "max_connections", "time_task", "isession"],
         ),
         (internal_session.InternalSession, ["_last_activity", "auth_token", "external", "nonce", "session_timeout"]),
-        (
-            internal_subscription.InternalSubscription,
-            ["_closing", "_not_acknowledged_results", "_publishing_enabled", "monitored_item_srv", "session_id"],
-        ),
-        (monitored_item_service.MonitoredItemService, ["_monitored_item_counter", "_monitored_items"]),
-        (subscription_service.SubscriptionService, ["_sub_id_counter", "subscriptions"]),
-        (address_space.AddressSpace, ["_datachange_callback_counter", "_nodes"]),
+        (address_space.AddressSpace, ["_nodes"]),
         (Server, ["_application_uri", "_policies", "_security_policy"]),
         (utils.Buffer, ["_data", "_cur_pos"]),
     ],
@@ -127,6 +104,28 @@ def test_the_decoder_makes_the_classes_we_look_for() -> None:
     for made in (wire.DataChangeFilter(), wire.EventFilter(), ua.UserNameIdentityToken(), ua.AnonymousIdentityToken()):
         raw = ua_binary.extensionobject_to_binary(made)
         assert type(ua_binary.extensionobject_from_binary(utils.Buffer(raw))) is type(made)
+
+
+def test_a_session_finds_its_subscriptions_where_we_keep_them() -> None:
+    """asyncua asks `subscriptions` for `session_id` when a connection is lost and when a session ends."""
+    for method in (
+        uaprocessor.UaProcessor._should_close_session_on_transport_loss,
+        internal_session.InternalSession.close_session,
+    ):
+        source = inspect.getsource(method)
+        assert "subscription_service.subscriptions" in source and "sub.session_id" in source
+
+
+def test_requests_are_decoded_one_operation_at_a_time_in_the_order_of_the_wire() -> None:
+    """Lists are walked with the decoder of their elements; nothing may stand between two of them."""
+    for made in (ua.ReadValueId(ua.NodeId(7)), ua.MonitoredItemModifyRequest(3), ua.BrowsePath(ua.NodeId(1))):
+        buffer = utils.Buffer(ua_binary.struct_to_binary(made) * 2)
+        first = ua_binary.struct_from_binary(type(made), buffer)
+        assert first == ua_binary.struct_from_binary(type(made), buffer) and not len(buffer)
+    item = ua.MonitoredItemCreateRequest(ua.ReadValueId(ua.NodeId(7)), ua.MonitoringMode.Sampling)
+    parts = [ua_binary.struct_to_binary(item.ItemToMonitor), b"\1\0\0\0"]
+    parts.append(ua_binary.struct_to_binary(item.RequestedParameters))
+    assert ua_binary.struct_to_binary(item) == b"".join(parts)
 
 
 def test_responses_we_fill_by_hand_have_their_list_where_we_put_it() -> None:
