@@ -9,7 +9,7 @@ knows neither sockets nor terminals.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import numpy as np
@@ -27,6 +27,7 @@ from supervisor.control.past import Past, history_page
 from supervisor.control.readings import reading
 from supervisor.control.search import find_rows, no_such_tag
 from supervisor.people import User
+from supervisor.rights import Rights
 from supervisor.status import device_document
 from supervisor.tags.table import TagTable
 
@@ -61,6 +62,10 @@ class Server:
     alarms: AlarmDesk | None = None
     past: Past | None = None
     certs: Certs | None = None
+    rights: Rights = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rights = Rights(self.table.plant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,7 @@ async def _tags(call: Call) -> Any:
     """Tags whose names match `pattern`, of quality `quality`, from row `after` on; `next` leads to the next page."""
     table = call.server.table
     rows = find_rows(table.plant, call.text("pattern", ""))
+    rows = rows[call.server.rights.of(call.user).sees(rows)]
     rows = rows[_of_quality(call.text("quality", "any"), table.status[rows])]
     after = call.number("after", 0, 2**53)
     limit = call.number("limit", 200, TAGS_MAX)
@@ -133,15 +139,19 @@ async def _read(call: Call) -> Any:
     if not isinstance(names, list) or not 1 <= len(names) <= TAGS_MAX:
         raise Refused(f"names: expected a list of 1..{TAGS_MAX} tags")
     table, now_ns = call.server.table, call.server.clock.wall_ns()
-    rows: Rows = np.array([_row(table, name) for name in names], np.int64)
+    rows: Rows = np.array([_row(call, name) for name in names], np.int64)
     return {"tags": [reading(table, int(row), call.user, now_ns) for row in rows]}
 
 
-def _row(table: TagTable, name: object) -> int:
+def _row(call: Call, name: object) -> int:
+    """The row of a tag that is there for this user."""
+    plant = call.server.table.plant
     if not isinstance(name, str) or len(name) > _TEXT_LENGTH_MAX:
         raise Refused(f"names: expected texts of at most {_TEXT_LENGTH_MAX} characters")
-    if (row := table.plant.row(name)) is None:
-        raise Refused(no_such_tag(table.plant, name))
+    if (row := plant.row(name)) is None:
+        raise Refused(no_such_tag(plant, name))
+    if not call.server.rights.of(call.user).sees_row(row):
+        raise Refused(f"no tag '{name}'")  # what somebody may not see is not there for them
     return row
 
 
@@ -149,7 +159,7 @@ async def _put(call: Call) -> Any:
     value = call.arguments.get("value")
     if not isinstance(value, bool | int | float | str):
         raise Refused("value: expected a text, a number, true or false")
-    row = _row(call.server.table, call.text("tag"))
+    row = _row(call, call.text("tag"))
     result = await call.server.commands.put(call.user, row, value, call.origin, call.text("note", ""))
     return {"verdict": result.verdict.value, "status": result.status.name, "reason": result.reason}
 
@@ -166,7 +176,7 @@ async def _history(call: Call) -> Any:
     server, table = call.server, call.server.table
     if server.past is None:
         raise Refused("this server keeps no history")
-    row = _row(table, call.text("tag"))
+    row = _row(call, call.text("tag"))
     try:
         return await history_page(server.past, table.plant, row, call.user, call.arguments, server.clock.wall_ns())
     except ValueError as e:

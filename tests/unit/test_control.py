@@ -405,3 +405,21 @@ def test_devices_are_told_with_null_for_what_was_not_measured(tmp_path: Path) ->
             await carry_out(server_of(post), EVE, "t", {"op": "devices", "name": "x" * 2000})
 
     in_post(tmp_path, scenario)
+
+
+def test_what_somebody_may_not_see_is_not_there_for_them(tmp_path: Path) -> None:
+    """The same verdict as at the OPC UA door: no list holds it, no name finds it."""
+    blind = User("bob", Role.OPERATOR, sees=frozenset({"21231"}))
+
+    async def scenario(post: Post) -> None:
+        server = server_of(post)
+        assert (await carry_out(server, LEA, "test", {"op": "tags"}))["total"] > 0
+        assert (await carry_out(server, blind, "test", {"op": "tags"}))["total"] == 0
+        for request in (
+            {"op": "read", "names": ["21605/CAB-0001/Level"]},
+            {"op": "put", "tag": "21605/CAB-0001/Level"},
+        ):
+            with pytest.raises(Refused, match="no tag '21605/CAB-0001/Level'$"):
+                await carry_out(server, blind, "test", {**request, "value": 1})
+
+    with_post(tmp_path, scenario)
