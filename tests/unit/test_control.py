@@ -419,7 +419,7 @@ def test_what_somebody_may_not_see_is_not_there_for_them(tmp_path: Path) -> None
             {"op": "read", "names": ["21605/CAB-0001/Level"]},
             {"op": "put", "tag": "21605/CAB-0001/Level"},
         ):
-            with pytest.raises(Refused, match="no tag '21605/CAB-0001/Level'$"):
+            with pytest.raises(Refused, match=r"no tag '21605/CAB-0001/Level'$"):
                 await carry_out(server, blind, "test", {**request, "value": 1})
 
     with_post(tmp_path, scenario)
