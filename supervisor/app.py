@@ -237,6 +237,7 @@ class App:
             desk=self.alarms,
             append=self.journal.append,
         )
+        self.hmi.past, self.hmi.records = self.history, self.journal
         try:
             await self.hmi.start()
         except HmiError as e:

@@ -18,7 +18,7 @@ from config.words import NS_PER_S, StatusCode, TimesNs
 from historian.aggregates.functions import AGGREGATES, Span, in_order
 from historian.aggregates.rolled import ROLLED, rolled
 from historian.aggregates.spans import Intervals, Request
-from historian.aggregates.trace import Configuration, Trace, Values, at_times
+from historian.aggregates.trace import Configuration, Floats, Trace, Values, at_times
 from historian.store.disk import StoreError
 from historian.store.query import BUCKETS_MAX
 from historian.store.reader import ROWS_MAX, Around, Reader
@@ -34,24 +34,25 @@ class TooManySamples(Exception):
     """One interval holds more samples than may be read at once."""
 
 
-def trace_of(around: Around, config: Configuration, now_ns: int) -> Trace:
-    """A series as aggregates see it, with a mark wherever a value ends without a successor."""
+def trace_of(around: Around, config: Configuration, now_ns: int, values: Floats | None = None) -> Trace:
+    """A series as aggregates see it, with a mark wherever a value ends without a successor.
+
+    Args:
+        values: what stands for the samples' own values, (n,); a text counts as 0, so that its quality can be weighed.
+    """
     samples, until = around.samples, around.until_ns
     time_ns = samples.time_ns
+    if values is None:
+        values = np.where(samples.flags & TEXT, 0.0, samples.value)
     if not len(time_ns):
-        return Trace(time_ns, samples.value, samples.status, config, now_ns)
+        return Trace(time_ns, values, samples.status, config, now_ns)
     until = np.maximum(until, time_ns + 1)  # a sample holds at its own time even if recording stopped then
     following = np.append(time_ns[1:], max(now_ns, int(time_ns[-1])))
     ends = np.flatnonzero(until < following)
     places = ends + 1
-    value = np.insert(numbers_of(samples), places, np.nan)
+    value = np.insert(values, places, np.nan)
     status = np.insert(samples.status, places, np.uint32(StatusCode.BadNoData))
     return Trace(np.insert(time_ns, places, until[ends]), value, status, config, now_ns)
-
-
-def numbers_of(samples: Samples) -> npt.NDArray[np.float64]:
-    """Values; a text counts as 0, so that its quality can be weighed."""
-    return np.where(samples.flags & TEXT, 0.0, samples.value)
 
 
 def read_processed(
@@ -142,3 +143,18 @@ def read_at_times(
     half = len(times) // 2
     parts = [read_at_times(reader, series, t, simple_bounds, config, now_ns) for t in (times[:half], times[half:])]
     return Values(*(np.concatenate(c) for c in zip(*map(_columns, parts), strict=True)))
+
+
+def read_at_times_exactly(
+    reader: Reader, series: int, times: TimesNs, simple_bounds: bool, config: Configuration, now_ns: int
+) -> tuple[Values, Samples]:
+    """The same for a stepped series whose values no float can hold: `value` is a position in the samples, or NaN.
+
+    Raises: as above.
+    """
+    around = reader.around(series, int(times[0]), int(times[-1]) + 1, BESIDE)
+    if not around.complete:
+        raise TooManySamples(f"history: more than {ROWS_MAX} samples lie between these times")
+    positions = np.arange(len(around.samples), dtype=np.float64)
+    trace = trace_of(around, config, now_ns, positions)
+    return at_times(trace, times, simple_bounds), around.samples

@@ -10,10 +10,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from config.words import StatusCode, Verdict
 from supervisor.people import User
+
+if TYPE_CHECKING:
+    from historian.store.reader import Reader
+
+T = TypeVar("T")
 
 
 class HmiError(Exception):
@@ -70,6 +75,12 @@ class Limits:
         commands: writes under way in all.
         write_answer_s: a Write is answered within this time, its command done or not [s]; 2 s less the way back.
         logins: passwords being checked at one time.
+        history_reads: HistoryRead requests under way in all; `history_reads_per_connection`: of one connection.
+        history_nodes_per_read: nodes of one HistoryRead.
+        history_values: values of one node in one answer; `history_values_per_answer`: of all its nodes together.
+        history_events: events of one node in one answer.
+        history_points: continuation points for history of one session.
+        history_answer_s: nodes not begun after this time get BadTimeout [s].
     """
 
     connections: int = 256
@@ -109,6 +120,14 @@ class Limits:
     commands: int = 1_000
     write_answer_s: float = 1.9
     logins: int = 16
+    history_reads: int = 8
+    history_reads_per_connection: int = 4
+    history_nodes_per_read: int = 1_000
+    history_values: int = 10_000
+    history_values_per_answer: int = 100_000
+    history_events: int = 1_000
+    history_points: int = 1_000
+    history_answer_s: float = 10.0
 
 
 @dataclass(slots=True)
@@ -136,6 +155,19 @@ class Counters:
     rejected_sessions: int = 0
     dropped_sessions: int = 0
     slow_clients: int = 0
+    history_values: int = 0
+    history_refused: int = 0
+
+
+class PastSource(Protocol):
+    """The history as this door sees it: `supervisor.recording.history.History`."""
+
+    @property
+    def reader(self) -> Reader: ...
+
+    def ask(self, job: Callable[[], T]) -> Awaitable[T]:
+        """Run a query off the loop, bounded in number."""
+        ...
 
 
 class PutResult(Protocol):

@@ -38,6 +38,8 @@ from supervisor.hmi.events.hierarchy import EventTypes, read_types
 from supervisor.hmi.events.listening import Listening
 from supervisor.hmi.events.notifier import Notifier
 from supervisor.hmi.facts import Facts, Namespaces
+from supervisor.hmi.history.configuration import Configurations
+from supervisor.hmi.history.service import HistoryService
 from supervisor.hmi.item_services import ItemServices
 from supervisor.hmi.lane import Lane
 from supervisor.hmi.live import Room
@@ -88,7 +90,7 @@ class Engine(InternalServer):
     """One per server.
 
     Attributes:
-        login, trust: set by the server before it listens.
+        login, trust, history: set by the server before it listens.
         event_types: known once namespace 0 is loaded.
         notifier: sends events to whoever listens.
         processors: one per connection, in the order they came.
@@ -102,6 +104,7 @@ class Engine(InternalServer):
     calling: Calling
     login: Login
     trust: TrustList
+    history: HistoryService
     event_types: EventTypes
     own_thumbprint: bytes = b""
     redundancy: Redundancy
@@ -164,7 +167,7 @@ class Engine(InternalServer):
         """Compute from now on what the server says of itself. Before it starts, once namespace 0 is loaded."""
         plant = self.space.plant
         self.redundancy = Redundancy(outlook, facts.uri)
-        rooms: list[Room] = [Namespaces(facts, NAMESPACE)]
+        rooms: list[Room] = [Namespaces(facts, NAMESPACE), Configurations(self.nodes)]
         if outlook.device is not None:
             rooms.append(Devices(plant, NAMESPACE, outlook.device))
         diagnostics = Diagnostics(self)

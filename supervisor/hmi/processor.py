@@ -21,6 +21,7 @@ from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary, struct_
 
 from supervisor.hmi.admission import Admission
 from supervisor.hmi.call import Call, request_type
+from supervisor.hmi.history.door import Back, HistoryDoor
 from supervisor.hmi.messages import Response, fault, statuses
 from supervisor.hmi.outbox import Waiting
 from supervisor.hmi.request import Header, header
@@ -36,11 +37,12 @@ _log = logging.getLogger(__name__)
 _DISCOVERY: Final = frozenset(map(request_type, ("GetEndpoints", "FindServers", "CloseSecureChannel")))
 _SESSION: Final = frozenset(map(request_type, ("CreateSession", "ActivateSession")))
 # What is neither in the engine's table of services nor above.
-_OTHERS: Final = frozenset(map(request_type, ("CloseSession", "Write", "Call")))
+_OTHERS: Final = frozenset(map(request_type, ("CloseSession", "Write", "Call", "HistoryRead", "HistoryUpdate")))
 _CLOSE_SESSION: Final = request_type("CloseSession")
 _WRITE_RESPONSE: Final = Response(ua.WriteResponse())
 _EMPTY: Final = struct.pack("<i", 0)
 _CALL_RESPONSE: Final = Response(ua.CallResponse())
+_HISTORY_RESPONSE: Final = Response(ua.HistoryReadResponse())
 _UNDER_WAY_MAX: Final = 16  # Write and Call requests of one connection whose answers are outstanding
 
 
@@ -53,9 +55,12 @@ class Processor(Admission):
     def __init__(self, engine: Engine, transport: Any, limits: Any, insecure: bool) -> None:
         super().__init__(engine, transport, limits, insecure)
         self._under_way: set[asyncio.Task[None]] = set()
+        self._history = HistoryDoor(engine, self.peer, Back(self._answer_history, self._fault, self.send_response))
         self._handlers: dict[int, Handler] = {
             request_type("Write"): self._write,
             request_type("Call"): self._call,
+            request_type("HistoryRead"): self._history_read,
+            request_type("HistoryUpdate"): self._history_update,
             request_type("CreateSession"): self._create_session,
             request_type("ActivateSession"): self._activate_session,
             _CLOSE_SESSION: self._close_session,
@@ -64,6 +69,7 @@ class Processor(Admission):
     async def close(self) -> None:
         for task in self._under_way:
             task.cancel()
+        self._history.close()
         await super().close()
 
     # -- the gate -----------------------------------------------------------------------------------------------------
@@ -164,6 +170,18 @@ class Processor(Admission):
     async def _called(call: Call, methods: list[ua.CallMethodRequest]) -> bytes:
         results = await call.session.call(methods)
         return struct.pack("<i", len(results)) + b"".join(map(struct_to_binary, results))
+
+    async def _history_read(self, head: Header, seqhdr: Any, data: bytes) -> bool:
+        self._history.read(self._active(), head, seqhdr, data)
+        return True
+
+    async def _history_update(self, head: Header, seqhdr: Any, data: bytes) -> bool:
+        self._history.update(head, seqhdr, data)
+        return True
+
+    def _answer_history(self, head: Header, seqhdr: Any, results: list[bytes]) -> None:
+        now_ns = self.engine.clock.wall_ns()
+        self._reply(seqhdr, _HISTORY_RESPONSE.listed(now_ns, head.handle, len(results), b"".join(results)))
 
     def _later(self, call: Call, response: Response, results: Coroutine[Any, Any, bytes]) -> None:
         """Answer when verdicts and records are there; meanwhile the connection serves other requests."""

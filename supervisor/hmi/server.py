@@ -24,9 +24,12 @@ from supervisor.hmi.audit import Append
 from supervisor.hmi.capabilities import capabilities
 from supervisor.hmi.channel import ChannelLimits
 from supervisor.hmi.conditions.kind import NAMESPACE as CONDITIONS
-from supervisor.hmi.contract import Counters, HmiError, HmiSettings, Limits, PutFunction
+from supervisor.hmi.contract import Counters, HmiError, HmiSettings, Limits, PastSource, PutFunction
 from supervisor.hmi.engine import NAMESPACE, Engine, Surroundings
 from supervisor.hmi.facts import Facts
+from supervisor.hmi.history.capabilities import publish
+from supervisor.hmi.history.events import Records
+from supervisor.hmi.history.service import HistoryService
 from supervisor.hmi.housekeeping import keep_house
 from supervisor.hmi.login import BY_CERTIFICATE, BY_NAME, BY_NOBODY, Login
 from supervisor.hmi.outlook import Outlook
@@ -103,6 +106,7 @@ class HmiServer:
     Attributes:
         endpoint: URL with the real port, '' until started; `insecure_endpoint` likewise, None if not asked for.
         counters: what was done since start.
+        past, records: the history and the journal that clients may ask, set before the start; None: there is none.
     """
 
     def __init__(
@@ -131,6 +135,8 @@ class HmiServer:
         self._running: _Running | None = None
         self.endpoint = ""
         self.insecure_endpoint: str | None = None
+        self.past: PastSource | None = None
+        self.records: Records | None = None
 
     async def start(self) -> str:
         """Listen; returns the endpoint's URL.
@@ -162,6 +168,7 @@ class HmiServer:
         engine.login = Login(
             self._people, Offload(1, self.limits.logins), identity.key, self.limits, self.counters, self._clock
         )
+        engine.history = HistoryService(engine, self.past, self.records, self.limits, self.counters)
         shell = await self._shell(engine, identity)
         host = settings.host if settings.host not in ("0.0.0.0", "::", "") else name
         self.endpoint = f"opc.tcp://{host}:{sockets[0].getsockname()[1]}"
@@ -205,6 +212,7 @@ class HmiServer:
         for name, value in capabilities(self.limits).items():
             await shell.get_node(getattr(ua.ObjectIds, f"Server_ServerCapabilities_{name}")).write_value(value)
         engine.tell(self._facts(identity), self._outlook)
+        await publish(shell, self.limits, data=self.past is not None, events=self.records is not None)
         engine.certificate = identity.certificate
         engine.own_thumbprint = bytes.fromhex(thumbprint(identity.certificate))
         engine.private_key = identity.key

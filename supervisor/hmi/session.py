@@ -23,6 +23,7 @@ from asyncua.ua.ua_binary import nodeid_to_binary
 
 from supervisor.hmi.browsing import Bookmarks
 from supervisor.hmi.calling import Caller
+from supervisor.hmi.history.points import Points
 from supervisor.hmi.login import ANONYMOUS
 from supervisor.hmi.nodes import Asker
 from supervisor.hmi.outbox import Outbox
@@ -62,6 +63,7 @@ class Session(InternalSession):
         self.insecure = False
         self.asker = Asker(ANONYMOUS)
         self.bookmarks = Bookmarks()
+        self.history_points = Points()
         self.outbox = Outbox()
         self.introduction = ua.CreateSessionParameters()
         self.mechanism = ""
@@ -113,6 +115,7 @@ class Session(InternalSession):
     def _hand_over(self) -> None:
         """What the former user opened goes on with the rights of this one."""
         self.bookmarks = Bookmarks()
+        self.history_points = Points()
         for subscription in self.outbox.subscriptions.values():
             subscription.hand_over(self.asker)
 

@@ -26,8 +26,9 @@ from config.model import Role
 from config.words import Access, Kind, Rows, StatusCode, Verdict, cell_of
 from historian.base import Record
 from supervisor.clock import SystemClock
-from supervisor.hmi.contract import HmiSettings, Limits
+from supervisor.hmi.contract import HmiSettings, Limits, PastSource
 from supervisor.hmi.events.event import Event
+from supervisor.hmi.history.events import Records
 from supervisor.hmi.nodes import Asker
 from supervisor.hmi.outlook import Outlook
 from supervisor.hmi.server import HmiServer
@@ -189,6 +190,8 @@ async def running(
     limits: Limits | None = None,
     outlook: Outlook | None = None,
     users: People | None = None,
+    past: PastSource | None = None,
+    journal: Records | None = None,
 ) -> AsyncIterator[Site]:
     """A server on a port of the operating system."""
     plant = plant or small_plant()
@@ -204,6 +207,7 @@ async def running(
     server = HmiServer(
         plant, table, users or people(), SystemClock(), offload, settings, commands.put, limits, outlook, append=append
     )
+    server.past, server.records = past, journal
     await server.start()
     try:
         yield Site(server, plant, table, commands, folder, records)

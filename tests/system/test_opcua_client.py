@@ -222,7 +222,7 @@ def test_services_say_what_is_wrong_with_a_request(site: Site) -> None:
                 await read(ua.ReadParameters(0, ua.TimestampsToReturn.Invalid, [node]))
             with pytest.raises(ua.uaerrors.BadTooManyOperations):
                 await read(ua.ReadParameters(0, ua.TimestampsToReturn.Both, [node] * 10_001))
-            for request in (ua.AddNodesRequest(), ua.HistoryUpdateRequest(), ua.RegisterServerRequest()):
+            for request in (ua.AddNodesRequest(), ua.QueryFirstRequest(), ua.RegisterServerRequest()):
                 with pytest.raises(ua.uaerrors.BadServiceUnsupported):
                     await client.uaclient.protocol.send_request(request)
 

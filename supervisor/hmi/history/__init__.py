@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The past over OPC UA: HistoryRead (Parts 11 and 13)."""
