@@ -69,13 +69,13 @@ class Calling:
     async def call(self, requests: Sequence[ua.CallMethodRequest], caller: Caller) -> list[ua.CallMethodResult]:
         """One result each, in order."""
         calls = None if self._alarms is None else self._alarms.calls
-        theirs = [i for i, r in enumerate(requests) if calls is not None and calls.mine(r)]
+        theirs = {i: r for i, r in enumerate(requests) if calls is not None and calls.mine(r)}
         results = [ua.CallMethodResult() for _ in requests]
         for i, request in enumerate(requests):
             if i not in theirs:
                 self._call_one(request, caller, results[i])
         if calls is not None and theirs:
-            answers = await calls.call([requests[i] for i in theirs], caller)
+            answers = await calls.call(list(theirs.values()), caller)
             for i, answer in zip(theirs, answers, strict=True):
                 results[i] = answer
         return results

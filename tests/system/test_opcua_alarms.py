@@ -239,16 +239,37 @@ async def after_a_restart(folder: Path) -> None:
         assert code(await desk.call(condition(V1), ACK, raw(after["EventId"]), said(""))) == "Good"
 
 
+async def a_thousand_calls_and_more(post: Post, site: Site) -> None:
+    """Each is answered for itself; nothing is lost where one request makes several batches."""
+    async with terminal(site) as desk:
+        await desk.listen()
+        post.set("CAB-0001/V", 255)
+        await post.scan(0.01)
+        event = raw((await desk.next())["EventId"])
+        answers = await desk.call_all([(condition(V1), ACK, (event, said("")))] * 2500)
+        assert [code(r) for r in answers] == ["Good", *["BadConditionBranchAlreadyAcked"] * 2499]
+
+
 async def what_can_be_called_is_said(post: Post, site: Site) -> None:
     async with terminal(site) as desk:
         for number, wanted in ((ACK, True), (REFRESH, True), (IDS.AlarmConditionType_Suppress, False)):
             node = desk.client.get_node(ua.NodeId(number))
             for attribute in (ua.AttributeIds.Executable, ua.AttributeIds.UserExecutable):
                 assert (await node.read_attribute(attribute)).Value.Value is wanted
+        bounds = (
+            (IDS.Server_ServerCapabilities_MaxSelectClauseParameters, 500),
+            (
+                IDS.Server_ServerCapabilities_MaxWhereClauseParameters,
+                100,
+            ),
+        )
+        for number, bound in bounds:
+            assert await desk.client.get_node(ua.NodeId(number)).read_value() == bound
 
 
 STORIES = [
     a_day_at_the_desk, refreshing, calls_that_are_refused, many_at_once, shelving, a_disk_that_refuses, rights,
+    a_thousand_calls_and_more,
     what_can_be_called_is_said,
 ]  # fmt: skip
 

@@ -39,6 +39,9 @@ from supervisor.hmi.events.operand import id_of
 from supervisor.hmi.events.value import Type
 from supervisor.people import User
 
+READ_STEP: Final = 500
+"""Calls looked at without a pause: some milliseconds."""
+
 _CODES: Final = ua.StatusCodes
 
 
@@ -82,6 +85,8 @@ class Calls:
         results = [ua.CallMethodResult() for _ in requests]
         meant: list[_Meant] = []
         for position, request in enumerate(requests):
+            if position % READ_STEP == READ_STEP - 1:
+                await asyncio.sleep(0)
             try:
                 if (one := self._read(position, request, caller)) is not None:
                     meant.append(one)
@@ -148,18 +153,21 @@ class Calls:
     async def _do(self, meant: Sequence[_Meant], caller: Caller) -> Iterable[tuple[int, Refused | None]]:
         """What the desk says to each; what is said with one comment goes together."""
         together: dict[str, list[_Meant]] = {}
-        waiting = []
+        under_way: list[asyncio.Task[list[tuple[int, Refused | None]]]] = []
         for one in meant:
             comment = one.arguments.comment[:COMMENT_LENGTH_MAX]
             if one.method.act is None:
-                waiting.append(self._comment(one, By(caller.user, caller.terminal, comment)))
+                under_way.append(asyncio.create_task(self._comment(one, By(caller.user, caller.terminal, comment))))
             else:
                 together.setdefault(comment, []).append(one)
         for comment, alike in together.items():
             by = By(caller.user, caller.terminal, comment)
             for start in range(0, len(alike), ACTIONS_MAX):
-                waiting.append(self._act(alike[start : start + ACTIONS_MAX], by))
-        return [pair for answers in await asyncio.gather(*waiting) for pair in answers]
+                part = alike[start : start + ACTIONS_MAX]
+                under_way.append(asyncio.create_task(self._act(part, by)))
+                if len(part) == ACTIONS_MAX:
+                    await asyncio.sleep(0)  # a thousand at a time, so that the loop is not held up
+        return [pair for answers in await asyncio.gather(*under_way) for pair in answers]
 
     async def _act(self, alike: Sequence[_Meant], by: By) -> list[tuple[int, Refused | None]]:
         actions: list[tuple[str, Operator]] = [
