@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from asyncua import ua
+from asyncua import Node, ua
 
+from config.words import StatusCode
 from supervisor.hmi.health import Health
 from supervisor.hmi.outlook import Outlook
 from tests.system.opcua_kit import Site, in_background, make_client, node_id, small_plant
@@ -90,6 +91,39 @@ def test_the_server_can_be_chosen_among_its_peers(site: Site) -> None:
             found = await client.find_servers()
             assert [s.ApplicationUri for s in found] == uris == [uris[0], PEER.uri]
             assert found[0].DiscoveryUrls and found[1].DiscoveryUrls == list(PEER.urls)
+
+    asyncio.run(main())
+
+
+def test_computed_values_are_monitored_like_any_other(site: Site) -> None:
+    """ServiceLevel, a device's numbers, and the last usable value of a tag that has none now."""
+    tag_name = "21605/CAB-0001/V1"
+    last, level = node_id(f"{tag_name}/LastUsableValue"), ua.NodeId(IDS.Server_ServiceLevel)
+    device = node_id("21605/CAB-0001/Devices/controller/RequestedPeriod")
+
+    async def main() -> None:
+        seen: asyncio.Queue[tuple[object, object]] = asyncio.Queue()
+
+        class Heard:
+            def datachange_notification(self, node: Node, value: object, _data: object) -> None:
+                seen.put_nowait((node.nodeid, value))
+
+        async def until(*wanted: tuple[object, object]) -> None:
+            missing = set(wanted)
+            while missing:
+                missing.discard(await asyncio.wait_for(seen.get(), 20))
+
+        site.set(tag_name, 230.5)
+        async with await make_client(site) as client:
+            subscription = await client.create_subscription(100, Heard())
+            await subscription.subscribe_data_change([client.get_node(n) for n in (last, level, device)])
+            await until((last, 230.5), (level, 255), (device, 2000.0))
+            HEALTH["now"] = Health(devices=4, reachable=0)
+            site.set(tag_name, 231.5)
+            await until((last, 231.5), (level, 1))
+            HEALTH["now"] = Health(devices=4, reachable=4)
+            site.set(tag_name, 0.0, StatusCode.BadNoCommunication)
+            await until((last, 231.5), (level, 255))
 
     asyncio.run(main())
 
