@@ -66,7 +66,7 @@ def tier_l(
     tails = [row.split(",21605,", 1)[1] for row in rows]
     made = []
     for i in range(cabinets_count):
-        tail = tails[i % len(tails)].replace("127.21.6.", f"127.{i // len(tails)}.6.")
+        tail = tails[i % len(tails)].replace("127.21.6.", f"127.{i // len(tails)}.6.").replace(",FDR-", ",21605/FDR-")
         made.append(f"CAB-{i + 1:04},{21000 + i % COMMUNES},{tail}")
     cabinets.write_text("\n".join([header, *made]) + "\n", encoding="utf-8")
     (folder / "inventory" / "LUM.csv").write_text(luminaires(99, luminaires_count, life), encoding="utf-8")
