@@ -17,6 +17,7 @@ from asyncua import ua
 from asyncua.common.utils import ServiceError
 from asyncua.ua.ua_binary import struct_from_binary
 
+from supervisor.hmi.events.audited import Audited
 from supervisor.hmi.judge import application_name, parse_chain, uris
 from supervisor.hmi.login import Claim, LoginRefused
 from supervisor.hmi.request import Header, token_type
@@ -127,7 +128,9 @@ class Admission(Wire):
         if session.is_activated():
             text = f"took over the session of {session.asker.user.name}"
         application = application_name(self._connection.security_policy.peer_certificate)
-        self.engine.audit.tell(user.name, text, terminal=self.peer, role=user.role.value, application=application)
+        self.engine.audit.tell(
+            user.name, text, Audited.LOGIN, terminal=self.peer, role=user.role.value, application=application
+        )
 
     def _tell_refusal(self, refusal: LoginRefused) -> None:
         text = f"not logged in at the OPC UA door: {refusal.why}"

@@ -17,6 +17,7 @@ from typing import Any, Final
 from config.words import NS_PER_S, Clock
 from historian.base import JournalError, Plain, Record, RecordKind
 from supervisor.hmi.contract import Counters
+from supervisor.hmi.events.audited import Audited, AuditEvent, audit_event
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +32,9 @@ class Audit:
 
     Args:
         append: the journal's; None: it is logged only.
+
+    Attributes:
+        emit: the notifier's, once there is one.
     """
 
     def __init__(self, clock: Clock, append: Append | None, counters: Counters) -> None:
@@ -41,12 +45,18 @@ class Audit:
         self._more = asyncio.Event()
         self._minute = -1
         self._told = self._untold = 0
+        self.emit: Callable[[AuditEvent], object] | None = None
 
-    def tell(self, user: str, text: str, **data: Plain) -> None:
+    def tell(self, user: str, text: str, about: Audited = Audited.SESSION, **data: Plain) -> None:
         """Something a known person did: logged in, left, changed a certificate."""
         self._put(RecordKind.LOGIN, user, text, data)
+        self._emit(about, user, text, good=True)
 
-    def tell_of_stranger(self, name: str, text: str, **data: Plain) -> None:
+    def _emit(self, about: Audited, who: str, text: str, *, good: bool) -> None:
+        if self.emit is not None:
+            self.emit(audit_event(about, self._clock.wall_ns(), who[:64], text[:500], good=good))
+
+    def tell_of_stranger(self, name: str, text: str, about: Audited = Audited.LOGIN, **data: Plain) -> None:
         """Something anybody can cause as often as they like: a wrong password, an unknown certificate."""
         minute = self._clock.wall_ns() // (60 * NS_PER_S)
         if minute != self._minute:
@@ -58,6 +68,7 @@ class Audit:
             return
         self._told += 1
         self._put(RecordKind.LOGIN, name, text, data)
+        self._emit(about, name, text, good=False)
 
     def sum_up(self) -> None:
         """One sentence for all that were only counted."""

@@ -34,6 +34,7 @@ from supervisor.hmi.contract import Counters, Limits, PutFunction
 from supervisor.hmi.devices import Devices
 from supervisor.hmi.diagnostics import SECURITY_ARRAY, Diagnostics, may_see_security
 from supervisor.hmi.doorman import Doorman
+from supervisor.hmi.events.audited import may_hear_all
 from supervisor.hmi.events.hierarchy import EventTypes, read_types
 from supervisor.hmi.events.listening import Listening
 from supervisor.hmi.events.notifier import Notifier
@@ -129,7 +130,8 @@ class Engine(InternalServer):
         self.reading = Reading(self.aspace, self.attributes, around.clock)
         self.subscription_service = Subscriptions(self._source(around), self.lane)
         self.isession.subscription_service = self.subscription_service
-        self.notifier = Notifier(around.clock, around.counters)
+        self.notifier = Notifier(around.clock, around.counters, may_hear_all)
+        self.audit.emit = self.notifier.emit
         self.alarms: Alarms | None = None
         self._desk = around.desk
         self.services = self._services()

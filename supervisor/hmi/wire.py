@@ -22,6 +22,7 @@ from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 
 from supervisor.hmi.channel import Channel
 from supervisor.hmi.doorman import Stage
+from supervisor.hmi.events.audited import Audited
 from supervisor.hmi.judge import Untrusted
 from supervisor.hmi.request import Header, header
 from supervisor.hmi.session import Session
@@ -154,7 +155,9 @@ class Wire(UaProcessor):
         except Untrusted as refusal:
             self.engine.counters.rejected_certificates += 1
             text = f"client certificate refused: {refusal.code}: {refusal}"
-            self.engine.audit.tell_of_stranger("unknown", text, terminal=self.peer, code=refusal.code)
+            self.engine.audit.tell_of_stranger(
+                "unknown", text, Audited.CERTIFICATE, terminal=self.peer, code=refusal.code
+            )
             _log.warning("client certificate from %s refused: %s: %s", self.peer, refusal.code, refusal)
             raise ServiceError(getattr(ua.StatusCodes, refusal.public)) from refusal
         if not known and not channel.is_open():

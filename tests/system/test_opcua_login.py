@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from config.model import Role
 from historian.base import Record, RecordKind
 from supervisor.hmi.trust import fingerprint
-from supervisor.people import User
+from supervisor.people import User, hash_password
 from tests.certificates import Made, key, make
 from tests.system.opcua_kit import Site, in_background, make_client, people
 
@@ -31,6 +31,7 @@ CARD = make("Ines", NOW, own=key(1), uri=None)
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     users = people()
     users.add(User("ines", Role.ENGINEER), None, certificates=[fingerprint(CARD.certificate)])
+    users.add(User("samir", Role.SECURITY), hash_password("samir-pass"))
     with in_background(tmp_path_factory.mktemp("opcua"), users=users) as site:
         yield site
 
@@ -135,5 +136,37 @@ def test_guessing_is_held_back_and_costs_the_server_nothing(site: Site) -> None:
         assert site.server.counters.held_logins > held
         assert await outcome(client) == "BadUserAccessDenied"
         assert await outcome(await make_client(site, "guest")) == "connected"  # others log in all the while
+
+    asyncio.run(main())
+
+
+class _Heard:
+    """Events of a subscription."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+
+    def event_notification(self, event: Any) -> None:
+        self.events.append(event)
+
+
+def test_the_security_officer_hears_of_it_at_once_and_nobody_else_does(site: Site) -> None:
+    """OPC 10000-5, 6.4.3: audit events on the Server object."""
+
+    async def main() -> None:
+        async with await make_client(site, "samir", "samir-pass") as officer, await make_client(site, "op") as operator:
+            heard, deaf = _Heard(), _Heard()
+            kind = officer.get_node(ua.NodeId(ua.ObjectIds.AuditEventType))
+            for client, handler in ((officer, heard), (operator, deaf)):
+                subscription = await client.create_subscription(50, handler)
+                await subscription.subscribe_events(ua.NodeId(ua.ObjectIds.Server), kind)
+            assert await outcome(await make_client(site, "view", "wrong again")) == "BadUserAccessDenied"
+            async with asyncio.timeout(20):
+                while not any(e.ClientUserId == "view" for e in heard.events):
+                    await asyncio.sleep(0.05)
+            refused = next(e for e in heard.events if e.ClientUserId == "view")
+            assert refused.Status is False and "wrong name or password" in refused.Message.Text
+            assert refused.EventType == ua.NodeId(ua.ObjectIds.AuditActivateSessionEventType)
+            assert not deaf.events
 
     asyncio.run(main())
