@@ -172,7 +172,7 @@ class Columns:
         moved &= ~self.barred[at]
         return moved
 
-    def remember(self, at: Rows, now: Values) -> None:
+    def remember(self, at: Rows | slice, now: Values) -> None:
         """These values were taken: the next ones are compared with them."""
         self.cells[at] = now.cells
         self.status[at] = now.status

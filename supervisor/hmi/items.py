@@ -45,20 +45,28 @@ class Items(Columns):
         if len(self.backlog) or not len(self):
             return self.backlog
         floats = is_float[table.plant.block_of_row[self.rows]] if len(self._banded) else self.fresh
-        moved = self.changed(slice(None), Values.of(table, self.rows), floats)
+        rows = self.rows
+        source_ns = self.source_ns if self._plain else table.source_ns[rows]  # looked at only by timestamp triggers
+        moved = self.changed(slice(None), Values(table.cells[rows], table.status[rows], source_ns), floats)
         moved &= (self.mode == Mode.REPORTING) | (self.released & (self.mode == Mode.SAMPLING))
         self.backlog = np.flatnonzero(moved)
         if not len(self.backlog):
             self.released[:] = False
         return self.backlog
 
-    def take(self, limit: int, table: TagTable) -> tuple[Rows, Values]:
-        """The first `limit` positions of the backlog and their present values; they count as reported."""
+    def take(self, limit: int, table: TagTable) -> tuple[Rows | slice, Values]:
+        """The first `limit` positions of the backlog and their present values; they count as reported.
+
+        When all items of a stretch have changed, the stretch is a slice: half the cost of a list of positions.
+        """
         at, self.backlog = self.backlog[:limit], self.backlog[limit:]
-        now = Values.of(table, self.rows[at])
-        self.remember(at, now)
-        self.released[at] = False
-        return at, now
+        span: Rows | slice = at
+        if len(at) and at[-1] - at[0] == len(at) - 1:
+            span = slice(int(at[0]), int(at[-1]) + 1)
+        now = Values.of(table, self.rows[span])
+        self.remember(span, now)
+        self.released[span] = False
+        return span, now
 
     def refresh(self) -> None:
         """Report all items again (a subscription was transferred with initial values)."""

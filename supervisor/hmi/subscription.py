@@ -206,7 +206,8 @@ class Subscription:
         self.outbox.expire(now_s)
         queued = bool(self.outbox.requests)
         late = self.cycle.late
-        act = self.cycle.timer(self.available(), queued)
+        waits = late and not queued  # it has something to say already, and still nobody to say it to
+        act = self.cycle.timer(not waits and self.available(), queued)
         if self.cycle.late and not late:
             self.late_s = now_s
             self.tally.late_publish_requests += 1
@@ -215,7 +216,8 @@ class Subscription:
     def message(self, now_ns: int) -> bytes:
         """The next NotificationMessage; it is kept until the client acknowledges it."""
         notices = self._notices(now_ns)
-        self.cycle.more = self.available()
+        events = self.events is not None and self.events.pending()
+        self.cycle.more = events or self.nodes.pending() or self.items.left
         message = notification_message(self.sequence, now_ns, notices)
         if notices:
             self.tally.discarded_messages += self._source.sent.keep(self.number, self.sequence, message)

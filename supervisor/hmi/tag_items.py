@@ -236,6 +236,11 @@ class TagItems:
         news = len(self._lost) or len(self.plain.due(self._table, self._is_float)) or self.queued.due().any()
         return bool(news)
 
+    @property
+    def left(self) -> bool:
+        """Whether the last message could not take everything; nothing is looked at anew."""
+        return bool(len(self._lost) or len(self.plain.backlog) or self.queued.due().any())
+
     def take(self, limit: int, now_ns: int) -> Changes:
         """The news of at most `limit` notifications. Queues first: they can overflow."""
         count = min(len(self._lost), limit)
@@ -247,15 +252,15 @@ class TagItems:
             values = (samples.cells[at], samples.status[at], samples.source_ns[at], samples.server_ns[at])
             parts.append(self._encode(items, who, values, stamps))
         if count < limit and len(self.plain.due(self._table, self._is_float)):
-            plain, now = self.plain.take(limit - count, self._table)
-            for stamps, at in _by_stamps(self.plain.stamps[plain]):
+            span, now = self.plain.take(limit - count, self._table)
+            for stamps, at in _by_stamps(self.plain.stamps[span]):
                 values = (now.cells[at], now.status[at], now.source_ns[at], now_ns)
-                parts.append(self._encode(self.plain, plain[at], values, stamps))
-            count += len(plain)
+                parts.append(self._encode(self.plain, _among(span, at), values, stamps))
+            count += len(now.cells)
         return Changes(count, b"".join(parts))
 
     def _encode(
-        self, items: Items | QueuedItems, at: Rows, values: tuple[Any, Statuses, Any, Any], stamps: int
+        self, items: Items | QueuedItems, at: Rows | slice, values: tuple[Any, Statuses, Any, Any], stamps: int
     ) -> bytes:
         cells, status, source_ns, server_ns = values
         handles = items.handles[at]
@@ -270,9 +275,18 @@ class TagItems:
 
 def _by_stamps(stamps: npt.NDArray[np.uint8]) -> Iterator[tuple[int, Any]]:
     """Positions by what they want of TimestampsToReturn; nearly always all want the same."""
-    different = np.unique(stamps).tolist()
-    for one in different:
-        yield one, slice(None) if len(different) == 1 else np.flatnonzero(stamps == one)
+    if len(stamps) and (stamps == stamps[0]).all():
+        yield int(stamps[0]), slice(None)
+        return
+    for one in np.unique(stamps).tolist():
+        yield one, np.flatnonzero(stamps == one)
+
+
+def _among(span: Rows | slice, at: Rows | slice) -> Rows | slice:
+    """The positions `at` of the positions `span`."""
+    if isinstance(at, slice):
+        return span  # all of them
+    return span.start + at if isinstance(span, slice) else span[at]
 
 
 def columns_of(wanted: list[Settings]) -> dict[str, Any]:

@@ -4,7 +4,8 @@
 python -m tests.bench.opcua_servers ours|stock NODES
 
 Prints one line of JSON when it listens. A line on its input 'change N' makes the first N nodes change every 500 ms;
-the end of the input ends the server.
+'latency' prints how late a timer of the loop was since the last such line [ms, 99 of 100]; the end of the input ends
+the server.
 """
 
 from __future__ import annotations
@@ -140,12 +141,28 @@ async def serve(url: str, change: Callable[[int], Any], facts: dict[str, Any]) -
             due_s = max(due_s + PERIOD_S, loop.time())
             await asyncio.sleep(due_s - loop.time())
 
+    late_ms: list[float] = []
+    watching = asyncio.create_task(watch(late_ms))
     while line := await reader.readline():
+        if line.startswith(b"latency"):
+            print(json.dumps(float(np.percentile(late_ms, 99)) if late_ms else 0.0), flush=True)
+            late_ms.clear()
+            continue
         if changing is not None:
             changing.cancel()
         changing = asyncio.create_task(keep_changing(int(line.split()[1])))
+    watching.cancel()
     if changing is not None:
         changing.cancel()
+
+
+async def watch(late_ms: list[float]) -> None:
+    """How late a timer is that wants to run every 5 ms, as the scan's would be."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due_s = loop.time() + 0.005
+        await asyncio.sleep(0.005)
+        late_ms.append((loop.time() - due_s) * 1000)
 
 
 if __name__ == "__main__":

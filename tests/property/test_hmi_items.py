@@ -120,7 +120,7 @@ def publish(items: Items, model: list[Item], table: TagTable, limit: int) -> Non
     reported: list[int] = []
     while len(items.due(table, IS_FLOAT)):
         at, now = items.take(limit, table)
-        assert 0 < len(at) <= limit
+        assert 0 < len(now.cells) <= limit
         assert now.cells.tolist() == table.cells[items.rows[at]].tolist()
         reported += items.ids[at].tolist()
     due = []
