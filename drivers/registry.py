@@ -15,6 +15,7 @@ from typing import Final
 from drivers.base import ProtocolSpec
 
 PROTOCOLS: Final[dict[str, str]] = {
+    "bacnet": "drivers.bacnet.protocol:PROTOCOL",
     "modbus": "drivers.modbus.protocol:PROTOCOL",
     "opcua": "drivers.opcua.protocol:PROTOCOL",
 }

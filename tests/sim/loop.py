@@ -8,9 +8,9 @@ job is pending off the loop. So a busy machine makes a test slower, never differ
 
 Theory. asyncio asks its selector to sleep until the next timer. Ours polls the real sockets without sleeping and, if
 nothing happened, adds the time it was told to sleep to the clock. The kernel delivers loopback bytes before `send`
-returns, but promises nothing; therefore every stream socket of the loop keeps a ledger of what its partner has sent
-and it has not read (`due`), and while somebody who is listening has bytes due the clock stands. The ledger costs one
-addition a call, and nothing in the normal case.
+returns, but promises nothing; therefore every socket of the loop keeps a ledger of what its partner has sent and it
+has not read (`due`: bytes, of a datagram socket datagrams), and while somebody who is listening has something due the
+clock stands. The ledger costs one addition a call, and nothing in the normal case.
 
 Pseudo-terminals deliver a little later than sockets; who uses them sets `loop.terminal_due` (`tests.sim.terminals`).
 
@@ -89,22 +89,50 @@ class StreamSocket(socket.socket):
         super().close()
 
 
+class DatagramSocket(socket.socket):
+    """A bound datagram socket that knows how many datagrams of the same loop it has not read."""
+
+    def join(self, ledger: Ledger) -> None:
+        self.ledger, self.due = ledger, 0
+        self.here: Address = (self.getsockname(), None)
+        self.there: Address = (None, None)
+        ledger.enter(self)
+
+    def sendto(self, data: Any, *address: Any) -> int:
+        n = super().sendto(data, *address)
+        there = (address[-1], None)
+        if there in self.ledger.ends:  # a datagram to nobody arrives nowhere
+            self.ledger.sent(there, 1)
+        return n
+
+    def recvfrom(self, *args: int) -> Any:
+        found = super().recvfrom(*args)
+        self.ledger.received(self, 1)
+        return found
+
+    def close(self) -> None:
+        if self.fileno() >= 0:
+            self.ledger.leave(self)
+        super().close()
+
+
 class Ledger:
-    """Bytes under way between the stream sockets of one loop."""
+    """Bytes, and datagrams, under way between the sockets of one loop."""
 
     def __init__(self) -> None:
-        self.ends: dict[Address, StreamSocket] = {}
+        self.ends: dict[Address, StreamSocket | DatagramSocket] = {}
         self.total = 0
         self.unclaimed = False
 
-    def enter(self, end: StreamSocket) -> None:
+    def enter(self, end: StreamSocket | DatagramSocket) -> None:
         self.ends[end.here] = end
 
-    def leave(self, end: StreamSocket) -> None:
+    def leave(self, end: StreamSocket | DatagramSocket) -> None:
         if self.ends.get(end.here) is end:
             del self.ends[end.here]
         self.received(end, end.due)
-        self.sent(end.there, 1)
+        if isinstance(end, StreamSocket):
+            self.sent(end.there, 1)
 
     def sent(self, there: Address, n: int) -> None:
         if (end := self.ends.get(there)) is None:
@@ -113,7 +141,7 @@ class Ledger:
             end.due += n
             self.total += n
 
-    def received(self, end: StreamSocket, n: int) -> None:
+    def received(self, end: StreamSocket | DatagramSocket, n: int) -> None:
         n = min(n, end.due)
         end.due -= n
         self.total -= n
@@ -158,7 +186,7 @@ class VirtualSelector(selectors.EpollSelector):
                 return events
         return []
 
-    def _listens(self, end: StreamSocket) -> bool:
+    def _listens(self, end: StreamSocket | DatagramSocket) -> bool:
         key = self.get_map().get(end.fileno())
         return key is not None and bool(key.events & selectors.EVENT_READ)
 
@@ -216,6 +244,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             sock.setblocking(False)
             sock.join(self.ledger)
         return super()._make_socket_transport(sock, *args, **kwargs)
+
+    def _make_datagram_transport(self, sock: socket.socket, *args: Any, **kwargs: Any) -> Any:
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock = DatagramSocket(sock.family, sock.type, sock.proto, sock.detach())
+            sock.setblocking(False)
+            sock.join(self.ledger)
+        return super()._make_datagram_transport(sock, *args, **kwargs)
 
 
 class VirtualClock:

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_bacnet_driver.py, tests/kit/test_bacnet.py
+"""One BACnet device: properties in, batches out; writes once, with an outcome.
+
+Law of this file: the contract of `drivers.base`. Nothing here sleeps or retries, and no other error than the contract's
+leaves.
+
+When it is opened the device is asked which services it supports, by its own device object. So its instance is proved by
+the way: one that has no such device object is another one, and none of its values is believed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from config.words import Batch, Clock, Permit, StatusCode
+from drivers.bacnet import tags
+from drivers.bacnet.address import BacnetDevice
+from drivers.bacnet.asked import UNKNOWN_LENGTH, Asked, Traits, error_of, value_of
+from drivers.bacnet.frames import Pdu
+from drivers.bacnet.link import BacnetLink, Station
+from drivers.bacnet.names import (
+    ANY_INSTANCE,
+    DEVICE,
+    OBJECT_IDENTIFIER,
+    OBJECT_NAME,
+    SERVICES_SUPPORTED,
+    SYSTEM_STATUS,
+    error_text,
+)
+from drivers.bacnet.plan import Body, make_body, property_question
+from drivers.bacnet.quality import refused as meaning
+from drivers.bacnet.telling import Push, Telling
+from drivers.bacnet.writing import Writer
+from drivers.bacnet.writing import refused as refused_write
+from drivers.base import Busy, DeviceSilent, DriverError, Exchange, LinkDown, Point, Request, WriteItem, WriteOutcome
+
+OPEN_TIMEOUT_S: Final = 3.0
+CONFIGURATION_ERROR: Final = int(StatusCode.BadConfigurationError)
+UNKNOWN_OBJECT: Final = 1 << 16 | 31
+RPM_BIT, COV_BIT, COV_PROPERTY_BIT = 14, 5, 38
+"""Bits of protocol-services-supported. Source: clause 21, BACnetServicesSupported."""
+NOT_OPERATIONAL: Final = {2: "download-required", 3: "download-in-progress", 4: "non-operational"}
+"""System-status of a device whose values mean nothing. Source: clause 21, BACnetDeviceStatus."""
+ANYBODY: Final = DEVICE << 22 | ANY_INSTANCE
+
+
+class BacnetDriver:
+    """A `drivers.base.Driver` for one device on a link.
+
+    Attributes:
+        telling: its subscriptions.
+    """
+
+    def __init__(
+        self, name: str, device: BacnetDevice, points: Sequence[Point], link: BacnetLink, clock: Clock
+    ) -> None:
+        self._name, self._device, self._points, self._link, self._clock = name, device, points, link, clock
+        self._writer = Writer(name, points, clock, device.check_priority)
+        self._station: Station | None = None
+        self._traits = Traits(device.rpm)
+        self._asked: dict[int, Asked] = {}
+        self._reconcile_s: dict[int, float] = {}
+        self.telling = Telling(name, device)
+        self._impostor = ""
+
+    # --- life
+
+    async def open(self) -> None:
+        """Ask what the device can; another one than declared is marked, not believed.
+
+        Raises:
+            LinkDown, DeviceSilent.
+        """
+        self._asked.clear()
+        self._reconcile_s.clear()
+        self.telling.begin(None)
+        self._impostor = ""
+        station = self._station = await self._link.station(self._device)
+        station.notices = lambda frame: self.telling.noticed(station, frame)
+        own = DEVICE << 22 | self._device.instance
+        question = property_question(own, SERVICES_SUPPORTED)
+        try:
+            frame = await station.ask(question.tail, OPEN_TIMEOUT_S)
+            if frame.kind is Pdu.ERROR and error_of(frame) == UNKNOWN_OBJECT:
+                who = await self.identify(OPEN_TIMEOUT_S)
+                self._impostor = f"expected device {self._device.instance}, {who or 'another one'} answers"
+        except DriverError as error:
+            raise self._named("its services", OPEN_TIMEOUT_S, error) from error
+        found = value_of(frame, question)
+        services = found.value if found is not None and found.tag == tags.BITS else None
+        self._traits = Traits(self._device.rpm)
+        if isinstance(services, int):
+            self._traits = Traits(
+                self._device.rpm and bool(services >> RPM_BIT & 1),
+                bool(services >> COV_BIT & 1),
+                bool(services >> COV_PROPERTY_BIT & 1),
+            )
+
+    async def identify(self, timeout_s: float) -> str:
+        """The device's instance and name, asked now; '' if it does not say.
+
+        Raises:
+            LinkDown, DeviceSilent, Busy.
+        """
+        station = self._stand()
+        try:
+            question = property_question(ANYBODY, OBJECT_IDENTIFIER)
+            frame = await station.ask(question.tail, timeout_s)
+            own = _object_of(frame.data, frame.body) if frame.kind is Pdu.COMPLEX_ACK else None
+            if own is None:
+                return ""
+            question = property_question(own, OBJECT_NAME)
+            name = value_of(await station.ask(question.tail, timeout_s), question)
+        except DriverError as error:
+            raise self._named("identity", timeout_s, error) from error
+        text = f" '{name.value}'" if name is not None and isinstance(name.value, str) else ""
+        return f"device {own & 0x3FFFFF}{text}"
+
+    async def close(self) -> None:
+        """Nothing is held beside the link; subscriptions end by themselves after their lifetime."""
+
+    def _stand(self) -> Station:
+        if self._station is None:
+            raise LinkDown(f"{self._name}: not opened yet")
+        return self._station
+
+    # --- reading
+
+    def watch(self, push: Push) -> None:
+        """From now on values are told when they change; see `drivers.base.Watching`."""
+        self.telling.begin(push)
+
+    async def read(self, request: Request, timeout_s: float) -> Batch:
+        """Read the properties of a request; of one whose changes are told, prove that what was told stands.
+
+        Raises:
+            LinkDown: the socket is gone.
+            DeviceSilent: no proper answer; its subscriptions are asked for anew.
+            Busy: the device says so.
+        """
+        if self._impostor:
+            return self._disbelieved(request)
+        asked = self._asked.get(request.id)
+        if asked is None:
+            asked = self._asked[request.id] = Asked(request, self._stand(), self._traits, self._clock)
+        try:
+            if not await self._is_told(request, asked, timeout_s):
+                await asked.read(timeout_s)
+                self._reconcile_s[request.id] = asyncio.get_running_loop().time() + self._device.reconcile
+        except DriverError as error:
+            if isinstance(error, DeviceSilent):
+                self.telling.restarted()
+            raise self._named(request.exchange.label, timeout_s, error) from error
+        places = np.flatnonzero(asked.codes)
+        request.state = {int(place): int(asked.codes[place]) for place in places} or None
+        return asked.batch()
+
+    async def _is_told(self, request: Request, asked: Asked, timeout_s: float) -> bool:
+        """True if all of it is told, the device is there, and it is not time to read it as a proof."""
+        if not self.telling.is_wanted or not asked.body.members[0].address.is_told:
+            return False
+        self.telling.enter(request.id, asked)
+        stands = await self.telling.keep(request.id, self._stand(), self._traits, timeout_s)
+        if not stands or asyncio.get_running_loop().time() >= self._reconcile_s.get(request.id, 0.0):
+            return False
+        await self._prove(timeout_s)
+        return True
+
+    async def _prove(self, timeout_s: float) -> None:
+        """Have the device answer, so that what it has told so far is known to stand."""
+        question = property_question(DEVICE << 22 | self._device.instance, SYSTEM_STATUS)
+        found = value_of(await self._stand().ask(question.tail, timeout_s), question)
+        if found is not None and isinstance(found.value, int) and found.value in NOT_OPERATIONAL:
+            raise DeviceSilent(f"the device says that it is {NOT_OPERATIONAL[found.value]}")
+
+    def _disbelieved(self, request: Request) -> Batch:
+        n = len(request.rows)
+        statuses = np.full(n, CONFIGURATION_ERROR, np.uint32)
+        now_ns = np.full(n, self._clock.wall_ns(), np.int64)
+        return Batch(request.id, request.rows, np.zeros(n, np.int64), statuses, now_ns)
+
+    async def read_points(self, points: Sequence[int], timeout_s: float) -> list[tuple[int, int, str | None]]:
+        """Read single points now, outside their poll class: the read-back of a command.
+
+        Args:
+            points: positions in the device's point list.
+            timeout_s: longest wait for each answer [s].
+
+        Returns: for each, in order: cell, StatusCode and (String only) text; BadNotReadable for what cannot be read.
+
+        Raises:
+            LinkDown, DeviceSilent, Busy: as `read`.
+        """
+        not_readable = (0, int(StatusCode.BadNotReadable), None)
+        readable = [i for i in dict.fromkeys(points) if self._points[i].access.readable]
+        if not readable:
+            return [not_readable for _ in points]
+        if self._impostor:
+            return [(0, CONFIGURATION_ERROR, None) for _ in points]
+        body = make_body(self._device, self._points, readable)
+        rows = np.array(readable, np.int64)
+        asked = Asked(Request(-1, Exchange(rows, "", body.label, body), rows), self._stand(), self._traits, self._clock)
+        try:
+            await asked.read(timeout_s)
+        except DriverError as error:
+            raise self._named(body.label, timeout_s, error) from error
+        batch = asked.batch()
+        texts = batch.texts or {}
+        found = {point: (int(batch.cells[k]), int(batch.statuses[k]), texts.get(k)) for k, point in enumerate(readable)}
+        return [found.get(i, not_readable) for i in points]
+
+    def _named(self, label: str, timeout_s: float, error: DriverError) -> DriverError:
+        """The same error, saying which device and what was asked."""
+        where = f"{self._name}: {label}"
+        if isinstance(error, DeviceSilent):
+            return DeviceSilent(f"{where}: no answer within {timeout_s:g} s ({error})")
+        return (Busy if isinstance(error, Busy) else LinkDown)(f"{where}: {error}")
+
+    # --- writing
+
+    async def write(self, items: Sequence[WriteItem], permit: Permit, timeout_s: float) -> list[WriteOutcome]:
+        """Write in order; see `writing`. Never raises for what the device or the link says."""
+        station = self._station
+        if self._impostor or station is None:
+            reason = self._impostor or "not opened yet"
+            return [refused_write(f"{self._name}: {reason}; nothing was sent")] * len(items)
+        return [await self._writer.write(station, item, permit, timeout_s) for item in items]
+
+    # --- for people
+
+    def notes(self, request: Request) -> list[str]:
+        """What the device refuses of this request, one sentence for each point; empty if nothing."""
+        if self._impostor:
+            return [f"{self._name}: {self._impostor}; none of its values is believed, no command is sent"]
+        state: dict[int, int] | None = request.state
+        body: Body = request.exchange.body
+        return [
+            f"{self._name}: {self._points[body.members[place].position].name} at {body.members[place].address}: "
+            f"expected a value, {_said(code)}; correct the address"
+            for place, code in sorted((state or {}).items())
+        ]
+
+
+def _said(code: int) -> str:
+    if code == UNKNOWN_LENGTH:
+        return "the answer is longer than the device can send"
+    return f"got {error_text(code >> 16, code & 0xFFFF)}: {meaning(code)[1]}"
+
+
+def _object_of(data: bytes, at: int) -> int | None:
+    """The object identifier that a ReadProperty of one was answered with, whoever answers."""
+    try:
+        at = tags.skip(data, tags.skip(data, at)) + 1
+        found, _ = tags.value(data, at)
+    except tags.Garbled:
+        return None
+    return found.value if found.tag == tags.OBJECT and isinstance(found.value, int) else None

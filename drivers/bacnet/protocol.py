@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/kit/test_bacnet.py
+"""What the registry holds for BACnet/IP."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Final
+
+from config.words import Clock
+from drivers.bacnet.address import BacnetDevice, BacnetPoint, check
+from drivers.bacnet.driver import BacnetDriver
+from drivers.bacnet.link import BacnetLink
+from drivers.bacnet.plan import plan
+from drivers.base import Driver, Link, Point, ProtocolSpec
+
+
+def _link_key(device: BacnetDevice) -> Hashable:
+    if device.local_port:
+        return (device.local_host, device.local_port)
+    return (device.local_host, 0, device.host, device.port)
+
+
+def _plan_key(device: BacnetDevice) -> Hashable:
+    return (device.apdu, device.rpm, device.flags, device.cov != "off")
+
+
+def _make_link(device: BacnetDevice, clock: Clock) -> Link:
+    return BacnetLink(device)
+
+
+def _make_driver(name: str, device: BacnetDevice, points: Sequence[Point], link: Link, clock: Clock) -> Driver:
+    if not isinstance(link, BacnetLink):
+        raise TypeError(f"{name}: expected a BACnet link, got {type(link).__name__}")
+    return BacnetDriver(name, device, points, link, clock)
+
+
+PROTOCOL: Final = ProtocolSpec(
+    name="bacnet",
+    device_model=BacnetDevice,
+    point_model=BacnetPoint,
+    plan=plan,
+    check=check,
+    link_key=_link_key,
+    make_link=_make_link,
+    make_driver=_make_driver,
+    plan_key=_plan_key,
+)
