@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
+from supervisor.hmi.call import SLICE, Call
 from supervisor.hmi.lane import Lane
+from supervisor.hmi.request import Header
 
 
 def test_two_pieces_never_run_in_one_turn_of_the_loop() -> None:
@@ -44,3 +47,22 @@ def test_whoever_gives_up_waiting_holds_up_nobody() -> None:
         await asyncio.wait_for(lane.turn(), 5)
 
     asyncio.run(main())
+
+
+def test_a_long_request_takes_a_turn_for_each_slice_and_a_short_one_none() -> None:
+    """Ten thousand operations hold up nobody for longer than a hundred of them take."""
+
+    class Counted(Lane):
+        turns = 0
+
+        async def turn(self) -> None:
+            self.turns += 1
+            await super().turn()
+
+    async def turns_for(count: int) -> int:
+        lane = Counted()
+        call = Call(SimpleNamespace(lane=lane), None, Header(0, b"", 0, 0, 0, 0), None, b"")  # type: ignore[arg-type]
+        assert [i async for i in call.slices(count)] == list(range(count))
+        return lane.turns
+
+    assert [asyncio.run(turns_for(n)) for n in (1, SLICE, SLICE + 1, 100 * SLICE)] == [0, 0, 2, 100]
