@@ -15,6 +15,12 @@ from historian.catalogue import Catalogue
 from supervisor.plant.compile import compile_plant
 from supervisor.plant.plant import Plant
 
+# What the shipped demo site holds; the one place that tests count by.
+EQUIPMENT = {"BOL": 1, "CAB": 17, "CAM": 4, "FDR": 2, "GRT": 1, "JCT": 1, "RWS": 1, "SYS": 4, "VEH": 2}
+TAGS_OF_TYPE = {"BOL": 14, "CAB": 56, "CAM": 12, "FDR": 1, "GRT": 7, "JCT": 38, "RWS": 22, "SYS": 14, "VEH": 11}
+TAGS = sum(count * TAGS_OF_TYPE[name] for name, count in EQUIPMENT.items())
+DEVICES = 27
+
 PROTOCOLS = {"modbus": MODBUS, "opcua": OPCUA}
 
 

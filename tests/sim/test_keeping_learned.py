@@ -9,19 +9,24 @@ from pathlib import Path
 
 import pytest
 
+from drivers.base import Request
 from drivers.modbus.driver import import_state
+from drivers.modbus.plan import Body
 from supervisor.core import Core
 from supervisor.keeping import LEARNED_FILE, Keeper
 from tests.sim.test_keeping import with_keeper
 
 
-def teach(core: Core) -> int:
-    """Pretend that the first request's first point was refused; returns its number of points."""
-    request = core.host.requests[0]
-    n = len(request.rows)
-    kept = {"parts": [[1, n]], "cuts": [], "joints": [], "quarantined": {"0": 2}}
+def questions(core: Core) -> list[Request]:
+    """What the cabinets are asked: those of Modbus learn."""
+    return [request for request in core.host.requests if isinstance(request.exchange.body, Body)]
+
+
+def teach(core: Core) -> None:
+    """Pretend that the first question's first point was refused."""
+    request = questions(core)[0]
+    kept = {"parts": [[1, len(request.rows)]], "cuts": [], "joints": [], "quarantined": {"0": 2}}
     import_state(request, kept, 0.0)
-    return n
 
 
 def test_what_was_learned_is_there_after_a_restart(tmp_path: Path) -> None:
@@ -39,9 +44,10 @@ def test_what_was_learned_is_there_after_a_restart(tmp_path: Path) -> None:
 
     async def second(core: Core, keeper: Keeper) -> None:
         await keeper.restore()
-        assert core.host.requests[0].state is not None and core.host.requests[1].state is None
+        learned, other = questions(core)[:2]
+        assert learned.state is not None and other.state is None
         assert any(status.notes for status in core.host.status())
-        core.host.requests[0].state = None
+        learned.state = None
         await keeper.save()
         assert json.loads((tmp_path / LEARNED_FILE).read_text()) == {}, "what is no longer true is not kept"
 

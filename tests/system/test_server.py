@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from pymodbus.client import ModbusTcpClient
 
+from tests.sites import TAGS
 from tests.system.node_kit import node_reads
 from tests.system.opcua_kit import client_certificate
 from tests.system.server_kit import Process, Server, running, site_of_its_own, until
@@ -35,7 +36,7 @@ def test_make_demo_as_a_newcomer(tmp_path: Path) -> None:
         assert isinstance(demo, Server)
         until("every device answers", lambda: everything_answers(demo))
         assert stat.S_IMODE((state / "connect.json").stat().st_mode) == 0o600
-        assert demo.status()["tags"]["total"] == 1032
+        assert demo.status()["tags"]["total"] == TAGS
         code, said = demo.vigie("simulate", "sennecey", "--turn", "*", "freeze")
         assert code == 0, said
         registers = _registers(json.loads((state / "field.json").read_text()))

@@ -4,16 +4,11 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 
-from config.load import find_site, load_site
-from config.model import Site
 from config.words import Kind, Permit, cell_of, value_of
 from drivers.base import Request, WriteItem, bind
 from drivers.opcua.driver import OpcuaDriver
@@ -24,29 +19,12 @@ from supervisor.demo.park import Park
 from supervisor.demo.sky import Sky
 from supervisor.demo.street import traffic
 from tests.sim.loop import clock, run
-from tests.sites import PROTOCOLS, compiled
+from tests.sites import compiled, sennecey
 
-COUNTS = {"JCT": 1, "BOL": 1, "CAM": 4, "VEH": 2, "GRT": 1}
 TYPES = {"JCT": "gateway", "BOL": "controller", "CAM": "collector", "VEH": "collector", "GRT": "collector"}
 
 
-def with_a_street(folder: Path) -> Site:
-    """Sennecey and what its street has: one of each, four cameras, two vehicles, told by one collector."""
-    shutil.copytree(find_site("sennecey"), folder)
-    text = (folder / "site.yaml").read_text()
-    for type_, role in TYPES.items():
-        text = text.replace("inventory:\n", f"inventory:\n  {type_}: inventory/{type_}.csv\n", 1)
-        rows = [f"name,area,life,title,{role}.host,{role}.port,{role}.root"]
-        for i in range(1, COUNTS[type_] + 1):
-            name = f"{type_}-{i:04}"
-            rows.append(f"{name},21605,in service,{name},127.21.6.120,48400,{name}")
-        (folder / "inventory" / f"{type_}.csv").write_text("\n".join(rows) + "\n")
-    (folder / "site.yaml").write_text(text)
-    return load_site(folder, PROTOCOLS)
-
-
-with TemporaryDirectory() as _folder:
-    SITE = with_a_street(Path(_folder) / "site")
+SITE = sennecey()
 SKY = Sky(47.28, 5.11, "Europe/Paris", 1)
 MORNING_NS = int(datetime(2026, 1, 5, 7, tzinfo=UTC).timestamp()) * 10**9
 

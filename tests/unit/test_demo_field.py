@@ -18,11 +18,11 @@ from config.model import Site
 from config.words import NS_PER_S, Permit, StatusCode, cell_of, value_of
 from drivers.base import DeviceSilent, LinkDown, WriteItem, bind
 from drivers.modbus.plan import plan
-from drivers.modbus.protocol import PROTOCOL
+from drivers.modbus.protocol import PROTOCOL as MODBUS
 from supervisor.demo.door import FieldDoorError, ask_field
 from supervisor.demo.field import FIELD_FILE, FieldOptions, FieldSimulator, run_field
 from tests.sim.loop import clock, run
-from tests.sites import compiled, edited, sennecey
+from tests.sites import DEVICES, PROTOCOLS, compiled, edited, sennecey
 
 NIGHT = datetime(2026, 1, 5, 20, tzinfo=UTC)
 CABINET = "21605/CAB-0003.controller"
@@ -40,8 +40,8 @@ class Remote:
         spec = SPECS[name]
         self.points = spec.points
         settings = spec.device.model_copy(update={"host": host, "port": port})
-        self.link = PROTOCOL.make_link(settings, clock())
-        self.driver = PROTOCOL.make_driver(name, settings, spec.points, self.link, clock())
+        self.link = MODBUS.make_link(settings, clock())
+        self.driver = MODBUS.make_driver(name, settings, spec.points, self.link, clock())
         rows = spec.rows - spec.rows + range(len(spec.points))
         self.requests = [bind(e, rows, i) for i, e in enumerate(plan(settings, spec.points))]
 
@@ -179,7 +179,7 @@ def test_speed_lets_a_night_pass_in_minutes() -> None:
 @pytest.mark.parametrize(
     ("device", "text", "words"),
     [
-        ("CAB-0099", "hang", "expected a simulated device such as '21605/CAB-0001.controller', none is called so"),
+        ("CAB-0099", "hang", "expected a simulated device such as '21605/BOL-0001.controller', none is called so"),
         ("CAB-00", "hang", "17 devices are called so"),
         ("", "hang", "none is called so"),
         ("CAB-0003", "explode", "expected a fault .*hang, .*or one of trip, repair"),
@@ -227,7 +227,7 @@ def test_units_behind_one_gateway_share_its_port(tmp_path: Path) -> None:
     text = path.read_text().replace("controller.port,", "controller.port,controller.unit_id,", 1)
     text = text.replace(",15020,", ",15020,1,").replace(f"{one}1,", "127.21.6.1,15020,2,")
     path.write_text(text)
-    site = load_site(csv[0], {"modbus": PROTOCOL})
+    site = load_site(csv[0], PROTOCOLS)
     field = FieldSimulator(site, _Still(), ports="os")
     first, second = (f"21605/CAB-000{i}.controller" for i in (1, 2))
     assert field.endpoints[first] == field.endpoints[second]
@@ -256,7 +256,7 @@ def test_simulate_runs_for_a_time_and_tells(tmp_path: Path, capsys: pytest.Captu
     assert run_field(SITE, options) == 0
     assert capsys.readouterr().out.splitlines() == [
         f"{CABINET}: door open",
-        "18 devices of sennecey answer; Ctrl-C stops them",
+        f"{DEVICES} devices of sennecey answer; Ctrl-C stops them",
     ]
     assert list((tmp_path / "var").iterdir()) == []
     wrong = replace(options, faults=(("CAB-0003", "explode"),))
@@ -280,7 +280,7 @@ def _with_transport(tmp_path: Path, transport: str) -> Site:
     path = Path(folder, "inventory/CAB.csv")
     text = path.read_text().replace("controller.port,", "controller.port,controller.transport,controller.window,", 1)
     path.write_text(text.replace(",15020,", f",15020,{transport},1,"))
-    return load_site(folder, {"modbus": PROTOCOL})
+    return load_site(folder, PROTOCOLS)
 
 
 def test_rtu_through_tcp_is_simulated_as_such(tmp_path: Path) -> None:
@@ -292,8 +292,8 @@ def test_rtu_through_tcp_is_simulated_as_such(tmp_path: Path) -> None:
         await field.start()
         host, port = field.endpoints[CABINET]
         device = spec.device.model_copy(update={"host": host, "port": port})
-        link = PROTOCOL.make_link(device, clock())
-        driver = PROTOCOL.make_driver(CABINET, device, spec.points, link, clock())
+        link = MODBUS.make_link(device, clock())
+        driver = MODBUS.make_driver(CABINET, device, spec.points, link, clock())
         try:
             await link.open()
             for i, exchange in enumerate(plan(device, spec.points)):
@@ -307,7 +307,8 @@ def test_rtu_through_tcp_is_simulated_as_such(tmp_path: Path) -> None:
 
 
 def test_a_serial_port_is_not_simulated_and_it_is_said() -> None:
-    serial = PROTOCOL.device_model.model_validate({"transport": "serial", "serial_port": "/dev/ttyS0"})
-    site = SITE.model_copy(update={"devices": dict.fromkeys(SITE.devices, serial)})
+    serial = MODBUS.device_model.model_validate({"transport": "serial", "serial_port": "/dev/ttyS0"})
+    devices = {key: serial if hasattr(found, "unit_id") else found for key, found in SITE.devices.items()}
+    site = SITE.model_copy(update={"devices": devices})
     with pytest.raises(ValueError, match="expected transport tcp or rtu_tcp, a serial port is not simulated"):
         FieldSimulator(site, _Still(), "os")

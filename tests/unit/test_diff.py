@@ -10,7 +10,7 @@ import pytest
 from historian.catalogue import Catalogue
 from supervisor.plant.diff import diff
 from tests.ground import cabinets
-from tests.sites import compiled, edited, renamed, sennecey
+from tests.sites import DEVICES, TAGS, compiled, edited, renamed, sennecey
 
 NEW_CABINET = (
     'CAB-0001,21605,in service,"Armoire du stade, mât 900",FDR-0001,127.21.6.77,15020,32,11,8,7,5,55,3,true,false\n'
@@ -26,7 +26,7 @@ def catalogue() -> Catalogue:
 def test_nothing_changed_is_nothing(catalogue: Catalogue) -> None:
     d = diff(compiled(sennecey(), catalogue), compiled(sennecey(), catalogue))
     assert d.empty
-    assert list(d.lines()) == ["1,032 tags keep their history, 0 are new, 0 end; 18 devices are not touched"]
+    assert list(d.lines()) == [f"{TAGS:,} tags keep their history, 0 are new, 0 end; {DEVICES} devices are not touched"]
 
 
 def test_an_inserted_cabinet_touches_no_other(tmp_path: Path, catalogue: Catalogue) -> None:
@@ -38,7 +38,7 @@ def test_an_inserted_cabinet_touches_no_other(tmp_path: Path, catalogue: Catalog
     assert list(d.lines()) == [
         "+ equipment 21605/CAB-0900",
         "+ device 21605/CAB-0900.controller",
-        "1,032 tags keep their history, 56 are new, 0 end; 18 devices are not touched",
+        f"{TAGS:,} tags keep their history, 56 are new, 0 end; {DEVICES} devices are not touched",
     ]
 
 
@@ -51,13 +51,13 @@ def test_a_new_address_a_parameter_and_a_life(tmp_path: Path, catalogue: Catalog
     d = diff(old, compiled(edited(tmp_path, {"inventory/CAB.csv": (row, moved)}), catalogue))
     assert d.life == (("21605/CAB-0001", "in service", "maintenance"),)
     assert d.devices_changed == (("21605/CAB-0001.controller", "host 127.21.6.1 -> 127.21.6.99"),)
-    assert d.devices_same == 17
+    assert d.devices_same == DEVICES - 1
 
 
 def test_a_rename_keeps_history_and_says_so(tmp_path: Path, catalogue: Catalogue) -> None:
     d = diff(compiled(sennecey(), catalogue), compiled(renamed(tmp_path, "CAB-0001", "CAB-0101"), catalogue))
     assert d.renamed == (("21605/CAB-0001", "21605/CAB-0101"),)
-    assert (d.rows_kept, d.rows_new, d.rows_gone) == (1032, 0, 0)
+    assert (d.rows_kept, d.rows_new, d.rows_gone) == (TAGS, 0, 0)
     assert not d.added and not d.removed
 
 

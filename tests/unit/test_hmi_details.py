@@ -116,11 +116,11 @@ def test_the_value_of_an_enumeration_is_told_as_text() -> None:
 
 
 def test_every_unit_of_the_shipped_types_is_known_and_has_its_code() -> None:
-    """Source: UNECE recommendation 20. The two that only this trade knows have none."""
+    """Source: UNECE recommendation 20. Those that only these trades know have none."""
     site = load_site("sennecey", PROTOCOLS)
     used = {t.unit for type_ in site.types.values() for t in type_.tags.values() if t.unit is not None}
     assert used <= UNITS.keys()
-    assert {unit for unit in used if not UNITS[unit].code} == {"pts", "1/10 min"}
+    assert {unit for unit in used if not UNITS[unit].code} == {"pts", "1/10 min", "veh/6 min"}
 
 
 def test_both_states_of_every_boolean_of_the_shipped_types_have_names() -> None:

@@ -168,9 +168,12 @@ def test_a_check_imports_no_server_and_no_library_of_the_field() -> None:
         "import sys\n"
         "from config.load import load_site\n"
         "from config.schema import schema\n"
-        "from drivers.modbus.address import ModbusDevice, ModbusPoint, check\n"
+        "from drivers.modbus import address as modbus\n"
+        "from drivers.opcua import address as opcua\n"
         "from types import SimpleNamespace as S\n"
-        "load_site('sennecey', {'modbus': S(device_model=ModbusDevice, point_model=ModbusPoint, check=check)})\n"
+        "m = S(device_model=modbus.ModbusDevice, point_model=modbus.ModbusPoint, check=modbus.check)\n"
+        "o = S(device_model=opcua.OpcuaDevice, point_model=opcua.OpcuaPoint, check=opcua.check)\n"
+        "load_site('sennecey', {'modbus': m, 'opcua': o})\n"
         "print(*sorted({'asyncua', 'pyarrow', 'twisted', 'pymodbus', 'asyncio'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -22,6 +22,7 @@ from supervisor.people import User
 from supervisor.plant.plant import Plant
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
+from tests import sites
 from tests.plants import TypeSpec, make_plant, tag
 
 UA = "{http://opcfoundation.org/UA/2011/03/UANodeSet.xsd}"
@@ -119,7 +120,7 @@ def test_elements_stand_in_the_order_of_the_schema() -> None:
 def test_the_command_writes_a_shipped_site(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "site.xml"
     assert main(["export", "nodeset", "sennecey", "--output", str(out)]) == 0
-    assert re.search(r"3 types, 1,030 tags", capsys.readouterr().err)
+    assert re.search(rf"{len(sites.EQUIPMENT)} types, {sites.TAGS:,} tags", capsys.readouterr().err)
     assert ElementTree.parse(out).getroot().tag == f"{UA}UANodeSet"
     assert main(["export", "nodeset", "sennecey", "--output", str(tmp_path)]) == 1
     assert "--output" in capsys.readouterr().err

@@ -10,14 +10,15 @@ import numpy as np
 from config.words import Kind, StatusCode
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
-from tests.sites import compiled, edited, renamed, sennecey
+from tests.sites import DEVICES, TAGS, TAGS_OF_TYPE, compiled, edited, renamed, sennecey
 
 CAB_1_ROW = "CAB-0001,21605,in service"
 
 
-def test_sennecey_has_1032_tags_in_blocks_end_to_end() -> None:
+def test_sennecey_has_its_tags_in_blocks_end_to_end() -> None:
     plant = compiled(sennecey())
-    assert plant.rows == 17 * 56 + 2 + 22 + 4 * 14 == 1032
+    assert plant.rows == TAGS == 1161
+    assert {name: len(type_.blocks) for name, type_ in plant.types.items()} == TAGS_OF_TYPE
     ends = 0
     for block in plant.blocks:
         assert block.start == ends
@@ -58,7 +59,7 @@ def test_what_is_not_built_or_not_fitted_reads_not_supported() -> None:
 
 def test_a_device_has_the_rows_of_its_own_equipment_and_no_point_it_lacks() -> None:
     plant = compiled(sennecey())
-    assert len(plant.devices) == 18
+    assert len(plant.devices) == DEVICES
     for device in plant.devices:
         equipment = device.name.rpartition(".")[0]
         for point, row in zip(device.points, device.rows.tolist(), strict=True):

@@ -10,7 +10,9 @@ import pytest
 
 from config.expression import parse
 from config.model import AlarmRule, Priority, Site, TagModel, TypeModel
-from tests.sites import compiled, sennecey
+from drivers.modbus.address import ModbusDevice, ModbusPoint
+from drivers.opcua.address import OpcuaDevice
+from tests.sites import DEVICES, EQUIPMENT, TAGS, compiled, sennecey
 
 # name, kind, unit, range or values, access, source, priorities of its alarm rules, history class and deadband or step.
 # Source: plant documentation 7.4. Priorities that differ from it: Comm (P3 there) is P2, since it blinds a P1; AlmRate
@@ -238,7 +240,8 @@ def test_commands_are_orders_confirmed_by_their_feedback(site: Site) -> None:
 
 
 def test_the_register_maps_exercise_the_decoders(site: Site) -> None:
-    wire = {(point.type, point.order) for point in site.points.values()}
+    points = [point for point in site.points.values() if isinstance(point, ModbusPoint)]
+    wire = {(point.type, point.order) for point in points}
     types = {type_ for type_, _ in wire}
     assert types >= {
         "bit",
@@ -254,10 +257,10 @@ def test_the_register_maps_exercise_the_decoders(site: Site) -> None:
         "bcd16",
     }
     assert {order for _, order in wire} == {"ABCD", "CDAB", "BADC", "DCBA"}
-    assert {point.table for point in site.points.values()} == {"coil", "discrete_input", "input", "holding"}
+    assert {point.table for point in points} == {"coil", "discrete_input", "input", "holding"}
 
 
-@pytest.mark.parametrize("type_", ["CAB", "RWS"])
+@pytest.mark.parametrize("type_", ["CAB", "RWS", "JCT", "BOL", "CAM", "VEH", "GRT"])
 def test_bad_after_is_about_three_periods(site: Site, type_: str) -> None:
     for poll in site.types[type_].poll_classes.values():
         assert poll.bad_after == 3 * poll.period
@@ -266,11 +269,11 @@ def test_bad_after_is_about_three_periods(site: Site, type_: str) -> None:
 # --- the site
 
 
-def test_sennecey_has_1032_tags(site: Site) -> None:
+def test_sennecey_has_its_equipment_and_tags(site: Site) -> None:
     plant = compiled(site)
-    assert {name: len(found) for name, found in site.equipment.items()} == {"CAB": 17, "FDR": 2, "RWS": 1, "SYS": 4}
-    assert plant.rows == 1032
-    assert len(plant.devices) == 18
+    assert {name: len(found) for name, found in site.equipment.items()} == EQUIPMENT
+    assert plant.rows == TAGS
+    assert len(plant.devices) == DEVICES
 
 
 def test_rows_without_a_source_are_known(site: Site) -> None:
@@ -290,9 +293,11 @@ def test_the_commune_has_its_504_lights(site: Site) -> None:
 
 
 def test_devices_are_on_loopback_and_none_twice(site: Site) -> None:
-    places = [(d.host, d.port) for d in site.devices.values()]
-    assert len(set(places)) == 18
+    places = [(d.host, d.port) for d in site.devices.values() if isinstance(d, ModbusDevice)]
+    assert len(set(places)) == len(places) == 18
     assert all(host.startswith("127.21.6.") and port == 15020 for host, port in places)
+    told = [(d.host, d.port, d.root) for d in site.devices.values() if isinstance(d, OpcuaDevice)]
+    assert len(set(told)) == 9 and {(host, port) for host, port, _ in told} == {("127.21.6.120", 48400)}
 
 
 def test_nobody_has_a_password_in_the_files(site: Site) -> None:
