@@ -4,18 +4,24 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
 from asyncua import ua
 
 from tests.bench.opcua_client import LoadClient, cpu_s
 from tests.bench.opcua_servers import FIRST_ID, names
+from tests.system.node_kit import SERVER, node_modules
 
 OURS, STOCK = 100_000, 2_000
 READ_S, NOTIFY_S = 1.5, 4.0
@@ -26,9 +32,33 @@ PER_READ = 1000
 def server(kind: str, nodes: int) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
     """A server process and what it says of itself."""
     command = [sys.executable, "-m", "tests.bench.opcua_servers", kind, str(nodes)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with started(command) as found:
+        yield found
+
+
+@contextmanager
+def node_server(nodes: int) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
+    """node-opcua's server, with what it says of itself. Raises pytest's Skipped where it cannot be had."""
+    modules = node_modules(SERVER)
+    with tempfile.TemporaryDirectory() as pki, socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        taken.close()
+        command = ["node", str(Path(__file__).parent / "node_server.js"), str(nodes), str(FIRST_ID), port, pki]
+        with started(command, {**os.environ, "NODE_PATH": str(modules)}) as found:
+            yield found
+
+
+@contextmanager
+def started(
+    command: list[str], environment: dict[str, str] | None = None
+) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as process:
         assert process.stdout is not None and process.stdin is not None
-        yield json.loads(process.stdout.readline()), process
+        line = process.stdout.readline()
+        while not line.startswith("{"):  # warnings of its libraries
+            line = process.stdout.readline()
+        yield json.loads(line), process
         process.stdin.close()
 
 
@@ -132,6 +162,7 @@ def rows() -> list[dict[str, Any]]:
         stock["2k"] = notify(url, process, pid, STOCK)
         stock["start"] = facts["start_s"]
     return [
+        *node_rows(ours["numeric"], ours["10k"][0], chance),
         _row("OPC UA Read of 1000, numeric ids", ours["numeric"], stock["numeric"], "us CPU a value", "0.3"),
         _row("OPC UA Read of 1000, repeated names", ours["repeated"], stock["numeric"], "us CPU a value", "0.3"),
         _row("OPC UA Read of 1000, names first seen", ours["first"], stock["numeric"], "us CPU a value", "1.3"),
@@ -164,6 +195,25 @@ def rows() -> list[dict[str, Any]]:
         ),
         _row("OPC UA server, memory", ours["memory"], stock["memory"], "B a tag", "", _memory_note(ours["state"])),
         _row("OPC UA server, start", ours["start"], stock["start"], "s", "", f"{OURS} tags; peer {STOCK} nodes"),
+    ]
+
+
+def node_rows(numeric_us: float, notify_percent: float, chance: random.Random) -> list[dict[str, Any]]:
+    """The same request stream against node-opcua's server."""
+    note = f"peer: node-opcua 2.182.2, {STOCK} nodes"
+    try:
+        with node_server(STOCK) as (facts, process):
+            client = LoadClient(facts["url"]).open_session()
+            picks = [chance.sample(range(STOCK), PER_READ) for _ in range(10)]
+            read_us = per_value_us(client, facts["pid"], [client.read_body(aliases(p)) for p in picks])
+            client.close()
+            used, share = notify(facts["url"], process, facts["pid"], STOCK)
+    except pytest.skip.Exception as reason:
+        return [_row("OPC UA beside node-opcua", numeric_us, None, "us CPU a value", "", f"no peer: {reason}")]
+    items = f"{note}, {_delivered(share)}; ours: 10,000 items"
+    return [
+        _row("OPC UA Read of 1000, numeric ids", numeric_us, read_us, "us CPU a value", "0.3", note),
+        _row("items changing every 500 ms", notify_percent, used, "% of a core", "", items),
     ]
 
 
