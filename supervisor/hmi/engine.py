@@ -31,6 +31,7 @@ from supervisor.hmi.calling import Calling, mark_executable
 from supervisor.hmi.conditions.alarms import Alarms
 from supervisor.hmi.conditions.fields import ADDED
 from supervisor.hmi.contract import Counters, Limits, PutFunction
+from supervisor.hmi.decoder import harden_decoder
 from supervisor.hmi.devices import Devices
 from supervisor.hmi.diagnostics import SECURITY_ARRAY, Diagnostics, may_see_security
 from supervisor.hmi.doorman import Doorman
@@ -111,6 +112,7 @@ class Engine(InternalServer):
     redundancy: Redundancy
 
     def __init__(self, around: Surroundings) -> None:
+        harden_decoder()
         super().__init__(user_manager=UserManager())
         self.clock = around.clock
         self.offload = around.offload
