@@ -5,6 +5,9 @@
 Law of this file: what OPC UA itself forbids is refused here (type, access, attribute); rights, interlocks, journal,
 permit and read-back are the command's. An answer is given within `write_answer_s`; a command that needs longer goes on
 and the client is told so: GoodCompletesAsynchronously.
+
+A timestamp that comes with a value is not taken: the source time of a tag is its device's. It is not refused either,
+since common clients (asyncua's `write_value` among them) send one with every Write.
 """
 
 from __future__ import annotations
@@ -80,8 +83,8 @@ class Writing:
         if value.IndexRange:
             return None, _code_of_range(value.IndexRange)
         data = value.Value
-        if (data.StatusCode is not None and data.StatusCode.value) or _times(data):
-            return None, codes.BadWriteNotSupported  # quality and time are the server's to tell
+        if data.StatusCode is not None and data.StatusCode.value:
+            return None, codes.BadWriteNotSupported  # quality is the server's to tell
         variant = data.Value
         if variant is None or variant.is_array or variant.Value is None:
             return None, codes.BadTypeMismatch
@@ -113,12 +116,6 @@ class Writing:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _times(data: ua.DataValue) -> bool:
-    """Whether the client says when a value was."""
-    times = data.SourceTimestamp, data.ServerTimestamp, data.SourcePicoseconds, data.ServerPicoseconds
-    return any(time is not None for time in times)
 
 
 def _code_of_range(text: str) -> int:

@@ -99,6 +99,15 @@ def test_what_opc_ua_forbids_never_becomes_a_command(site: Site) -> None:
     assert site.commands.asked == []
 
 
+def test_asyncuas_own_write_value_is_carried_out_although_it_sends_a_time(site: Site) -> None:
+    async def main() -> None:
+        async with await make_client(site, "op") as client:
+            await client.get_node(node_id(CAB + "Double")).write_value(2.5)
+
+    asyncio.run(main())
+    assert [(user, value) for user, _, value, _ in site.commands.asked] == [("op", 2.5)]
+
+
 def test_the_commands_verdict_is_the_answer(site: Site) -> None:
     """Rights are the command's matter: an operator writes in their own area only, a viewer nowhere."""
     inside, outside = value(CAB + "Double", 1.0, TYPE.Double), value("21000/CAB-0002/Double", 1.0, TYPE.Double)

@@ -223,12 +223,10 @@ WRITES = [
     (to(DOUBLE, ONE, range_="3:1"), CODES.BadIndexRangeInvalid),
     (to(DOUBLE, ua.DataValue(ONE, ua.StatusCode(ua.UInt32(CODES.Bad)))), CODES.BadWriteNotSupported),
     (to(DOUBLE, ua.DataValue(ONE, ua.StatusCode(ua.UInt32(CODES.GoodClamped)))), CODES.BadWriteNotSupported),
-    (to(DOUBLE, ua.DataValue(ONE, SourceTimestamp=NOW)), CODES.BadWriteNotSupported),
-    (to(DOUBLE, ua.DataValue(ONE, ServerTimestamp=NOW)), CODES.BadWriteNotSupported),
-    (to(DOUBLE, ua.DataValue(ONE, SourceTimestamp=NOW, SourcePicoseconds=1)), CODES.BadWriteNotSupported),
     (to(DOUBLE, ua.Variant(1, TYPE.Int32)), CODES.BadTypeMismatch),
     (to(DOUBLE, ua.Variant([1.0], TYPE.Double)), CODES.BadTypeMismatch),
     (to(DOUBLE, ua.DataValue(ua.Variant())), CODES.BadTypeMismatch),
+    (to(DOUBLE, ua.DataValue(ONE, SourceTimestamp=NOW)), CODES.BadUserAccessDenied),  # a time is not taken, nor refused
     (to(DOUBLE, ONE), CODES.BadUserAccessDenied),  # all is well with it, but the user is a viewer
 ]
 
