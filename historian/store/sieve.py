@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from config.words import NS_PER_S, Cells, Kind, Rows, Statuses, TimesNs
+from config.words import NS_PER_S, Cells, Kind, Rows, StatusCode, Statuses, TimesNs
 from historian.store.rules import NOT_STORED, RowRules
 from historian.store.samples import CLASSES, LATE, Samples, concat, from_cells, speaks
 
@@ -28,6 +28,8 @@ PIECE: Final = 16_384
 _FOREVER: Final = 1 << 62
 """A time beyond all (2116), to which intervals can still be added."""
 _SEVERITY_SHIFT: Final = np.uint32(30)
+_CODE: Final = np.uint32(0xFFFF0000)
+"""Severity and sub-code of a StatusCode, without its info bits."""
 _LOOK_NS: Final = NS_PER_S
 """How often rows are asked whether they are due [ns]."""
 _DAILY: Final = CLASSES.index("D")
@@ -218,8 +220,8 @@ class Sieve:
         text_of: Callable[[int], str],
     ) -> Samples:
         rules, last = self.rules, self._time_ns[at]
-        time_ns = self._times(at, self._cut(source_ns[at]), last, now_ns)
         kinds, statuses, values = rules.kind[at], status[at], cells[at]
+        time_ns = self._times(at, self._cut(source_ns[at]), last, now_ns, _is_left(statuses))
         spoken = np.flatnonzero(speaks(kinds, statuses)) if self._speaking else _NO_ROWS
         return from_cells(
             series=_own(rules.series, at),
@@ -233,11 +235,11 @@ class Sieve:
             texts=[text_of(i) for i in values[spoken].tolist()],
         )
 
-    def _times(self, at: _At, time_ns: TimesNs, last: TimesNs, now_ns: int) -> TimesNs:
-        """Source times; of now where a value is kept alive without a fresh reading, or was changed by the server
-        itself: it is so now, and no older sample of the same time may be overwritten.
+    def _times(self, at: _At, time_ns: TimesNs, last: TimesNs, now_ns: int, left: _Mask) -> TimesNs:
+        """Source times; of now where a value is kept alive without a fresh reading, is what is `left` of an earlier
+        one, or was changed by the server itself: it is so now, and no older sample may be overwritten.
         """
-        known = time_ns == last
+        known = (time_ns == last) | left
         known |= (last == NEVER) & (time_ns < self._begun_ns)
         due = self._due_ns[at] <= now_ns
         if due.any():
@@ -247,6 +249,15 @@ class Sieve:
         if not known.any():
             return time_ns.copy() if isinstance(at, slice) else time_ns
         return np.where(known, np.maximum(self._cut(now_ns), last + self._step_ns), time_ns)
+
+
+def _is_left(status: Statuses) -> _Mask:
+    """Whether a value is the last usable one: its reading was true at its time and only now is in doubt."""
+    code = status & _CODE
+    left: _Mask = (code == StatusCode.UncertainLastUsableValue) | (
+        code == StatusCode.UncertainNoCommunicationLastUsableValue
+    )
+    return left
 
 
 def _pieces(rows: Rows) -> Iterator[_At]:

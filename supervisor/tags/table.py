@@ -28,7 +28,7 @@ class TagTable:
     Attributes:
         cells: (rows,) int64 bits; `floats` and `uints` are views of the same memory.
         status: (rows,) StatusCode.
-        source_ns: (rows,) UTC time of the value at its source, or of the instant it was found not good [ns].
+        source_ns: (rows,) UTC time of the value at its source; of a Bad row, of the instant it was found so [ns].
         last_usable_ns: (rows,) time of the value kept in the cell while the row is Bad [ns].
     """
 
@@ -102,6 +102,9 @@ class TagTable:
     def degrade(self, rows: Rows, status: StatusCode, now_ns: int) -> None:
         """Give rows a worse status, value kept. Rows that are already Bad stay as they are unless `status` is Bad;
         BadNotSupported and BadConfigurationError are never overwritten by a communication status.
+
+        An Uncertain value keeps its source time: it is the last one that was read, and as old as that.
+        Source: OPC 10000-4, 7.11.3 (the source time of a value never changes).
         """
         old = self.status[rows]
         hit = old != int(status)
@@ -110,7 +113,8 @@ class TagTable:
             hit &= old < BAD
         rows = rows[hit]
         if len(rows):
-            self.put(rows, self.cells[rows], np.full(len(rows), status, np.uint32), now_ns)
+            since_ns = now_ns if int(status) >= BAD else self.source_ns[rows]
+            self.put(rows, self.cells[rows], np.full(len(rows), status, np.uint32), since_ns)
 
     def changed_rows(self) -> Rows:
         """Rows changed since the last call, ascending; forgets them."""

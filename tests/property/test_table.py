@@ -47,7 +47,7 @@ class SlowTag:
             return
         if status < 0x80000000 and self.status >= 0x80000000:
             return
-        self.put(self.cell, status, now_ns)
+        self.put(self.cell, status, now_ns if status >= 0x80000000 else self.source_ns)
 
 
 rows = st.lists(st.integers(0, ROWS - 1), unique=True, max_size=ROWS)

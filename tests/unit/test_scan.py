@@ -50,11 +50,12 @@ def test_a_dead_request_is_uncertain_then_null_then_good_again(plant: Plant) -> 
     scan.run(2 * S, 2 * S)
     assert (table.status == StatusCode.UncertainLastUsableValue).all()
     assert table.value(0) == 230.0, "an uncertain value is still shown"
+    assert table.source_ns[0] == S, "and is as old as the reading"
     changes = scan.run(5 * S, 5 * S)
     assert (table.status == StatusCode.BadNoCommunication).all()
     assert len(changes.rows) == plant.rows
     assert table.value(0) is None, "never an old number as true"
-    assert table.last_value(0) == 230.0 and table.last_usable_ns[0] == 2 * S
+    assert table.last_value(0) == 230.0 and table.last_usable_ns[0] == S
     scan.inbox.batch(reading(plant, 231.0, at=6 * S))
     scan.run(6 * S, 6 * S)
     assert (table.status == StatusCode.Good).all() and table.value(0) == 231.0

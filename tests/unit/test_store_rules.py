@@ -168,6 +168,14 @@ def test_a_gap_begins_where_it_begins(class_: str) -> None:
     assert tag.stored == [(0, 7, GOOD), (1, 7, UNCERTAIN), (2, None, BAD), (3, 7, GOOD)]
 
 
+def test_what_is_left_of_a_reading_is_in_doubt_from_now_on_and_not_from_its_own_time() -> None:
+    tag = Tag("A1", deadband=2.0)
+    tag.at(0, 100.0)
+    tag.at(20, 100.5)
+    tag.at(25, 100.5, UNCERTAIN, source=20)
+    assert tag.stored == [(0, 100.0, GOOD), (25, 100.5, UNCERTAIN)], "at 20 it was true"
+
+
 def test_a_sub_code_waits_like_a_value() -> None:
     tag = Tag("A1", deadband=5)
     tag.at(0, 7.0)
