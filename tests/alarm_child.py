@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A post in a storm, to be killed: FOLDER EPOCH SEED. Every answer to an action goes to stdout when it is given.
+"""Posts in a storm, to be killed. Every answer to an action goes to stdout when it is given.
+
+A line EPOCH on stdin forks a post, which says 'begun PID'; 'dead' is said once it was killed. All is imported once.
 
 Field and operators go on at random for ever: voltages and trips come and go, alarms are acknowledged and shelved.
 """
@@ -22,7 +24,7 @@ async def storm(folder: Path, epoch: int, seed: int) -> None:
     post = Post(folder, CABINETS, clock=SystemClock())
     post.epoch = epoch - 1
     await post.open()
-    os.write(1, b"begun\n")
+    os.write(1, f"begun {os.getpid()}\n".encode())
     actions: set[asyncio.Task[None]] = set()
     while True:
         for _ in range(rng.choice((1, 5, 40))):
@@ -53,4 +55,8 @@ async def shelve(post: Post, name: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(storm(Path(sys.argv[1]), *map(int, sys.argv[2:4])))
+    for line in iter(sys.stdin.readline, ""):
+        if (child := os.fork()) == 0:
+            asyncio.run(storm(Path(sys.argv[1]), int(line), int(line)))
+        os.waitpid(child, 0)
+        os.write(1, b"dead\n")

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -86,6 +86,26 @@ def seal(
         len(peer),
     )
     return sha256(b"".join((previous, fixed, kind, person, subject, text, data, imported, peer))).digest()
+
+
+def seal_alike(
+    previous: bytes,
+    post: int,
+    epoch: int,
+    sequence: int,
+    time_ns: int,
+    kind: bytes,
+    person: bytes,
+    lines: Iterable[tuple[bytes, bytes, bytes]],
+) -> Iterator[bytes]:
+    """Seals of records behind `sequence` that differ in subject, text and data only, as `seal` makes them."""
+    pack, join = _FIXED.pack, b"".join
+    same, kind_length, person_length = kind + person, len(kind), len(person)
+    for number, (subject, text, data) in enumerate(lines, sequence + 1):
+        lengths = kind_length, person_length, len(subject), len(text), len(data), 0, 0
+        fixed = pack(LAYOUT, post, epoch, number, time_ns, *lengths)
+        previous = sha256(join((previous, fixed, same, subject, text, data))).digest()
+        yield previous
 
 
 def subject_key(salt: bytes, name: str) -> bytes:

@@ -19,22 +19,19 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
-from historian.base import Head, JournalError, JournalUnwritable, Plain, Position, Record, Row, Sheet
+from historian.base import Head, JournalError, JournalUnwritable, Position, Record, Row, Sheet
 from historian.journal import chain, schema
-from historian.journal.persons import SERVER, Persons, hide
+from historian.journal.persons import Persons
 from historian.journal.reserve import RESERVE_SIZE, SLICE, Reserve
+from historian.journal.sealing import Items, Sealer
 
 T = TypeVar("T")
-# Records, and where each stood before; a sheet never stood elsewhere.
-_Items: TypeAlias = Sequence[tuple[Record | Sheet, Position | None]]
-# Time, kind, number and key of the person, subject, text, data, imported.
-_Fields: TypeAlias = tuple[int, str, int, bytes, str, str, bytes, str]
 
 # 64 GiB: at 500 bytes a record 130 million; the city's thirteen years are estimated at 20 million.
 SIZE_MAX: Final = 64 * 2**30
@@ -78,7 +75,6 @@ class ChainStore:
         self.peer: Head | None = None
         self._epoch = epoch
         self._mutex = threading.Lock()
-        self._sealed_head = Head(post, epoch, 0, chain.FIRST)
         self._pages = 0
         self._lock_fd = -1
         self._db: sqlite3.Connection | None = None
@@ -88,6 +84,7 @@ class ChainStore:
             self._reserve = Reserve(folder, reserve_size)
             self._db = self._with_reserve(lambda: schema.open_writer(self.path, size_max))
             self._persons = Persons(self._db)
+            self._sealer = Sealer(self._db, self._persons, epoch)
             self._head = self._find_head()
             self._with_reserve(self._try_to_write)
         except (OSError, *schema.ERRORS, JournalError) as e:
@@ -164,7 +161,7 @@ class ChainStore:
 
     def write(
         self,
-        items: _Items,
+        items: Items,
         rows: Sequence[Row] = (),
         also: Callable[[sqlite3.Connection], object] | None = None,
     ) -> list[Position]:
@@ -191,7 +188,7 @@ class ChainStore:
 
     def _write(
         self,
-        items: _Items,
+        items: Items,
         rows: Sequence[Row],
         also: Callable[[sqlite3.Connection], object] | None,
     ) -> list[Position]:
@@ -203,8 +200,7 @@ class ChainStore:
                 also(db)
             head = self._head
             if items:
-                schema.insert(db, "records", self._sealed(self._fields(items)))
-                head = self._sealed_head
+                head = self._sealer.write(items, head, self.peer)
                 db.execute(_HEAD, head)
             self._write_rows(db, rows)
             db.execute("COMMIT")
@@ -224,39 +220,6 @@ class ChainStore:
         last = {(row.table, row.key): row.payload for row in rows}
         schema.insert(db, "rows", ((*key, last[key]) for key in sorted(last) if last[key] is not None), _REPLACE)
         db.executemany(_DELETE, (key for key in sorted(last) if last[key] is None))
-
-    def _sealed(self, lines: Iterator[_Fields]) -> Iterator[tuple[Any, ...]]:
-        """Rows of `records` as a stream, each sealed over the one before; the last is then `_sealed_head`."""
-        post, epoch, previous, sequence = self.post, self._epoch, self._head.digest, self._head.sequence
-        base, seal, encode = post << schema.POST_SHIFT, chain.seal, str.encode
-        peer = chain.encode_head(self.peer)
-        for time_ns, kind, number, key, subject, text, data, imported in lines:
-            sequence += 1
-            fields = encode(kind), key, encode(subject), encode(text), data, encode(imported), peer
-            previous = seal(previous, post, epoch, sequence, time_ns, *fields)
-            yield base | sequence, epoch, time_ns, kind, number, subject, text, data.decode(), imported, peer, previous
-            peer = b""
-        self._sealed_head = Head(post, epoch, sequence, previous)
-
-    def _fields(self, items: _Items) -> Iterator[_Fields]:
-        for item, was in items:
-            if isinstance(item, Sheet):
-                yield from self._of_sheet(item)
-            else:
-                yield self._of_record(item, was)
-
-    def _of_sheet(self, sheet: Sheet) -> Iterator[_Fields]:
-        number, key = self._persons.of(SERVER)
-        subjects, texts = chain.clean_all(sheet.subjects), chain.clean_all(sheet.texts)
-        same = repeat(sheet.time_ns), repeat(str.__str__(sheet.kind)), repeat(number), repeat(key)
-        return zip(*same, subjects, texts, sheet.data, repeat(""))
-
-    def _of_record(self, record: Record, was: Position | None) -> _Fields:
-        number, key = self._persons.of(record.user)
-        text, named = (record.text, record.data) if record.user == SERVER else _without_name(record)
-        subject, text, data = chain.clean(record.subject), chain.clean(text), chain.encode_data(named)
-        imported = chain.encode_imported(was)
-        return record.time_ns, str.__str__(record.kind), number, key, subject, text, data, imported
 
     def erase(self, name: str, by: Record) -> str:
         """Erase a name for ever, with the record of it; how the person is shown from now on.
@@ -316,10 +279,3 @@ class ChainStore:
             if self._lock_fd >= 0:
                 os.close(self._lock_fd)
                 self._lock_fd = -1
-
-
-def _without_name(record: Record) -> tuple[str, Mapping[str, Plain]]:
-    """Text and data with marks where they name the person of the record."""
-    user = record.user
-    data = {key: hide(value, user) if isinstance(value, str) else value for key, value in record.data.items()}
-    return hide(record.text, user), data

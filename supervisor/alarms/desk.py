@@ -26,9 +26,10 @@ from supervisor.alarms.conditions import Conditions
 from supervisor.alarms.engine import AlarmEngine
 from supervisor.alarms.events import Operator, Refused
 from supervisor.alarms.happening import By, Counts, Happening
+from supervisor.alarms.pages import TABLE, read
 from supervisor.alarms.rate import Rate
 from supervisor.alarms.recollect import recollect
-from supervisor.alarms.records import TABLE, Batch, Glances, Scribe, read_rows
+from supervisor.alarms.records import Batch, Glances, Scribe
 from supervisor.alarms.rules import RuleBook
 from supervisor.alarms.shown import Shown
 from supervisor.alarms.writer import AlarmJournal, NotRecorded, Writer
@@ -77,7 +78,8 @@ class AlarmDesk:
         self.engine = engine
         self.book = engine.book
         self.shown = Shown(frozenset(np.flatnonzero(engine.book.silent).tolist()))
-        self.writer = Writer(journal, Scribe(engine.conditions), self.shown, run, post)
+        self._scribe = Scribe(engine.conditions)
+        self.writer = Writer(journal, self._scribe, self.shown, run, post)
         self.rate = Rate()
         self.found = ""
         self._journal = journal
@@ -95,21 +97,19 @@ class AlarmDesk:
             JournalError: the journal cannot be read.
         """
         stored = await self._journal.rows(TABLE)
-        rows, damaged = await self._run(lambda: read_rows(stored))
+        found = await self._run(lambda: read(stored))
         now_ns = self._clock.wall_ns()
-        gone = self.engine.restore(rows, now_ns, with_columns=False)
+        gone = self.engine.resume(found.lives, now_ns, with_columns=False)
         living = self.engine.living.of
-        # A renamed equipment's conditions are found by their former name and kept under the present one.
-        known = {self.book.name(c) for c in living} | set(gone)
-        moved = [name for name in rows if name not in known]
         for condition, live in living.items():
             self.shown.put(condition, live, 0)
         await recollect(self._journal, self.shown, self.book, self.rate, now_ns)
         closed = [*_closed(gone, "its rule or equipment is no more", now_ns)]
-        closed += _closed(damaged, "its stored state cannot be read", now_ns)
-        if closed or moved:
-            lives = {c: living[c] for c in living if self.book.name(c) not in rows}
-            self.writer.put(Batch([], dict(lives), None, closed, [*gone, *damaged, *moved]))
+        closed += _closed(found.damaged, "its stored state cannot be read", now_ns)
+        # Renamed equipment is found by its former name and kept under the present one, where the plant now has it.
+        lives, stale = self._scribe.pages.begin(living, found)
+        if closed or lives or stale:
+            self.writer.put(Batch([], lives, None, closed, stale))
         self.found = f"{len(living)} alarms go on where they were"
         if closed:
             self.found += f"; {len(closed)} are no more or could not be read, see the journal"

@@ -375,13 +375,18 @@ class AlarmEngine:
         Raises:
             ValueError: a row that cannot be read.
         """
+        lives = {name: decode(row) for name, row in rows.items()}
+        return self.resume(lives, now_ns, with_columns=with_columns)
+
+    def resume(self, lives: Mapping[str, Live], now_ns: int, *, with_columns: bool) -> list[str]:
+        """As `restore`, from what was read already."""
         gone = []
-        for name, row in rows.items():
+        for name, live in lives.items():
             condition = self.book.find(name)
             if condition is None or not self.book.in_force[condition]:
                 gone.append(name)
                 continue
-            self.living.put(condition, decode(row), self._rule(condition))
+            self.living.put(condition, live, self._rule(condition))
             self._file(condition)
         standing = [c for c, live in self.living.of.items() if live.state.process]
         levels = [self.living.of[c].state.level for c in standing]
@@ -402,4 +407,5 @@ class AlarmEngine:
         took, at = self.book.match(former.book)
         self.conditions.restore(former.conditions.columns(), took, at, None)
         self.conditions.last_ns = former.conditions.last_ns
-        return self.restore(former.rows(), now_ns, with_columns=True)
+        lives = {former.book.name(c): live for c, live in former.living.of.items()}
+        return self.resume(lives, now_ns, with_columns=True)

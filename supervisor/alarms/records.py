@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/unit/test_alarm_desk.py
-"""What the journal is told of alarms: happenings as records, conditions as rows; and both read back.
+"""What the journal is told of alarms: happenings as records, conditions as pages of a table.
 
 Law of this file: no I/O, no clock; made off the loop from what a scan handed over. A record stands for itself, whatever
 becomes of the rule that made it: text, priority, value and limit are written out.
@@ -10,13 +10,12 @@ Names of people stand in records only (there they can be erased), never in rows.
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from math import isfinite
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -26,13 +25,13 @@ from historian.base import DATA_TEXT_LENGTH_MAX, TEXT_LENGTH_MAX, Plain, Record,
 from historian.journal.chain import encode_data
 from supervisor.alarms.conditions import Conditions
 from supervisor.alarms.happening import Happening
-from supervisor.alarms.rows import Live, decode, encode_state
+from supervisor.alarms.pages import TABLE, Pages
+from supervisor.alarms.rows import Live
 from supervisor.alarms.rules import RuleBook
 from supervisor.control.readings import plain
 from supervisor.plant.plant import TagInfo
 from supervisor.tags.table import TagTable
 
-TABLE: Final = "conditions"
 _LEVELS: Final = {-2: "LOW LOW", -1: "LOW", 1: "HIGH", 2: "HIGH HIGH"}
 _EVENT_ID: Final = struct.Struct(">IIQ")
 
@@ -73,19 +72,19 @@ class Batch:
         values: of each happening's tag at that instant, as the table had it; made plain off the loop.
         lives: conditions that changed: as they are now; None: at rest.
         notes: records that belong to no happening.
-        gone: names of rows to delete whose condition is no more.
+        stale: keys of rows to delete: what lay there is no more, or lies elsewhere.
     """
 
     happenings: list[Happening]
     lives: dict[int, Live | None]
     values: Glance | None = None
     notes: list[Record] = field(default_factory=list)
-    gone: list[str] = field(default_factory=list)
+    stale: list[bytes] = field(default_factory=list)
 
     @property
     def weight(self) -> int:
         """Records and rows it makes."""
-        return len(self.happenings) + len(self.lives) + len(self.notes) + len(self.gone)
+        return len(self.happenings) + len(self.lives) + len(self.notes) + len(self.stale)
 
 
 class Glance(NamedTuple):
@@ -141,7 +140,7 @@ def split(batch: Batch, n: int) -> list[Batch]:
         parts.append(Batch(happenings, own, values))
     rest = list(lives.items())
     parts += [Batch([], dict(rest[start : start + n])) for start in range(0, len(rest), n)]
-    parts[-1].notes, parts[-1].gone = batch.notes, batch.gone
+    parts[-1].notes, parts[-1].stale = batch.notes, batch.stale
     return parts
 
 
@@ -176,6 +175,7 @@ class Scribe:
     def __init__(self, conditions: Conditions) -> None:
         self._book = conditions.book
         self._limits = conditions.limits
+        self.pages = Pages(conditions.book)
 
     def records(self, batch: Batch, values: Sequence[Plain]) -> list[Record | Sheet]:
         """A record of each happening, in order, then the notes. `values`: those of `values_of`."""
@@ -255,37 +255,11 @@ class Scribe:
             text = f"{text}; {h.by.comment}"[:TEXT_LENGTH_MAX]
         return Record(h.time_ns, RecordKind.ALARM, h.by.user.name, h.name, text, data)
 
-    def rows(self, batch: Batch) -> list[Row]:
-        """Rows to put and to delete; what is deleted first, so that a renamed condition keeps its row."""
-        name = self._book.name
-        gone = [Row(TABLE, key.encode(), None) for key in batch.gone]
-        return gone + rows_of((name(c), live) for c, live in batch.lives.items())
-
-
-def rows_of(living: Iterable[tuple[str, Live | None]]) -> list[Row]:
-    """Rows of conditions by name. In a storm thousands share one state, which is written out once."""
-    heads: dict[int, str] = {}
-    made = []
-    for name, live in living:
-        if live is None:
-            made.append(Row(TABLE, name.encode(), None))
-            continue
-        if (head := heads.get(id(live.state))) is None:
-            head = heads[id(live.state)] = json.dumps(encode_state(live.state), separators=(",", ":"))[:-1]
-        first = "true" if live.first else "false"
-        made.append(Row(TABLE, name.encode(), f"{head},{live.field_ns},{first}]".encode()))
-    return made
-
-
-def read_rows(stored: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, list[Any]], list[str]]:
-    """Rows back: name -> row, and the names of those that cannot be read."""
-    rows, damaged = {}, []
-    for key, payload in stored:
-        name = key.decode("utf-8", "replace")
-        try:
-            row = json.loads(payload)
-            decode(row)
-            rows[name] = row
-        except ValueError:
-            damaged.append(name)
-    return rows, damaged
+    def rows(self, batches: Iterable[Batch]) -> list[Row]:
+        """Rows to put and to delete after some batches; what is stale first, for its key may be in use anew."""
+        stale: list[Row] = []
+        touched: set[int] = set()
+        for batch in batches:
+            stale += [Row(TABLE, key, None) for key in batch.stale]
+            touched |= self.pages.take(batch.lives)
+        return stale + self.pages.rows(touched)

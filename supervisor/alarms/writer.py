@@ -200,7 +200,7 @@ class Writer:
             for owed in group:
                 owed.values = values_of(owed.batch) if owed.values is None else owed.values
             records = [r for owed in group for r in self._scribe.records(owed.batch, owed.values or ())]
-            return records, [r for owed in group for r in self._scribe.rows(owed.batch)]
+            return records, self._scribe.rows(owed.batch for owed in group)
 
         try:
             records, rows = await self._run(prepare)
@@ -265,7 +265,7 @@ class Writer:
                 continue
             self.lost += len(owed.batch.happenings)
             self._happenings -= len(owed.batch.happenings)
-            owed.batch = Batch([], owed.batch.lives, None, owed.batch.notes, owed.batch.gone)
+            owed.batch = Batch([], owed.batch.lives, None, owed.batch.notes, owed.batch.stale)
             owed.values = []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +29,20 @@ async def storm(folder: Path) -> dict[str, float]:
     post.set("V", 255)
     post.set("Trip", 1)
     loop = asyncio.get_running_loop()
-    begun_s = loop.time()
+    begun_s, begun_cpu_s = loop.time(), time.process_time()
     post.desk.watch(post.table, clock.wall_ns())
     scanned_s = last_s = loop.time()
     pause_s = 0.0
     while post.desk.writer.waiting:
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.005)
         pause_s, last_s = max(pause_s, loop.time() - last_s), loop.time()
-    took = {"scan": scanned_s - begun_s, "all": loop.time() - begun_s, "pause": pause_s}
+    cpu_s = time.process_time() - begun_cpu_s
+    took = {"scan": scanned_s - begun_s, "all": loop.time() - begun_s, "cpu": cpu_s, "pause": pause_s}
     assert len(post.desk.shown.entries) == 2 * CABINETS
     await post.close()
-    begun_s = loop.time()
+    begun_s, begun_cpu_s = loop.time(), time.process_time()
     await post.open()
-    took["restart"] = loop.time() - begun_s
+    took["restart"], took["restart_cpu"] = loop.time() - begun_s, time.process_time() - begun_cpu_s
     await post.close()
     post.offload.close()
     return took
@@ -57,7 +59,9 @@ def rows() -> list[dict[str, Any]]:
     note = "records and rows in one transaction; scan included"
     return [
         {"what": f"{what}, journalled and shown", "ours": best["all"], "unit": "s", "reach": "<= 0.5", "note": note},
+        {"what": f"{what}: CPU of it, all threads", "ours": best["cpu"], "unit": "s"},
         {"what": f"{what}: the scan itself", "ours": best["scan"], "unit": "s"},
         {"what": f"{what}: longest pause of the loop", "ours": best["pause"], "unit": "s"},
         {"what": f"{what}: a restart with all of them", "ours": best["restart"], "unit": "s"},
+        {"what": f"{what}: CPU of the restart", "ours": best["restart_cpu"], "unit": "s"},
     ]

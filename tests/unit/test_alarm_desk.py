@@ -15,8 +15,9 @@ from historian.base import Query, RecordKind, Row
 from supervisor.alarms import writer as writer_module
 from supervisor.alarms.events import Refused, Shelve
 from supervisor.alarms.happening import By
+from supervisor.alarms.pages import TABLE, read
 from supervisor.alarms.rate import Rate
-from supervisor.alarms.records import TABLE, EventId
+from supervisor.alarms.records import EventId
 from supervisor.alarms.state import Isa
 from supervisor.people import User
 from tests.desk import ANNE, LEA, Post, S, story
@@ -243,8 +244,7 @@ def test_a_renamed_cabinet_keeps_its_alarm_and_a_vanished_one_is_told(tmp_path: 
         post.set("V", 255)
         await post.scan()
         assert (await post.told())[-1] == "CAB-0003/V closed"
-        keys = [key for key, _ in await post.journal.rows(TABLE)]
-        assert keys == [b"21000/CAB-0002/V", b"21000/CAB-0007/V"]
+        assert set(read(await post.journal.rows(TABLE)).lives) == {"21000/CAB-0002/V", "21000/CAB-0007/V"}
         assert "1 are no more" in post.desk.found
 
     story(tmp_path, tell)
@@ -268,7 +268,7 @@ def test_a_scan_heavier_than_a_transaction_is_written_in_parts(tmp_path: Path, m
         post.set("V", 255)
         await post.scan()
         assert post.disk.appends == [4, 4, 2]
-        assert len(post.desk.shown.entries) == 10 == len(await post.journal.rows(TABLE))
+        assert len(post.desk.shown.entries) == 10 == len(read(await post.journal.rows(TABLE)).lives)
         assert all(post.desk.shown.recorded(e) and e.event for _, e in post.desk.shown)
 
     story(tmp_path, tell, n=10)
