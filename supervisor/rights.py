@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/unit/test_rights.py, tests/system/test_opcua_rights.py
-"""What a user may do with the rows of a plant: the one place where Read, Write, Browse, subscriptions, history and the
-control socket decide.
+"""What a user may do with the rows and names of a plant: the one place where Read, Write, Browse, subscriptions,
+history and the control socket decide.
 
 Law of this file: numpy and words only; no I/O, no protocol. One rule: *what a user may not see is not there for them*
 (BadNodeIdUnknown, never browsed); what they see and may not do is BadUserAccessDenied.
@@ -118,6 +118,41 @@ class Rights:
         seen = {c.area for c in self.classes if c is not None and user.may_see(c.area, c.maintainer)}
         areas = frozenset(a for a in self._areas if a in seen or (not user.limited and user.may_see(a)))
         return Grants(user, read, write, areas, self.class_of_row)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Which names of a plant are there for one person: what alarms, records and devices are about."""
+
+    plant: Plant
+    user: User
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is kept from them but personal data."""
+        return self.user.sees is None and not self.user.limited
+
+    def subject(self, name: str) -> bool:
+        """Whether an area, equipment, tag or rule is there for them; '' is the server, which is there for all.
+
+        Of equipment that is gone the area is known, its maintainer is not.
+        """
+        if self.whole or not name:
+            return True
+        area, _, rest = name.partition("/")
+        path = f"{area}/{rest.partition('/')[0]}"
+        if (found := self.plant.find(path)) is not None:
+            type_, instance = found
+            return self.user.may_see(type_.equipment[instance].partition("/")[0], type_.maintainer(instance))
+        return self.user.may_see(area)
+
+    def device(self, name: str) -> bool:
+        """'21605/CAB-0001.controller': whoever sees the equipment sees its devices."""
+        return self.subject(name.rpartition(".")[0] or name)
+
+    def people(self) -> bool:
+        """Whether records of who came and went are for them: not for a limited organisation's."""
+        return not self.user.limited
 
 
 def _domains(type_: EquipmentType) -> tuple[list[tuple[str, str]], Rows]:

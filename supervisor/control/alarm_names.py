@@ -13,7 +13,9 @@ import fnmatch
 import re
 from collections.abc import Callable
 
+from supervisor.alarms.records import value_tag
 from supervisor.alarms.rules import RuleBook
+from supervisor.rights import Sight
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
@@ -44,27 +46,35 @@ def _part(pattern: str) -> Callable[[str], bool]:
     return lambda text: compiled.match(text) is not None
 
 
-def resolve(book: RuleBook, name: str) -> str:
+def resolve(book: RuleBook, name: str, sight: Sight) -> str:
     """The whole name of one condition; the area may be left out where only one equipment is called so.
 
     Raises:
         ValueError: none, or several, with what is near.
     """
     name = name.strip("/")
-    if (condition := book.find(name)) is not None:
-        return book.name(condition)
-    found = [c for area in book.plant.areas if (c := book.find(f"{area}/{name}")) is not None]
+    known = (book.find(place) for place in (name, *(f"{area}/{name}" for area in book.plant.areas)))
+    found = [c for c in known if c is not None and is_shown(book, c, sight)]
     if len(found) == 1:
         return book.name(found[0])
     if found:
         raise ValueError(f"'{name}' is one of {len(found)}; name it with its area: {book.name(found[0])}")
-    raise ValueError(f"no alarm '{name[:200]}'{_hint(book, name)}")
+    raise ValueError(f"no alarm '{name[:200]}'{_hint(book, name, sight)}")
 
 
-def _hint(book: RuleBook, name: str) -> str:
+def is_shown(book: RuleBook, condition: int, sight: Sight) -> bool:
+    """Whether an alarm is there for this person: its equipment is, and the tag it tells of is not personal data."""
+    block = book.block(condition)
+    tag = book.plant.types[block.type].blocks.get(value_tag(block.model) or "")
+    if tag is not None and tag.info.personal and not sight.user.may_read_personal():
+        return False
+    return sight.whole or sight.user.may_see(*book.domain(condition))
+
+
+def _hint(book: RuleBook, name: str, sight: Sight) -> str:
     equipment, _, rule = name.rpartition("/")
     places = [equipment, *(f"{area}/{equipment}" for area in book.plant.areas)]
-    known = next((f for place in places if (f := book.plant.find(place)) is not None), None)
+    known = next((f for p in places if (f := book.plant.find(p)) is not None and sight.subject(p)), None)
     if known is None:
         return "; expected <area>/<equipment>/<alarm>, such as 21605/CAB-0003/V1_limits"
     near = difflib.get_close_matches(rule, [b.rule.name for b in book.of_type(known[0].name)], 1, 0.4)

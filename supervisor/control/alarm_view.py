@@ -45,8 +45,11 @@ def order(book: RuleBook, *, newest: bool) -> Callable[[int, Entry], tuple[Any, 
     return key
 
 
-def document(desk: AlarmDesk, condition: int, entry: Entry, now_ns: int) -> dict[str, Any]:
-    """One alarm. Times are ISO 8601, null where nothing happened yet."""
+def document(desk: AlarmDesk, condition: int, entry: Entry, now_ns: int, sees: Callable[[str], bool]) -> dict[str, Any]:
+    """One alarm; `sees`: whether an alarm below it, by its name, is there for who asks.
+
+    Times are ISO 8601, null where nothing happened yet.
+    """
     book, state = desk.book, entry.live.state
     block = book.block(condition)
     model, rule, instance = block.model, block.rule, condition - block.start
@@ -94,9 +97,9 @@ def document(desk: AlarmDesk, condition: int, entry: Entry, now_ns: int) -> dict
     if rule.parent:
         family = children(desk.engine, book.name(condition))
         made["children"] = {
-            "suppressed": list(family.suppressed[:CHILDREN_SHOWN]),
-            "unknown": len(family.blinded),
-            "standing": list(family.standing[:CHILDREN_SHOWN]),
+            "suppressed": [n for n in family.suppressed if sees(n)][:CHILDREN_SHOWN],
+            "unknown": sum(map(sees, family.blinded)),
+            "standing": [n for n in family.standing if sees(n)][:CHILDREN_SHOWN],
         }
     return made
 

@@ -34,9 +34,10 @@ from supervisor.alarms.records import EventId
 from supervisor.alarms.report import Tally
 from supervisor.alarms.shown import Entry
 from supervisor.commands.values import iso
-from supervisor.control.alarm_names import matcher, resolve
+from supervisor.control.alarm_names import is_shown, matcher, resolve
 from supervisor.control.alarm_view import LISTS, document, order
 from supervisor.people import User
+from supervisor.rights import Sight
 
 LIST_MAX: Final = 1000
 HISTORY_PAGES_MAX: Final = 20
@@ -75,7 +76,23 @@ class AlarmCall:
 
     def condition(self) -> str:
         """The condition that is meant, by its whole name."""
-        return resolve(self.desk.book, self.text("condition"))
+        return resolve(self.desk.book, self.text("condition"), self.sight)
+
+    @property
+    def sight(self) -> Sight:
+        return Sight(self.desk.book.plant, self.user)
+
+    def sees(self, condition: int) -> bool:
+        """Whether an alarm is there for who asks."""
+        return is_shown(self.desk.book, condition, self.sight)
+
+    def sees_name(self, name: str) -> bool:
+        """The same of a name, of which there may be no rule any more."""
+        condition = self.desk.book.find(name)
+        return self.sight.subject(name) if condition is None else self.sees(condition)
+
+    def document(self, condition: int, entry: Entry) -> dict[str, Any]:
+        return document(self.desk, condition, entry, self.now_ns, self.sees_name)
 
 
 async def _list(call: AlarmCall) -> Any:
@@ -87,7 +104,8 @@ async def _list(call: AlarmCall) -> Any:
     name, belongs = call.desk.book.name, LISTS[which]
     found: list[tuple[int, Entry]] = []
     for n, (condition, entry) in enumerate(list(call.desk.shown)):
-        if belongs(entry, call.desk.book.block(condition).rule) and matches(name(condition)):
+        block = call.desk.book.block(condition)
+        if belongs(entry, block.rule) and matches(name(condition)) and call.sees(condition):
             found.append((condition, entry))
         if n % 2000 == 1999:
             await asyncio.sleep(0)
@@ -96,7 +114,7 @@ async def _list(call: AlarmCall) -> Any:
     return {
         "total": len(found),
         "errors": call.desk.errors(),
-        "alarms": [document(call.desk, c, e, call.now_ns) for c, e in found[:limit]],
+        "alarms": [call.document(c, e) for c, e in found[:limit]],
     }
 
 
@@ -106,7 +124,7 @@ async def _ack(call: AlarmCall) -> Any:
     if not what:
         raise ValueError("what: expected the id of an event (1/5/1234), or a pattern; '*' is every one")
     kind = call.text("action", "ack")
-    wanted = list(_wanted(call.desk, what, kind))
+    wanted = list(_wanted(call, what, kind))
     if len(wanted) > ACTIONS_MAX:
         raise ValueError(f"{len(wanted):,} alarms match; at most {ACTIONS_MAX:,} at a time, so narrow the pattern")
     answers = await call.desk.act_all(wanted, call.by())
@@ -115,13 +133,13 @@ async def _ack(call: AlarmCall) -> Any:
     return {"done": done, "refused": refused}
 
 
-def _wanted(desk: AlarmDesk, what: str, kind: str) -> Iterator[tuple[str, Operator]]:
+def _wanted(call: AlarmCall, what: str, kind: str) -> Iterator[tuple[str, Operator]]:
     """What was meant, as its person saw it: an occurrence that came later is not acknowledged unseen."""
-    make = _ON_OCCURRENCE.get(kind)
+    desk, make = call.desk, _ON_OCCURRENCE.get(kind)
     if make is None:
         raise ValueError(f"action: expected one of {', '.join(_ON_OCCURRENCE)}")
     if (event := EventId.parse(what)) is not None:
-        if (found := desk.shown.by_event(event)) is None:
+        if (found := desk.shown.by_event(event)) is None or not call.sees(found[0]):
             raise ValueError(f"event {event} is no alarm's present one; look at 'vigie alarms' again")
         condition, entry = found
         yield desk.book.name(condition), make(entry)
@@ -129,7 +147,7 @@ def _wanted(desk: AlarmDesk, what: str, kind: str) -> Iterator[tuple[str, Operat
     matches = matcher(what)
     any_matched = False
     for condition, entry in list(desk.shown):
-        if matches(name := desk.book.name(condition)):
+        if matches(name := desk.book.name(condition)) and call.sees(condition):
             any_matched = True
             if _OPEN[kind](entry):
                 yield name, make(entry)
@@ -205,11 +223,15 @@ async def _history(call: AlarmCall) -> Any:
     before: int | None = None
     for _ in range(HISTORY_PAGES_MAX):
         found = await call.journal.query(Query(kinds=frozenset({RecordKind.ALARM}), before=before, limit=_PAGE))
-        lines += [line for line in reversed(found.entries) if matches(line.record.subject)]
+        lines += [line for line in reversed(found.entries) if _told(call, line, matches)]
         if len(lines) >= limit or not found.more:
             break
         before = found.entries[0].position.sequence
     return {"records": [_line(call.desk, line) for line in reversed(lines[:limit])]}
+
+
+def _told(call: AlarmCall, line: Line, matches: Callable[[str], bool]) -> bool:
+    return matches(line.record.subject) and call.sees_name(line.record.subject)
 
 
 def _line(desk: AlarmDesk, line: Line) -> dict[str, Any]:
@@ -235,14 +257,14 @@ async def _report(call: AlarmCall) -> Any:
     while tally.records < REPORT_RECORDS_MAX and not whole:
         query = Query(from_ns, call.now_ns, frozenset({RecordKind.ALARM}), before=before, limit=_PAGE)
         found = await call.journal.query(query)
-        tally.add(line.record for line in found.entries)
+        tally.add(line.record for line in found.entries if call.sees_name(line.record.subject))
         whole = not found.more
         before = found.entries[0].position.sequence if found.entries else None
     book = call.desk.book
     stale = [
-        document(call.desk, c, e, call.now_ns)
+        call.document(c, e)
         for c, e in list(call.desk.shown)
-        if LISTS["active"](e, book.block(c).rule) and call.now_ns - e.live.state.raised_ns > STALE_NS
+        if call.now_ns - e.live.state.raised_ns > STALE_NS and LISTS["active"](e, book.block(c).rule) and call.sees(c)
     ]
     made = tally.document() | {"from": iso(from_ns), "until": iso(call.now_ns), "complete": whole}
     for line in (*made["top"], *made["chattering"]):

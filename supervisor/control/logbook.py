@@ -14,12 +14,13 @@ from supervisor.commands.values import iso
 from supervisor.control.search import no_such_tag
 from supervisor.people import User
 from supervisor.plant.plant import Plant
+from supervisor.rights import Sight
 
 RECORDS_MAX: Final = 1000  # of one answer; more by turning pages
 _KNOWN: Final = frozenset({"op", "n", "from_ns", "until_ns", "kinds", "subject", "person", "before"})
 
 
-def query_of(arguments: dict[str, Any], plant: Plant, limit: int) -> Query:
+def query_of(arguments: dict[str, Any], sight: Sight, limit: int) -> Query:
     """A request as a query.
 
     Args:
@@ -36,7 +37,7 @@ def query_of(arguments: dict[str, Any], plant: Plant, limit: int) -> Query:
         from_ns=_number(arguments, "from_ns"),
         until_ns=_number(arguments, "until_ns"),
         kinds=frozenset(_kind(kind) for kind in kinds),
-        subject=meant(plant, _text(arguments, "subject")),
+        subject=meant(sight, _text(arguments, "subject")),
         person=_text(arguments, "person"),
         before=_number(arguments, "before"),
         limit=limit,
@@ -64,7 +65,7 @@ def _kind(name: object) -> RecordKind:
         raise ValueError(f"kinds: expected some of {', '.join(RecordKind)}, got '{str(name)[:50]}'") from None
 
 
-def meant(plant: Plant, name: str) -> str:
+def meant(sight: Sight, name: str) -> str:
     """The subject a person means: 'CAB-0003' and 'CAB-0003/V1' without the area where only one such equipment exists.
 
     A name this plant does not know is taken as it is: the journal remembers equipment that is long gone.
@@ -72,17 +73,18 @@ def meant(plant: Plant, name: str) -> str:
     Raises:
         ValueError: several are meant.
     """
-    name = name.strip("/")
+    plant, name = sight.plant, name.strip("/")
     first, slash, tag = name.partition("/")
     if not name or first in plant.areas or any(name == path for path in plant.old_names):
         return name
     paths = [path for kind in plant.types.values() for path in kind.equipment if path.rpartition("/")[2] == first]
+    paths = [path for path in paths if sight.subject(path)]
     if len(paths) > 1:
         raise ValueError(f"'{first}' is one of {len(paths)}: {', '.join(paths[:5])}; name it with its area")
     return f"{paths[0]}{slash}{tag}" if paths else name
 
 
-def note_of(arguments: dict[str, Any], plant: Plant, user: User, origin: str, now_ns: int) -> Record:
+def note_of(arguments: dict[str, Any], sight: Sight, origin: str, now_ns: int) -> Record:
     """A note of the logbook.
 
     Args:
@@ -93,11 +95,22 @@ def note_of(arguments: dict[str, Any], plant: Plant, user: User, origin: str, no
     text = _text(arguments, "text").strip()
     if not 1 <= len(text) <= TEXT_LENGTH_MAX:
         raise ValueError(f"text: expected 1..{TEXT_LENGTH_MAX:,} characters, got {len(text):,}")
-    subject = meant(plant, _text(arguments, "subject"))
-    if subject and subject not in plant.areas and plant.find(subject) is None and plant.row(subject) is None:
-        raise ValueError(no_such_tag(plant, subject).replace("no tag", "no area, equipment or tag", 1))
+    plant, subject = sight.plant, meant(sight, _text(arguments, "subject"))
+    known = subject in plant.areas or plant.find(subject) is not None or plant.row(subject) is not None
+    if subject and not (known and sight.subject(subject)):
+        raise ValueError(no_such_tag(plant, subject, sight).replace("no tag", "no area, equipment or tag", 1))
     data: dict[str, Plain] = {"origin": origin[:200]}
-    return Record(now_ns, RecordKind.NOTE, user.name, subject, text, data)
+    return Record(now_ns, RecordKind.NOTE, sight.user.name, subject, text, data)
+
+
+_OF_PEOPLE: Final = frozenset({RecordKind.LOGIN, RecordKind.PERSON})
+
+
+def is_seen(record: Record, sight: Sight) -> bool:
+    """Whether a record is there for this person: by what it is about, and one's own always."""
+    if record.user == sight.user.name:
+        return True
+    return sight.subject(record.subject) and (sight.people() or record.kind not in _OF_PEOPLE)
 
 
 def entry_document(entry: Entry, plant: Plant, user: User) -> dict[str, Any]:

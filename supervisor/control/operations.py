@@ -9,7 +9,7 @@ knows neither sockets nor terminals.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 import numpy as np
@@ -17,21 +17,22 @@ import numpy as np
 from config.model import Role
 from config.words import BAD, UNCERTAIN, Clock, Rows
 from drivers.status import DeviceStatus
-from historian.base import Journal, JournalError
+from historian.base import Entry, Journal, JournalError, Query
 from supervisor.alarms.desk import AlarmDesk
 from supervisor.commands.commands import Commands
 from supervisor.control.alarms import ALARM_OPERATIONS, AlarmCall
 from supervisor.control.certs import Certs
-from supervisor.control.logbook import RECORDS_MAX, entry_document, note_of, query_of
+from supervisor.control.logbook import RECORDS_MAX, entry_document, is_seen, note_of, query_of
 from supervisor.control.past import Past, history_page
 from supervisor.control.readings import reading
 from supervisor.control.search import find_rows, no_such_tag
 from supervisor.people import User
-from supervisor.rights import Rights
+from supervisor.rights import Rights, Sight
 from supervisor.status import device_document
 from supervisor.tags.table import TagTable
 
 TAGS_MAX: Final = 1000
+PAGES_MAX: Final = 20  # of the journal, looked through for one answer
 _TEXT_LENGTH_MAX: Final = 1000
 
 
@@ -77,6 +78,11 @@ class Call:
     origin: str
     arguments: dict[str, Any]
 
+    @property
+    def sight(self) -> Sight:
+        """Which names are there for who asks."""
+        return Sight(self.server.table.plant, self.user)
+
     def text(self, name: str, default: str | None = None) -> str:
         """A text argument.
 
@@ -101,7 +107,11 @@ class Call:
 
 
 async def _status(call: Call) -> Any:
-    return call.server.status()
+    """The document of `/status`; of the devices, those that are there for who asks."""
+    document = call.server.status()
+    if "devices" in document:
+        document = document | {"devices": [d for d in document["devices"] if call.sight.device(d["name"])]}
+    return document
 
 
 async def _tags(call: Call) -> Any:
@@ -149,9 +159,9 @@ def _row(call: Call, name: object) -> int:
     if not isinstance(name, str) or len(name) > _TEXT_LENGTH_MAX:
         raise Refused(f"names: expected texts of at most {_TEXT_LENGTH_MAX} characters")
     if (row := plant.row(name)) is None:
-        raise Refused(no_such_tag(plant, name))
+        raise Refused(no_such_tag(plant, name, call.sight))
     if not call.server.rights.of(call.user).sees_row(row):
-        raise Refused(f"no tag '{name}'")  # what somebody may not see is not there for them
+        raise Refused(no_such_tag(plant, name, call.sight))  # what somebody may not see is not there for them
     return row
 
 
@@ -167,7 +177,8 @@ async def _put(call: Call) -> Any:
 async def _devices(call: Call) -> Any:
     """Devices whose names contain `name`, at most 1,000."""
     name, now_ns = call.text("name", ""), call.server.clock.wall_ns()
-    found = [d for d in call.server.devices() if name in d.name]
+    sight = call.sight
+    found = [d for d in call.server.devices() if name in d.name and sight.device(d.name)]
     return {"total": len(found), "devices": [device_document(d, now_ns) for d in found[:TAGS_MAX]]}
 
 
@@ -185,25 +196,40 @@ async def _history(call: Call) -> Any:
 
 async def _journal(call: Call) -> Any:
     """The last `n` records that fit, oldest first; `more`: older ones do too (`before` the first one's sequence)."""
-    server, plant = call.server, call.server.table.plant
     n = call.number("n", 20, RECORDS_MAX)
     try:
-        query = query_of(call.arguments, plant, max(n, 1))
-    except ValueError as e:
+        query = query_of(call.arguments, call.sight, max(n, 1))
+        entries, more = await _seen(call, query)
+    except (ValueError, JournalError) as e:
         raise Refused(str(e)) from None
-    try:
-        found = await server.journal.query(query)
-    except JournalError as e:
-        raise Refused(str(e)) from e
-    entries = found.entries[-n:] if n else []
-    return {"more": found.more, "entries": [entry_document(e, plant, call.user) for e in entries]}
+    plant = call.server.table.plant
+    return {"more": more, "entries": [entry_document(e, plant, call.user) for e in entries[-n:] if n]}
+
+
+async def _seen(call: Call, query: Query) -> tuple[list[Entry], bool]:
+    """The newest `query.limit` records that are there for who asks, oldest first, and whether there are more.
+
+    Raises:
+        Refused: none is among the newest 20,000 that fit; the question must be narrower.
+    """
+    sight, entries, before = call.sight, list[Entry](), query.before
+    page = query.limit if sight.whole else RECORDS_MAX
+    for _ in range(PAGES_MAX):
+        found = await call.server.journal.query(replace(query, before=before, limit=page))
+        entries = [e for e in found.entries if is_seen(e.record, sight)] + entries
+        if len(entries) >= query.limit or not found.more:
+            return entries[-query.limit :], found.more or len(entries) > query.limit
+        before = found.entries[0].position.sequence
+    if not entries:
+        raise Refused(f"nothing for you among the newest {PAGES_MAX * page:,} records; name a subject or a time")
+    return entries, True
 
 
 async def _note(call: Call) -> Any:
     """Write `text` into the logbook, about `subject` if one is named."""
     server = call.server
     try:
-        record = note_of(call.arguments, server.table.plant, call.user, call.origin, server.clock.wall_ns())
+        record = note_of(call.arguments, call.sight, call.origin, server.clock.wall_ns())
     except ValueError as e:
         raise Refused(str(e)) from None
     try:
@@ -232,6 +258,7 @@ async def _stop(call: Call) -> Any:
 
 
 _ANYONE: Final = frozenset(Role)
+_OF_THE_WHOLE: Final = frozenset({"certs", "stop"})  # the server's own matters: not for a limited organisation's people
 _OPERATION = Callable[[Call], Awaitable[Any]]
 
 _ALARM_ROLES: Final = {"alarm_history": _ANYONE - {Role.VIEWER}}  # it is the journal
@@ -284,6 +311,6 @@ async def carry_out(server: Server, user: User, origin: str, request: object) ->
     if name not in OPERATIONS:
         raise Refused(f"op: expected one of {', '.join(OPERATIONS)}, got '{name[:50]}'")
     operation, roles = OPERATIONS[name]
-    if user.role not in roles:
+    if user.role not in roles or (user.limited and name in _OF_THE_WHOLE):
         raise Refused(f"{user.name} ({user.role}) may not {name}")
     return await operation(Call(server, user, origin, arguments))

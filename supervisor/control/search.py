@@ -19,6 +19,7 @@ import numpy as np
 
 from config.words import Rows
 from supervisor.plant.plant import Plant
+from supervisor.rights import Sight
 
 
 def find_rows(plant: Plant, pattern: str) -> Rows:
@@ -46,13 +47,14 @@ def _matcher(pattern: str) -> Callable[[str], object]:
     return re.compile(fnmatch.translate(pattern)).match
 
 
-def no_such_tag(plant: Plant, name: str) -> str:
-    """One sentence for a name that is no tag's, with the nearest that is."""
+def no_such_tag(plant: Plant, name: str, sight: Sight) -> str:
+    """One sentence for a name that is no tag's, with the nearest that is there for who asks."""
     equipment, _, tag = name.rpartition("/")
-    if (found := plant.find(equipment)) is not None:
-        near, known = difflib.get_close_matches(tag, found[0].blocks, 1), f"{equipment}/"
+    if (found := plant.find(equipment)) is not None and sight.subject(equipment):
+        shown = [t for t, b in found[0].blocks.items() if not b.info.personal or sight.user.may_read_personal()]
+        near, known = difflib.get_close_matches(tag, shown, 1), f"{equipment}/"
     else:
-        paths = [path for kind in plant.types.values() for path in kind.equipment]
+        paths = [path for kind in plant.types.values() for path in kind.equipment if sight.subject(path)]
         near, known = difflib.get_close_matches(equipment, paths[:5000], 1), ""
     hint = f"; did you mean '{known}{near[0]}{'' if known or not tag else '/' + tag}'?" if near else ""
     return f"no tag '{name[:200]}'{hint}"

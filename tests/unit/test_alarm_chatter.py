@@ -62,7 +62,7 @@ def test_s3_a_contact_at_1_hz_is_one_alarm_that_says_it_chatters(tmp_path: Path)
         assert len([c for c, _ in post.desk.shown]) == 2
         condition = post.desk.book.find("21000/CAB-0001/V")
         assert condition is not None
-        shown = document(post.desk, condition, post.seen("CAB-0001/V"), post.clock.wall_ns())
+        shown = document(post.desk, condition, post.seen("CAB-0001/V"), post.clock.wall_ns(), bool)
         assert shown["chattering"] and shown["event"]
         assert "vigie shelve" in alarm_text(shown, "fr") and "vigie shelve" in alarm_text(shown, "en")
         # It can be acknowledged by what is shown, and shelved.

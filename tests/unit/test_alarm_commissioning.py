@@ -35,7 +35,7 @@ def test_a_p1_under_commissioning_is_written_down_and_in_no_list_but_that_of_the
         assert post.desk.annunciated() == 1
         condition = post.desk.book.find("21000/CAB-0001/Trip")
         assert condition is not None
-        shown = document(post.desk, condition, post.seen("CAB-0001/Trip"), post.clock.wall_ns())
+        shown = document(post.desk, condition, post.seen("CAB-0001/Trip"), post.clock.wall_ns(), bool)
         assert shown["suppressed_by"] == [COMMISSIONING]
         await post.close()
         # It goes into service: what still stands is announced now, once.

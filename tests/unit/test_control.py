@@ -19,7 +19,9 @@ import pytest
 from config.model import Role
 from config.words import LinkState, StatusCode
 from drivers.status import DeviceStatus
+from historian.base import Record, RecordKind
 from supervisor.control import door as door_module
+from supervisor.control import operations
 from supervisor.control.client import ControlClient, find_state_dir
 from supervisor.control.door import LINE_LENGTH_MAX, ControlDoor
 from supervisor.control.operations import Refused, Server, carry_out
@@ -27,6 +29,7 @@ from supervisor.control.readings import reading
 from supervisor.control.search import find_rows, no_such_tag
 from supervisor.failure import Failure
 from supervisor.people import People, User
+from supervisor.rights import Rights, Sight
 from tests.post import ANNE, EVE, LEA, Post, plant, set_value, with_post
 
 NAN = float("nan")
@@ -387,11 +390,12 @@ def test_a_pattern_means_what_a_person_means(pattern: str, names: list[str] | No
 
 def test_an_unknown_tag_gets_a_hint() -> None:
     made = plant()
-    assert no_such_tag(made, "21605/CAB-0001/Levl") == (
+    sight = Sight(made, ANNE)
+    assert no_such_tag(made, "21605/CAB-0001/Levl", sight) == (
         "no tag '21605/CAB-0001/Levl'; did you mean '21605/CAB-0001/Level'?"
     )
-    assert no_such_tag(made, "21605/CAB-001/Level").endswith("did you mean '21605/CAB-0001/Level'?")
-    assert no_such_tag(made, "zzz") == "no tag 'zzz'"
+    assert no_such_tag(made, "21605/CAB-001/Level", sight).endswith("did you mean '21605/CAB-0001/Level'?")
+    assert no_such_tag(made, "zzz", sight) == "no tag 'zzz'"
 
 
 def test_devices_are_told_with_null_for_what_was_not_measured(tmp_path: Path) -> None:
@@ -421,5 +425,79 @@ def test_what_somebody_may_not_see_is_not_there_for_them(tmp_path: Path) -> None
         ):
             with pytest.raises(Refused, match=r"no tag '21605/CAB-0001/Level'$"):
                 await carry_out(server, blind, "test", {**request, "value": 1})
+
+    with_post(tmp_path, scenario)
+
+
+def test_what_a_person_may_not_see_is_not_there_on_this_door_either(tmp_path: Path) -> None:
+    """Two cabinets, the second maintained by a company: tags, hints, devices, status, journal and notes, by person."""
+    cabinets = plant().types["CAB"]
+    made = dataclasses.replace(plant(), types={"CAB": dataclasses.replace(cabinets, maintained_by=("", "Elec"))})
+    made._where.update({path: (made.types["CAB"], i) for i, path in enumerate(made.types["CAB"].equipment)})
+    worker = User("wanda", Role.ENGINEER, None, "Elec", limited=True)
+    abroad = User("ida", Role.OPERATOR, sees=frozenset({"21000"}))
+    other = dataclasses.replace(DEVICE, name="21605/CAB-0002.controller")
+
+    async def scenario(post: Post) -> None:
+        server = server_of(post)
+        server.table.plant = made
+        server.rights = Rights(made)
+        server.devices = lambda: [DEVICE, other]
+        server.status = lambda: {"devices": [{"name": d.name} for d in (DEVICE, other)]}
+
+        async def ask(user: User, op: str, **arguments: Any) -> Any:
+            return await carry_out(server, user, "control test", {"op": op, **arguments})
+
+        async def names(user: User, op: str) -> list[str]:
+            return [d["name"] for d in (await ask(user, op))["devices"]]
+
+        for op in ("devices", "status"):
+            assert await names(LEA, op) == [DEVICE.name, other.name]
+            assert await names(worker, op) == [other.name]
+            assert await names(abroad, op) == []
+        for name in ("21605/CAB-0001/Level", "21605/CAB-0001/Levl", "21605/CAB-001/Level"):
+            for user in (worker, abroad):
+                with pytest.raises(Refused) as refused:
+                    await ask(user, "read", names=[name])
+                assert "CAB-0001/Level'?" not in str(refused.value) or "CAB-0002" in str(refused.value)
+        with pytest.raises(Refused, match="did you mean '21605/CAB-0001/Level'"):
+            await ask(LEA, "read", names=["21605/CAB-0001/Levl"])
+
+        for subject in ("21605/CAB-0001", "21605/CAB-0002/Level", "21605/CAB-0009", "21605", ""):
+            await post.journal.append([Record(5, RecordKind.NOTE, "lea", subject, f"of {subject}", {})])
+        await post.journal.append([Record(6, RecordKind.LOGIN, "lea", "", "logged in", {})])
+        await post.journal.append([Record(7, RecordKind.NOTE, "wanda", "21605/CAB-0001", "what I did myself", {})])
+
+        async def texts(user: User, **arguments: Any) -> list[str]:
+            return [e["text"] for e in (await ask(user, "journal", **arguments))["entries"]]
+
+        assert len(await texts(LEA)) == 7
+        assert await texts(worker) == ["of 21605/CAB-0002/Level", "of ", "what I did myself"]
+        assert await texts(abroad) == ["of ", "logged in"]
+        assert await texts(worker, n=1) == ["what I did myself"]
+        assert (await ask(worker, "journal", n=1))["more"] and not (await ask(worker, "journal", n=3))["more"]
+        with pytest.raises(Refused, match="no area, equipment or tag '21605/CAB-0001'"):
+            await ask(worker, "note", text="x", subject="21605/CAB-0001")
+        assert (await ask(worker, "note", text="x", subject="CAB-0002"))["subject"] == "21605/CAB-0002"
+        for op in ("stop", "certs"):  # the server's own matters
+            with pytest.raises(Refused, match="may not"):
+                await ask(worker, op)
+
+    with_post(tmp_path, scenario)
+
+
+def test_looking_for_what_one_may_see_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "PAGES_MAX", 2)
+    monkeypatch.setattr(operations, "RECORDS_MAX", 5)
+    abroad = User("ida", Role.OPERATOR, sees=frozenset({"21000"}))
+
+    async def scenario(post: Post) -> None:
+        about = "21605/CAB-0001"
+        await post.journal.append([Record(1, RecordKind.NOTE, "lea", "", "old", {})])
+        await post.journal.append([Record(2, RecordKind.NOTE, "lea", about, str(i), {}) for i in range(12)])
+        with pytest.raises(Refused, match="nothing for you among the newest 10 records"):
+            await carry_out(server_of(post), abroad, "control test", {"op": "journal", "n": 1})
+        answer = await carry_out(server_of(post), abroad, "control test", {"op": "journal", "n": 1, "before": 5})
+        assert [e["text"] for e in answer["entries"]] == ["old"]
 
     with_post(tmp_path, scenario)

@@ -12,8 +12,10 @@ import pytest
 from config.model import Role
 from supervisor.alarms.rules import RuleBook
 from supervisor.control.alarm_names import matcher, resolve
+from supervisor.control.alarm_view import document
 from supervisor.control.alarms import ALARM_OPERATIONS, AlarmCall
 from supervisor.people import User
+from supervisor.rights import Sight
 from tests.desk import Post, story
 
 ANNE = User("anne", Role.OPERATOR)
@@ -213,6 +215,43 @@ def test_names_and_patterns(tmp_path: Path) -> None:
 
     async def tell(post: Post) -> None:
         book: RuleBook = post.desk.book
-        assert resolve(book, "CAB-0001/V") == resolve(book, "21000/CAB-0001/V") == "21000/CAB-0001/V"
+        sight = Sight(book.plant, LEA)
+        assert resolve(book, "CAB-0001/V", sight) == resolve(book, "21000/CAB-0001/V", sight) == "21000/CAB-0001/V"
+
+    told(tmp_path, tell)
+
+
+def test_alarms_of_what_a_person_may_not_see_are_not_there(tmp_path: Path) -> None:
+    abroad = User("ida", Role.SUPERVISOR, sees=frozenset({"21605"}))
+
+    async def tell(post: Post) -> None:
+        event = str(post.seen("CAB-0002/V").event)
+        for which in ("active", "all", "suppressed"):
+            assert (await call(post, "alarms", abroad, list=which))["total"] == 0
+        for what in (event, "*", "CAB-0002/V"):
+            with pytest.raises(ValueError, match=r"is no alarm's present one|no alarm matches"):
+                await call(post, "ack", abroad, what=what)
+        for name in ("CAB-0002/V", "21000/CAB-0002/V", "21000/CAB-0002/W"):
+            with pytest.raises(ValueError) as refused:
+                await call(post, "shelve", abroad, condition=name, seconds=3600, note="x")
+            assert "did you mean" not in str(refused.value) and str(refused.value).startswith("no alarm '")
+        assert (await call(post, "alarm_history", abroad))["records"] == []
+        report = await call(post, "alarm_report", abroad)
+        assert report["top"] == report["stale"] == [] and (await call(post, "alarm_report", LEA))["top"]
+        assert post.desk.counts().unacked == 3
+
+    told(tmp_path, tell)
+
+
+def test_below_an_alarm_only_what_is_there_for_them_is_listed(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        condition = post.desk.book.find("21000/CAB-0001/Loss")
+        assert condition is not None
+        entry = post.desk.shown.entries[condition]
+        made = [
+            document(post.desk, condition, entry, 0, sees)["children"] for sees in (lambda _: True, lambda _: False)
+        ]
+        assert made[0]["suppressed"] == ["21000/CAB-0001/V"]
+        assert made[1] == {"suppressed": [], "unknown": 0, "standing": []}
 
     told(tmp_path, tell)

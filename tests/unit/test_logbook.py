@@ -12,11 +12,13 @@ from historian.base import Entry, JournalFull, Position, Query, Record, RecordKi
 from supervisor.control.logbook import entry_document, meant, note_of, query_of
 from supervisor.control.operations import Refused, carry_out
 from supervisor.people import User
+from supervisor.rights import Sight
 from tests.plants import TypeSpec, make_plant, tag
 from tests.post import ANNE, EVE, LEA, Post, plant, with_post
 from tests.unit.test_control import server_of
 
 SUPERVISOR = User("sam", Role.SUPERVISOR)
+SIGHT = Sight(plant(), ANNE)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ SUPERVISOR = User("sam", Role.SUPERVISOR)
     ],
 )
 def test_a_name_means_what_a_person_means(name: str, subject: str) -> None:
-    assert meant(plant(), name) == subject
+    assert meant(SIGHT, name) == subject
 
 
 def test_a_name_that_means_several_is_refused() -> None:
@@ -41,7 +43,9 @@ def test_a_name_that_means_several_is_refused() -> None:
     with pytest.raises(
         ValueError, match=r"'CAB-0001' is one of 2: 2\d+/CAB-0001, 2\d+/CAB-0001; name it with its area"
     ):
-        meant(made, "CAB-0001/V1")
+        meant(Sight(made, LEA), "CAB-0001/V1")
+    here = Sight(made, User("u", Role.OPERATOR, sees=frozenset({"21231"})))
+    assert meant(here, "CAB-0001/V1") == "21231/CAB-0001/V1", "of those that are there for who asks it is one"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +66,7 @@ def test_a_name_that_means_several_is_refused() -> None:
 )
 def test_a_wrong_query_is_one_sentence(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        query_of(arguments, plant(), 10)
+        query_of(arguments, SIGHT, 10)
 
 
 def test_a_query_is_taken_as_it_is_meant() -> None:
@@ -75,7 +79,7 @@ def test_a_query_is_taken_as_it_is_meant() -> None:
         "person": "x",
     }
     kinds = frozenset({RecordKind.NOTE, RecordKind.ALARM})
-    assert query_of(arguments, plant(), 7) == Query(5, None, kinds, "21605/CAB-0001", "x", None, 7)
+    assert query_of(arguments, SIGHT, 7) == Query(5, None, kinds, "21605/CAB-0001", "x", None, 7)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +98,7 @@ def test_a_query_is_taken_as_it_is_meant() -> None:
 )
 def test_a_wrong_note_is_one_sentence(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        note_of(arguments, plant(), ANNE, "control", 1)
+        note_of(arguments, SIGHT, "control", 1)
 
 
 def test_what_is_said_of_a_personal_tag_is_withheld() -> None:
