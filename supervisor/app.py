@@ -405,6 +405,8 @@ class App:
         errors += self.alarms.errors()
         errors += self.history.errors()
         errors += self.hmi.errors()
+        if weak := self.people.weakly_hashed():
+            errors.append(f"{len(weak)} passwords are weakly hashed, by an earlier release; `vigie check` says whose")
         if self.core.inbox.refused:
             errors.append(f"{self.core.inbox.refused} readings found no room before the scan; they are Uncertain")
         if self.core.table.pool.overflows:

@@ -25,6 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from config.load import SiteProblems, load_site
+    from supervisor.people import People
 
     try:
         site = load_site(args.site, sites.protocols())
@@ -36,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join([*problems, f"{len(problems)} problems; nothing was started."]))
         return 1
     print(summary(site, plant))
+    if weak := People.of(site.users).weakly_hashed():
+        print(f"{', '.join(weak)}: weakly hashed, by an earlier release; make a new hash with `vigie passwd`")
     return 0
 
 

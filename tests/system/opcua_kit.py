@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +81,18 @@ def fill(table: TagTable, rows: Rows, values: list[Any], status: StatusCode = St
     table.put(rows, cells, np.full(len(rows), status, np.uint32), SystemClock().wall_ns())
 
 
+hashed = cache(hash_password)
+"""Hashes of this test run, each made once: they are meant to take their time."""
+
+
 def people() -> People:
     made = People()
-    made.add(User("op", Role.OPERATOR, frozenset({"21605"})), hash_password(PASSWORDS["op"]))
-    made.add(User("view", Role.VIEWER), hash_password(PASSWORDS["view"]))
-    made.add(User("boss", Role.SUPERVISOR), hash_password(PASSWORDS["boss"]))
-    made.add(User("officer", Role.SECURITY), hash_password(PASSWORDS["officer"]))
+    made.add(User("op", Role.OPERATOR, frozenset({"21605"})), hashed(PASSWORDS["op"]))
+    made.add(User("view", Role.VIEWER), hashed(PASSWORDS["view"]))
+    made.add(User("boss", Role.SUPERVISOR), hashed(PASSWORDS["boss"]))
+    made.add(User("officer", Role.SECURITY), hashed(PASSWORDS["officer"]))
     # Sees one commune only; all others see the whole plant.
-    made.add(User("guest", Role.OPERATOR, frozenset({"21000"}), sees=frozenset({"21000"})), hash_password("guest-pass"))
+    made.add(User("guest", Role.OPERATOR, frozenset({"21000"}), sees=frozenset({"21000"})), hashed(PASSWORDS["guest"]))
     return made
 
 

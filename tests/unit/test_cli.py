@@ -22,6 +22,7 @@ from supervisor.control.door import ControlDoor
 from supervisor.control.operations import Server
 from supervisor.failure import Failure
 from supervisor.people import People, password_matches
+from tests.config.case import PLANT
 from tests.post import Post, set_value, with_post
 from tests.sites import DEVICES, TAGS
 from tests.unit.test_status_document import DEVICE, document
@@ -147,6 +148,11 @@ def test_check_says_what_was_found_or_everything_that_is_wrong(vigie: Callable[.
     assert code == 1
     assert out.splitlines()[-1] == "1 problem; nothing was started."
     assert out.startswith(f"{tmp_path}/site.yaml:")
+
+
+def test_check_names_whose_password_is_weakly_hashed(vigie: Callable[..., Output]) -> None:
+    code, out, _ = vigie("check", str(PLANT))
+    assert code == 0 and "no problems\nboris: weakly hashed, by an earlier release; make a new hash" in out
 
 
 def test_run_starts_nothing_on_a_broken_site(vigie: Callable[..., Output], tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+
 import pytest
 
 from config.model import Role, UserModel
@@ -21,6 +24,24 @@ def test_a_hash_matches_its_password_and_no_other_and_is_salted() -> None:
 )
 def test_a_malformed_hash_matches_nothing(broken: str) -> None:
     assert not password_matches("x", broken)
+
+
+def test_a_hash_of_an_earlier_release_lets_in_costs_as_much_to_try_and_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    people = People()
+    salt = base64.b64encode(bytes(16)).decode()
+    digest = hashlib.scrypt(b"ancien", salt=bytes(16), n=2**14, r=8, p=1, dklen=32)
+    people.add(User("old", Role.VIEWER), f"scrypt$16384$8$1${salt}${base64.b64encode(digest).decode()}")
+    people.add(User("new", Role.VIEWER), hash_password("nouveau"))
+    assert people.weakly_hashed() == ["old"]
+    tried: list[int] = []
+    scrypt = hashlib.scrypt
+    monkeypatch.setattr(hashlib, "scrypt", lambda *a, n, **more: tried.append(n) or scrypt(*a, n=n, **more))
+    assert people.authenticate("old", "ancien") == people.named("old")
+    assert people.authenticate("old", "faux") is people.authenticate("new", "faux") is None
+    assert people.authenticate("nobody", "faux") is None
+    assert tried == [2**14, 2**15, 2**14, 2**15, 2**15, 2**15]
 
 
 def test_unknown_names_and_users_without_password_cannot_log_in() -> None:
