@@ -16,6 +16,7 @@ from drivers.base import ProtocolSpec
 
 PROTOCOLS: Final[dict[str, str]] = {
     "bacnet": "drivers.bacnet.protocol:PROTOCOL",
+    "dali": "drivers.dali.protocol:PROTOCOL",
     "modbus": "drivers.modbus.protocol:PROTOCOL",
     "opcua": "drivers.opcua.protocol:PROTOCOL",
 }

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_dali_driver.py, tests/kit/test_dali.py
+"""The questions of `plan`, frame by frame: what a gear or its line answers to each.
+
+Law of this file: frames and their meaning. A value that was not answered is `None` with a reason; a gear that answers
+nothing at all raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from drivers.base import DeviceSilent
+from drivers.dali import banks, curve, lunatone
+from drivers.dali import frames as f
+from drivers.dali.link import Job, LunatoneLink
+from drivers.dali.plan import Question
+
+Values = dict[str, float | None]
+
+
+class Asker:
+    """Asks for one gear, or for the line, on a link.
+
+    Attributes:
+        why: value -> why the last question had no answer for it.
+    """
+
+    def __init__(self, link: LunatoneLink, gear: int | None, dimming: curve.Curve) -> None:
+        self._link, self._gear, self._curve = link, gear, dimming
+        self._loop = asyncio.get_running_loop()
+        self.why: dict[str, str] = {}
+        self._sorts: dict[str, Callable[[Job, Question], Awaitable[Values]]] = {
+            "level": self._level,
+            "status": self._status,
+            "failures": self._failures,
+            "faults": self._faults,
+            "bank": self._bank,
+            "bus": self._bus,
+            "found": self._found,
+            "group": self._group,
+        }
+
+    async def ask(self, question: Question, timeout_s: float) -> Values:
+        """The values of a question, by name.
+
+        Raises:
+            LinkDown, DeviceSilent, Busy.
+        """
+        for name in question.values:
+            self.why.pop(name, None)
+        with self._link.job(question.rank, timeout_s) as job:
+            return await self._sorts[question.sort](job, question)
+
+    def _lacks(self, name: str, why: str) -> None:
+        self.why[name] = why
+
+    @property
+    def _target(self) -> f.Target:
+        return f.Target(gear=self._gear)
+
+    # --- a gear
+
+    async def _byte(self, job: Job, code: int, names: tuple[str, ...], what: str) -> int | None:
+        """The byte a gear answers to a query; None: it lives, but does not answer this.
+
+        Raises:
+            DeviceSilent: it does not live.
+        """
+        reply = await job.query(f.command(self._target, code))
+        if reply.answer is not None:
+            self._link.line.answered(self._gear or 0, self._loop.time())
+            return reply.answer
+        why = "several gear answered at once" if reply.collided else f"it does not answer {what}"
+        await self._lives(job)
+        for name in names:
+            self._lacks(name, why)
+        return None
+
+    async def _lives(self, job: Job) -> None:
+        reply = await job.query(f.command(self._target, f.QUERY_PRESENT))
+        if reply.answer is None and not reply.collided:
+            raise DeviceSilent(f"gear {self._gear} does not answer on the bus")
+        self._link.line.answered(self._gear or 0, self._loop.time())
+
+    async def _level(self, job: Job, question: Question) -> Values:
+        level = await self._byte(job, f.QUERY_ACTUAL_LEVEL, question.values, "QUERY ACTUAL LEVEL")
+        if level is None:
+            return dict.fromkeys(question.values)
+        if level == curve.MASK:
+            for name in question.values:
+                self._lacks(name, "the gear does not know its level: lamp failed or starting (MASK)")
+            return dict.fromkeys(question.values)
+        line = self._link.line
+        line.told_level(self._gear or 0, self._loop.time())
+        target = line.targets.get(self._gear or 0, level)
+        return {
+            "level": curve.percent(level, self._curve),
+            "arc_level": level,
+            "level_set": curve.percent(target, self._curve),
+            "arc_level_set": target,
+        }
+
+    async def _status(self, job: Job, question: Question) -> Values:
+        status = await self._byte(job, f.QUERY_STATUS, question.values, "QUERY STATUS")
+        return _bits(question, status, f.STATUS_BITS)
+
+    async def _failures(self, job: Job, question: Question) -> Values:
+        await job.tell((f.ENABLE_DEVICE_TYPE, f.LED))
+        status = await self._byte(job, f.LED_FAILURE_STATUS, question.values, "the LED failure status")
+        return _bits(question, status, f.FAILURE_BITS)
+
+    async def _faults(self, job: Job, question: Question) -> Values:
+        """All, then its groups, then itself; see `faults`."""
+        faults, begun_s = self._link.line.faults, self._loop.time()
+        while (whom := faults.ask(self._gear or 0, begun_s)) != "well":
+            if whom.gear is not None:
+                return await self._status(job, question)
+            failed = False
+            for code in (f.QUERY_LAMP_FAILURE, f.QUERY_GEAR_FAILURE):
+                reply = await job.query(f.command(whom, code))
+                failed = failed or reply.answer is not None or reply.collided
+            faults.told(whom, failed, self._loop.time())
+        return dict.fromkeys(question.values, 0)
+
+    async def _bank(self, job: Job, question: Question) -> Values:
+        """Fields of one memory bank, its numbers held still if it can."""
+        bank = question.number
+        await job.tell((f.DTR1, bank))
+        if bank in (202, 203, 204):
+            await job.tell((f.DTR0, 2))
+            await job.tell(f.command(self._target, f.ENABLE_WRITE), twice=True)
+            await job.tell((f.WRITE_MEMORY, f.LATCH))
+        found: Values = {}
+        at = -1
+        any_answer = False
+        for name in sorted(question.values, key=lambda n: banks.FIELDS[n].first):
+            field = banks.FIELDS[name]
+            if at != field.first:
+                await job.tell((f.DTR0, field.first))
+            data = await self._locations(job, field)
+            any_answer = any_answer or data[0] is not None
+            at = field.first + len(data)
+            try:
+                found[name] = banks.decode(field, data)
+            except banks.NotKnown as error:
+                found[name] = None
+                self._lacks(name, str(error))
+        if not any_answer:
+            await self._lives(job)
+        self._link.line.answered(self._gear or 0, self._loop.time())
+        return found
+
+    async def _locations(self, job: Job, field: banks.Field) -> list[int | None]:
+        """The bytes of a field, up to the first that is not there."""
+        data: list[int | None] = []
+        for _ in range(field.first, field.last + 1):
+            reply = await job.query(f.command(self._target, f.READ_MEMORY), holds=True)
+            data.append(reply.answer)
+            if reply.answer is None:
+                break
+        return data
+
+    # --- the line
+
+    async def _bus(self, job: Job, question: Question) -> Values:
+        reply = await job.send(f.command(f.ALL, f.QUERY_PRESENT), answer=True)
+        line, schedule = self._link.line, self._link.turns.schedule
+        if reply.result == lunatone.NO_LINE:
+            raise DeviceSilent(lunatone.RESULTS[lunatone.NO_LINE])
+        if line.cycle_s is None:
+            self._lacks("cycle_time", "no gear was asked twice yet")
+        if line.scene is None:
+            self._lacks("scene", "no scene was asked for since the connection stands")
+        return {
+            "bus_fault": float(reply.result in (lunatone.NO_VOLTAGE, 62)),
+            "power_supply": float(reply.result != lunatone.NO_VOLTAGE),
+            "bus_load": schedule.load(self._loop.time()),
+            "cycle_time": line.cycle_s,
+            "scene": line.scene,
+        }
+
+    async def _found(self, job: Job, question: Question) -> Values:
+        await self._count(job)
+        return {"found": len(self._link.line.faults.groups)}
+
+    async def _count(self, job: Job) -> None:
+        """Ask all short addresses which groups they are in: who answers is there."""
+        groups: dict[int, int] = {}
+        for gear in range(self._link.device.gear_max + 1):
+            target = f.Target(gear=gear)
+            low = await job.query(f.command(target, f.QUERY_GROUPS_0_7))
+            if low.answer is not None:
+                high = await job.query(f.command(target, f.QUERY_GROUPS_8_15))
+                groups[gear] = low.answer | (high.answer or 0) << 8
+                self._link.line.answered(gear, self._loop.time())
+        self._link.line.count(groups)
+
+    async def _group(self, job: Job, question: Question) -> Values:
+        """The level of a group's first member that answers."""
+        line = self._link.line
+        if not line.counted:
+            await self._count(job)
+        for gear in line.members(question.number):
+            reply = await job.query(f.command(f.Target(gear=gear), f.QUERY_ACTUAL_LEVEL))
+            if reply.answer is not None and reply.answer != curve.MASK:
+                return {"group_level": curve.percent(reply.answer, self._curve)}
+        self._lacks("group_level", f"no gear of group {question.number} tells its level")
+        return {"group_level": None}
+
+
+def _bits(question: Question, byte: int | None, bits: Mapping[str, int]) -> Values:
+    return {name: None if byte is None else byte >> bits[name] & 1 for name in question.values}

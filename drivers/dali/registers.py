@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_dali_registers.py, tests/kit/test_dali.py
+"""DALI behind a Modbus gateway: the common model laid over a register map, asked by the Modbus driver.
+
+Law of this file: translation. Blocks, quarantine, permits and outcomes are `drivers.modbus`'s. Such a gateway polls its
+bus by itself and answers from memory; it tells neither the bus's load nor what it has not asked for: those values are
+BadNotSupported, never invented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from config.words import Access, Batch, Clock, Kind, Outcome, Permit, StatusCode, cell_of, value_of
+from drivers.base import DriverError, Exchange, Point, Request, WriteItem, WriteOutcome
+from drivers.dali import curve
+from drivers.dali.address import DaliDevice, DaliPoint
+from drivers.dali.frames import Target
+from drivers.dali.maps import MAPS, Place, RegisterMap
+from drivers.modbus.address import ModbusDevice, ModbusPoint
+from drivers.modbus.driver import ModbusDriver
+from drivers.modbus.link import ModbusLink
+from drivers.modbus.plan import plan as plan_registers
+
+NOT_SUPPORTED: Final = int(StatusCode.BadNotSupported)
+OUT_OF_RANGE: Final = int(StatusCode.BadOutOfRange)
+NOWHERE: Final = ModbusPoint(table="holding", address=0)
+
+
+@dataclass(frozen=True, slots=True)
+class NotOffered:
+    """Body of an exchange that leads to no register."""
+
+    gateway: str
+
+
+class GatewayLink(ModbusLink):
+    """The connection to a gateway, and the count of its last command (`maps.Counted`)."""
+
+    def __init__(self, device: DaliDevice) -> None:
+        super().__init__(modbus_device(device))
+        self.count: int | None = None
+
+    async def open(self) -> None:
+        """As `ModbusLink.open`; the count is the gateway's again."""
+        self.count = None
+        await super().open()
+
+
+def modbus_device(device: DaliDevice) -> ModbusDevice:
+    """The gateway as a Modbus device."""
+    times = {name: f"{getattr(device, name):g} s" for name in ("connect_timeout", "user_timeout", "keepalive")}
+    return ModbusDevice.model_validate({"host": device.host, "port": device.port, "unit_id": device.unit_id, **times})
+
+
+def places(device: DaliDevice, points: Sequence[Point]) -> list[Place | None]:
+    """Where each point lies; None: the map has no such value.
+
+    Raises:
+        ValueError: a value of a gear on a device that is none, or a line the gateway does not have.
+    """
+    found = MAPS[device.wire]
+    if device.line >= found.lines:
+        raise ValueError(f"expected line 0..{found.lines - 1} of {found.name}, got {device.line}")
+    for point in points:
+        if point.address.is_of_gear and device.short_address is None:
+            raise ValueError(
+                f"{point.name}: expected a short_address on a device with {point.address}, a value of gear"
+            )
+    return [found.places.get(point.address.value) for point in points]
+
+
+def translate(device: DaliDevice, points: Sequence[Point]) -> list[Point]:
+    """The points as registers, position by position; one that lies nowhere is never polled."""
+    base = MAPS[device.wire].per_line * device.line
+    found = []
+    for point, place in zip(points, places(device, points), strict=True):
+        if place is None:
+            found.append(replace(point, address=NOWHERE, poll=None, access=Access.W))
+            continue
+        at = place.address(base, device.short_address or 0, point.address.group or 0)
+        bit = {"type": "bit", "bit": place.bit} if place.bit is not None else {"type": "uint16"}
+        address = ModbusPoint(table=place.table, address=at, **bit)
+        kind = Kind.Boolean if place.bit is not None else Kind.UInt16
+        found.append(replace(point, address=address, kind=kind))
+    return found
+
+
+def plan(device: DaliDevice, points: Sequence[Point]) -> list[Exchange]:
+    """Blocks of registers, and for each poll class what the gateway does not offer.
+
+    Raises:
+        ValueError: as `places`.
+    """
+    exchanges = plan_registers(modbus_device(device), translate(device, points))
+    where = places(device, points)
+    gateway = MAPS[device.wire].name
+    for poll in dict.fromkeys(p.poll for p in points if p.poll is not None):
+        missing = [i for i, p in enumerate(points) if p.poll == poll and p.access.readable and where[i] is None]
+        if missing:
+            exchanges.append(Exchange(np.array(missing, np.int64), poll, "not offered", NotOffered(gateway)))
+    return exchanges
+
+
+class RegisterDriver:
+    """A `drivers.base.Driver` for one gear, or the line, behind a Modbus gateway."""
+
+    def __init__(self, name: str, device: DaliDevice, points: Sequence[Point], link: GatewayLink, clock: Clock) -> None:
+        self._name, self._device, self._points, self._link, self._clock = name, device, points, link, clock
+        self._map: RegisterMap = MAPS[device.wire]
+        self._places = places(device, points)
+        self._registers = translate(device, points)
+        self._commands: dict[str, int] = {}
+        if self._map.counted is not None:
+            for value, at in (("level", self._map.counted.level), ("scene", self._map.counted.scene)):
+                address = ModbusPoint(table="holding", address=at, type="uint32")
+                self._commands[value] = len(self._registers)
+                self._registers.append(Point(f"{value} command", Kind.UInt32, Access.RW, address, None))
+        self._inner = ModbusDriver(name, modbus_device(device), self._registers, link, clock)
+
+    async def open(self) -> None:
+        """Nothing to agree on."""
+
+    async def close(self) -> None:
+        """Nothing is held beside the link."""
+
+    async def read(self, request: Request, timeout_s: float) -> Batch:
+        """As `ModbusDriver.read`, in the model's units."""
+        if isinstance(request.exchange.body, NotOffered):
+            n = len(request.rows)
+            statuses = np.full(n, NOT_SUPPORTED, np.uint32)
+            now_ns = np.full(n, self._clock.wall_ns(), np.int64)
+            return Batch(request.id, request.rows, np.zeros(n, np.int64), statuses, now_ns)
+        batch = await self._inner.read(request, timeout_s)
+        cells, statuses = batch.cells.copy(), batch.statuses.copy()
+        for i, position in enumerate(request.exchange.take.tolist()):
+            cells[i], statuses[i] = self._told(position, int(cells[i]), int(statuses[i]))
+        return replace(batch, cells=cells, statuses=statuses)
+
+    def _told(self, position: int, cell: int, status: int) -> tuple[int, int]:
+        """A register as the model says it; what lies outside its range is no value."""
+        place, kind = self._places[position], self._points[position].kind
+        if place is None or place.bit is not None or status >= StatusCode.Uncertain:
+            return cell, status
+        number = cell & 0xFF if place.unit == "arc" else cell
+        if number > place.most:
+            return 0, OUT_OF_RANGE
+        if place.unit == "arc" and kind.is_float:
+            return cell_of(kind, curve.percent(number, self._device.curve)), status
+        return cell_of(kind, number), status
+
+    async def read_points(self, points: Sequence[int], timeout_s: float) -> list[tuple[int, int, str | None]]:
+        """As `ModbusDriver.read_points`, in the model's units."""
+        found = await self._inner.read_points(points, timeout_s)
+        answers: list[tuple[int, int, str | None]] = []
+        for position, (cell, status, text) in zip(points, found, strict=True):
+            if self._places[position] is None:
+                readable = self._points[position].access.readable
+                answers.append((0, NOT_SUPPORTED if readable else int(StatusCode.BadNotReadable), None))
+            else:
+                answers.append((*self._told(position, cell, status), text))
+        return answers
+
+    # --- writing
+
+    async def write(self, items: Sequence[WriteItem], permit: Permit, timeout_s: float) -> list[WriteOutcome]:
+        """Write in order, once each."""
+        return [await self._write(item, permit, timeout_s) for item in items]
+
+    async def _write(self, item: WriteItem, permit: Permit, timeout_s: float) -> WriteOutcome:
+        point, place = self._points[item.point], self._places[item.point]
+        where = f"{self._name}: {point.name}"
+        if not point.access.writable:
+            return WriteOutcome(
+                Outcome.REFUSED, f"{where}: expected a point that may be written, this one is read only"
+            )
+        counted = self._map.counted
+        if place is None and (counted is None or point.address.value not in ("group_level", "line_level", "scene")):
+            return WriteOutcome(
+                Outcome.REFUSED, f"{where}: {self._map.name} offers no {point.address}; nothing was sent"
+            )
+        try:
+            number = wire_number(point, place.unit if place else "arc", item.cell, self._device.curve)
+        except ValueError as error:
+            return WriteOutcome(Outcome.REFUSED, f"{where}: {error}; nothing was sent")
+        if counted is None:
+            return (await self._inner.write([WriteItem(item.point, number)], permit, timeout_s))[0]
+        return await self._command(where, point.address, number, permit, timeout_s)
+
+    async def _command(
+        self, where: str, address: DaliPoint, number: int, permit: Permit, timeout_s: float
+    ) -> WriteOutcome:
+        """Put a command with a count that the gateway has not seen last."""
+        counted = self._map.counted
+        assert counted is not None  # noqa: S101 - asked by the only caller
+        value = "scene" if address.value == "scene" else "level"
+        at = self._commands[value]
+        if self._link.count is None:
+            try:
+                [(cell, status, _)] = await self._inner.read_points([at], timeout_s)
+            except DriverError as error:
+                return WriteOutcome(
+                    Outcome.REFUSED, f"{where}: cannot read the count of commands: {error}; nothing was sent"
+                )
+            self._link.count = cell >> 24 if status < StatusCode.Uncertain else 0
+        self._link.count = self._link.count + 1 & 0xFF
+        words = counted.words(value, target(self._device, address), self._link.count, number)
+        [outcome] = await self._inner.write([WriteItem(at, words)], permit, timeout_s)
+        return replace(outcome, reason=outcome.reason and f"{where}: {outcome.reason}")
+
+    def notes(self, request: Request) -> list[str]:
+        """What the gateway refuses or does not offer, one sentence for each point."""
+        if isinstance(request.exchange.body, NotOffered):
+            gateway, take = request.exchange.body.gateway, request.exchange.take.tolist()
+            chosen = [self._points[i] for i in take]
+            return [f"{self._name}: {point.name}: {gateway} offers no {point.address}" for point in chosen]
+        return self._inner.notes(request)
+
+
+def target(device: DaliDevice, address: DaliPoint) -> Target:
+    """Whom a value concerns."""
+    if address.is_of_gear:
+        return Target(gear=device.short_address)
+    return Target(group=address.group)
+
+
+def wire_number(point: Point, unit: str, cell: int, dimming: curve.Curve) -> int:
+    """What is put for a cell.
+
+    Raises:
+        ValueError: outside the range of the value.
+    """
+    value = value_of(point.kind, cell)
+    if point.address.value == "scene":
+        return _within(value, 15)
+    if point.address.value == "arc_level_set":
+        return _within(value, curve.LEVEL_MAX)
+    step = curve.level(float(value), dimming)
+    if unit != "percent":
+        return step
+    return max(1, round(float(value))) if value else 0
+
+
+def _within(value: Any, most: int) -> int:
+    if not 0 <= value <= most:
+        raise ValueError(f"expected 0..{most}, got {value}")
+    return int(value)

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The driver kit on DALI, every claim in virtual time over real sockets: by registers and by frames."""
+
+from __future__ import annotations
+
+import pytest
+
+from drivers.registry import protocol
+from drivers.testkit import Kit
+from tests.kit.dali_peer import IntesisPeer, LunatonePeer
+from tests.sim.loop import clock, run
+
+KIT = Kit(protocol("dali"), LunatonePeer, run=lambda main: run(main, debug=False), clock=clock)
+INTESIS = Kit(protocol("dali"), IntesisPeer, run=lambda main: run(main, debug=False), clock=clock)
+
+
+@pytest.mark.parametrize("claim", KIT.params())
+def test_frames_through_lunatone(claim: str) -> None:
+    KIT.check(claim)
+
+
+@pytest.mark.parametrize("claim", INTESIS.params())
+def test_registers_of_intesis(claim: str) -> None:
+    INTESIS.check(claim)
