@@ -7,8 +7,8 @@ Law of this file: no I/O, no asyncio, no clock; instants are arguments.
 Theory. A bus carries 21 questions a second, whoever asks. So polls have a purse: it fills by `share` seconds a second
 up to `PURSE_MAX_S`, each frame of a poll is paid from it, and a poll waits while it is empty. Over any time T polls
 take at most share x T + PURSE_MAX_S + one frame. Commands do not look into the purse and pass every poll, also between
-two frames of one. Among polls: fault before level before energy, but who has waited `AGE_S` is taken one rank up for each
-`AGE_S`, so that everyone's turn comes.
+two frames of one. Among polls: fault before level before energy, but who has waited `AGE_S` is taken one rank up for
+each `AGE_S`, so that everyone's turn comes.
 
 A poll of many frames *holds* the bus against other polls from its first frame to its last: they would change the
 registers (DTR) it reads by.
