@@ -7,8 +7,8 @@ Law of this file: no I/O, no asyncio, no clock; instants are arguments.
 Theory. A bus carries 21 questions a second, whoever asks. So polls have a purse: it fills by `share` seconds a second
 up to `PURSE_MAX_S`, each frame of a poll is paid from it, and a poll waits while it is empty. Over any time T polls
 take at most share x T + PURSE_MAX_S + one frame. Commands do not look into the purse and pass every poll, also between
-two frames of one. Among polls: fault before level before energy, but who has waited `AGE_S` is taken one rank up for
-each `AGE_S`, so that everyone's turn comes.
+two frames of one. Among polls: fault before level before energy; but after `RANKED` frames by rank the one that has
+waited longest, `AGE_S` at least, is served whatever its rank, so that everyone's turn comes.
 
 A poll of many frames *holds* the bus against other polls from its first frame to its last: they would change the
 registers (DTR) it reads by.
@@ -23,6 +23,7 @@ from typing import Final
 
 PURSE_MAX_S: Final = 1.0
 AGE_S: Final = 10.0
+RANKED: Final = 4
 LOAD_WINDOW_S: Final = 60.0
 
 
@@ -61,6 +62,8 @@ class Schedule:
     waiting: dict[int, Waiting] = field(default_factory=dict)
     spent: deque[tuple[float, float]] = field(default_factory=deque)
     _spent_s: float = 0.0
+    _aged: int = 0  # ticket that was chosen for its age
+    _owed: int = 0  # frames by rank before age counts again
 
     def enter(self, ticket: int, rank: Rank, now_s: float) -> None:
         """Someone has a frame to send. A ticket waits for one frame at a time."""
@@ -83,7 +86,11 @@ class Schedule:
             return 0, float("inf")
         if self.purse_s <= 0:
             return 0, now_s + (1e-3 - self.purse_s) / self.share
-        return min(polls, key=lambda w: (_urgency(w, now_s), w.since_s, w.ticket)).ticket, now_s
+        aged = [w for w in polls if now_s - w.since_s >= AGE_S] if self._owed <= 0 else []
+        if aged:
+            self._aged = min(aged, key=lambda w: (w.since_s, w.ticket)).ticket
+            return self._aged, now_s
+        return min(polls, key=lambda w: (w.rank, w.since_s, w.ticket)).ticket, now_s
 
     def sent(self, ticket: int, air_s: float, now_s: float, holds: bool) -> None:
         """Its frame goes out and takes `air_s` of the bus.
@@ -96,6 +103,7 @@ class Schedule:
         if waiting.rank is not Rank.COMMAND:
             self.purse_s -= air_s
             self.holder = ticket if holds else 0
+            self._owed = max(0, self._owed + (RANKED if ticket == self._aged else -1))
         self.heard(air_s, now_s)
 
     def heard(self, air_s: float, now_s: float) -> None:
@@ -119,7 +127,3 @@ class Schedule:
         self.purse_s = min(PURSE_MAX_S, self.purse_s + self.share * max(0.0, now_s - self.now_s))
         self.now_s = max(self.now_s, now_s)
 
-
-def _urgency(waiting: Waiting, now_s: float) -> int:
-    """Rank, one better for each `AGE_S` of waiting; below FAULT for who waits longest of all."""
-    return int(waiting.rank) - int((now_s - waiting.since_s) / AGE_S)

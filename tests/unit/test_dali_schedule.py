@@ -52,11 +52,18 @@ def test_a_poll_of_many_frames_holds_the_bus_against_polls_only() -> None:
     assert schedule.choose(0.0)[0] == 2
 
 
-def test_who_waits_long_passes_the_more_urgent() -> None:
+def test_who_waits_longest_is_served_once_in_five_frames() -> None:
     schedule = Schedule(0.5)
-    schedule.enter(1, Rank.ENERGY, 0.0)
-    schedule.enter(2, Rank.FAULT, 2.5 * AGE_S)
-    assert schedule.choose(2.5 * AGE_S)[0] == 1
+    for ticket in (1, 2):
+        schedule.enter(ticket, Rank.ENERGY, 0.0)
+    for ticket in range(3, 12):
+        schedule.enter(ticket, Rank.FAULT, AGE_S)
+    order = []
+    for _ in range(7):
+        ticket, _ = schedule.choose(AGE_S)
+        order.append(ticket)
+        schedule.sent(ticket, QUERY_S, AGE_S, False)
+    assert order == [1, 3, 4, 5, 6, 2, 7]
 
 
 def test_the_load_is_that_of_the_last_minute() -> None:
