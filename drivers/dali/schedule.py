@@ -126,4 +126,3 @@ class Schedule:
     def _fill(self, now_s: float) -> None:
         self.purse_s = min(PURSE_MAX_S, self.purse_s + self.share * max(0.0, now_s - self.now_s))
         self.now_s = max(self.now_s, now_s)
-
