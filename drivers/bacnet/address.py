@@ -6,7 +6,7 @@ Law of this file: shapes and ranges only; imports nothing but `config` and the s
 
 A device is an instance at a host and port, or behind a router there: then `network` and `mac` say where. Devices with
 the same host and port share one socket. An object is written `analog-input 3`; without `property` its present-value is
-meant.
+meant. State 1 of a multi-state object is the first of an Enumeration's values, code 0.
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ from pydantic import Field, field_validator, model_validator
 
 from config.model import Duration, Model
 from config.words import Access, Kind
-from drivers.bacnet.names import ANY_INSTANCE, COMMANDABLE, COV_TYPES, OBJECT_TYPES, PRESENT_VALUE, PROPERTIES
+from drivers.bacnet.names import (
+    ANY_INSTANCE,
+    COMMANDABLE,
+    COV_TYPES,
+    MULTI_STATE,
+    OBJECT_TYPES,
+    PRESENT_VALUE,
+    PROPERTIES,
+)
 
 WireType = Literal["real", "double", "unsigned", "integer", "enumerated", "boolean", "text"]
 _OBJECT: Final = re.compile(r"([a-z-]+|\d{1,4}) (\d{1,7})")
@@ -151,6 +159,10 @@ class BacnetPoint(Model):
     def has_priority(self) -> bool:
         """True if it may stand on a priority array."""
         return self.is_present_value and self.object_type in COMMANDABLE
+
+    def first(self, kind: Kind) -> int:
+        """What the device says for code 0: 1 for the states of a multi-state object as an Enumeration, else 0."""
+        return int(kind is Kind.Enumeration and self.is_present_value and self.object_type in MULTI_STATE)
 
     def __str__(self) -> str:
         index = "" if self.index is None else f"[{self.index}]"

@@ -140,8 +140,7 @@ class Asked:
         members = [self.body.members[i] for i in question.places.tolist()]
         return Decoder(
             walk(data, question.pieces),
-            [member.kind for member in members],
-            [member.address.bit for member in members],
+            [member.want for member in members],
             question.values,
             question.flags,
         )

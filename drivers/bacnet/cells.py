@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,19 @@ class Found:
     texts: dict[int, str]
 
 
+class Want(NamedTuple):
+    """What a point is to be.
+
+    Attributes:
+        bit: of a bit string, the one meant.
+        first: what the device says for code 0.
+    """
+
+    kind: Kind
+    bit: int | None = None
+    first: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class _Column:
     """Values that are decoded together."""
@@ -59,31 +72,29 @@ class _Column:
     target: int
     low: npt.NDArray[np.float64]
     high: npt.NDArray[np.float64]
+    first: Places
 
 
 class Decoder:
     """Reads answers of one layout.
 
     Args:
-        kinds: of each point, n.
-        bits: of each point, the bit meant or None.
+        wants: of each point, n.
         values: which property of the layout each point's value is, (n,).
         flags: which its status flags are, -1: none, (n,).
     """
 
-    def __init__(
-        self, layout: Layout, kinds: Sequence[Kind], bits: Sequence[int | None], values: Places, flags: Places
-    ) -> None:
+    def __init__(self, layout: Layout, wants: Sequence[Want], values: Places, flags: Places) -> None:
         self.layout = layout
-        n = len(kinds)
+        n = len(wants)
         self._statuses = np.zeros(n, np.uint32)
         self._codes = np.zeros(n, np.int64)
         self._texts: list[tuple[int, int, int]] = []
         self._odd: list[tuple[int, int, int, Kind, int | None]] = []
         groups: defaultdict[tuple[int, int, int], list[int]] = defaultdict(list)
-        for i, kind in enumerate(kinds):
-            self._sort(i, int(values[i]), kind, bits[i], groups)
-        self._columns = [self._column(key, places, kinds, values) for key, places in groups.items()]
+        for i, want in enumerate(wants):
+            self._sort(i, int(values[i]), want.kind, want.bit, groups)
+        self._columns = [self._column(key, places, wants, values) for key, places in groups.items()]
         good = [i for i in range(n) if flags[i] >= 0 and self._is_flags(int(flags[i]))]
         self._flag_places = np.array(good, np.int64)
         self._flag_at = layout.at[flags[good]] + 1 if good else np.zeros(0, np.int64)
@@ -114,9 +125,9 @@ class Decoder:
         else:
             self._statuses[i] = StatusCode.BadTypeMismatch
 
-    def _column(self, key: tuple[int, int, int], places: list[int], kinds: Sequence[Kind], values: Places) -> _Column:
+    def _column(self, key: tuple[int, int, int], places: list[int], wants: Sequence[Want], values: Places) -> _Column:
         tag, length, target = key
-        bounds = [kinds[i].bounds or (0, 0) for i in places]
+        bounds = [wants[i].kind.bounds or (0, 0) for i in places]
         return _Column(
             tag,
             self.layout.at[values[places]][:, None] + np.arange(length),
@@ -124,6 +135,7 @@ class Decoder:
             target,
             np.array([low for low, _ in bounds], np.float64),
             np.array([high for _, high in bounds], np.float64),
+            np.array([wants[i].first for i in places], np.int64),
         )
 
     def read(self, raw: Bytes) -> Found:
@@ -180,12 +192,12 @@ def _decode(column: _Column, raw: Bytes) -> tuple[Cells, tuple[npt.NDArray[np.bo
     whole = _whole(column.tag, content)
     if column.target == _FLOAT:
         return whole.astype(np.float64).view(np.int64), None
-    as_float = whole.astype(np.float64)
+    as_float = whole.astype(np.float64) - column.first
     low, high = (0.0, 1.0) if column.target == _BOOLEAN else (column.low, column.high)
     out = (as_float < low) | (as_float > high)
     if column.tag != SIGNED and column.index.shape[1] == 8 and column.target == _INTEGER:
         out |= (column.high < 2.0**64) & (whole > np.uint64(2**63 - 1))
-    return whole.view(np.int64), (out, int(StatusCode.BadOutOfRange)) if out.any() else None
+    return whole.view(np.int64) - column.first, (out, int(StatusCode.BadOutOfRange)) if out.any() else None
 
 
 def _whole(tag: int, content: Any) -> Any:
@@ -210,7 +222,7 @@ class Told:
     text: str | None
 
 
-def told(kind: Kind, value: tags.Value, flags: int) -> Told:
+def told(want: Want, value: tags.Value, flags: int) -> Told:
     """A primitive value as a cell, by the same rules as a column."""
     data = tags.encode(value.tag, value.value)
     number, _, length, at = tags.header(data, 0)
@@ -219,5 +231,5 @@ def told(kind: Kind, value: tags.Value, flags: int) -> Told:
     raw = np.frombuffer(data, np.uint8)
     layout = Layout(raw, raw, np.array([number], np.uint8), *shape)
     place, none = np.zeros(1, np.int64), np.full(1, -1, np.int64)
-    found = Decoder(layout, [kind], [None], place, none).read(raw)
+    found = Decoder(layout, [want], place, none).read(raw)
     return Told(int(found.cells[0]), int(found.statuses[0]), flags, found.texts.get(0))

@@ -47,6 +47,9 @@ ANY_INSTANCE: Final = 4194303  # of the device object: whoever it is that is ask
 COMMANDABLE: Final = frozenset((1, 2, 4, 5, 14, 19, 30, 39, 40, 45, 46, 48, 54, 55))
 """Object types whose present-value may stand on a priority array. Source: clause 19.2."""
 
+MULTI_STATE: Final = frozenset((13, 14, 19))
+"""Object types whose states count from 1. Source: clause 12.18.4."""
+
 COV_TYPES: Final = frozenset((0, 1, 2, 3, 4, 5, 12, 13, 14, 19, 21, 22, 24, 30, 39, 40, 45, 46, 48, 54, 55))
 """Object types that report changes of their present-value. Source: clause 13.1, table 13-1."""
 

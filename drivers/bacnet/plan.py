@@ -23,6 +23,7 @@ import numpy as np
 from config.words import Kind
 from drivers.bacnet import tags
 from drivers.bacnet.address import BacnetDevice, BacnetPoint
+from drivers.bacnet.cells import Want
 from drivers.bacnet.frames import Service
 from drivers.bacnet.layout import Piece, Places
 from drivers.bacnet.names import STATUS_FLAGS
@@ -49,6 +50,11 @@ class Member:
     address: BacnetPoint
     kind: Kind
     flags: bool
+
+    @property
+    def want(self) -> Want:
+        """What its value is to be."""
+        return Want(self.kind, self.address.bit, self.address.first(self.kind))
 
 
 @dataclass(frozen=True, slots=True)

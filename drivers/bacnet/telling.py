@@ -173,7 +173,7 @@ class Telling:
         asked = self._asked[request]
         number = int(flags.value) & 15 if known else 0  # type: ignore[union-attr,arg-type]
         self.changes += 1
-        self._push(asked.told(place, told(asked.body.members[place].kind, value, number)))
+        self._push(asked.told(place, told(asked.body.members[place].want, value, number)))
 
 
 def _now_s() -> float:

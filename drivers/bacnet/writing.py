@@ -142,6 +142,8 @@ def _encoded(point: Point, item: WriteItem) -> bytes:
     if (item.text is not None) != (tag == TEXT):
         raise CannotEncode(f"expected a {tags.TAG_NAMES[tag]}, got {'a text' if item.text is not None else 'a number'}")
     value: bool | int | float | str = item.text if item.text is not None else value_of(point.kind, item.cell)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value += point.address.first(point.kind)
     if isinstance(value, float):
         if value != value:
             raise CannotEncode("NaN is no value a device can take")

@@ -64,7 +64,7 @@ class BacnetPeer:
         points = []
         for name, text, tag, kind, access in EVERYTHING:
             first = EXTREMES[tag][0]
-            self.objects.add(text, tag, first, commanded=access != "r")
+            self.objects.add(text, tag, first if text[:5] != "multi" else 1, commanded=access != "r")
             points.append(Point(name, kind, Access(access), BacnetPoint(object=text), None if access == "w" else "kit"))
         self.tags = [tag for _, _, tag, _, _ in EVERYTHING]
         loop = self.objects.add("loop 1", REAL, 0.0, writable=True)
@@ -122,14 +122,14 @@ class BacnetPeer:
         of = self._points[point]
         each = self.objects.of(of.address)
         value: Any = each.value if of.address.is_present_value else each.more[of.address.pid][1]
-        return value if isinstance(value, str) else cell_of(of.kind, value)
+        return value if isinstance(value, str) else cell_of(of.kind, value - of.address.first(of.kind))
 
     def hold(self, point: int, value: Raw) -> None:
         of = self._points[point]
         each, tag = self.objects.of(of.address), self.tags[point]
         new: Any = value if isinstance(value, str) else value_of(of.kind, value)
         if tag not in (REAL, DOUBLE, TEXT):
-            new = bool(new) if tag == BOOLEAN else int(new)
+            new = bool(new) if tag == BOOLEAN else int(new) + of.address.first(of.kind)
         if not of.address.is_present_value:
             each.more[of.address.pid] = (tag, new)
             return

@@ -93,9 +93,7 @@ def test_an_answer_encoded_by_bacpypes3_has_the_same_values(results: list[tuple[
         for i, (typed, _) in enumerate(results)
     ]
     asked = multiple(members, range(len(members)))
-    decoder = Decoder(
-        walk(data, asked.pieces), [m.kind for m in members], [None] * len(members), asked.values, asked.flags
-    )
+    decoder = Decoder(walk(data, asked.pieces), [m.want for m in members], asked.values, asked.flags)
     found = decoder.read(np.frombuffer(data, np.uint8))
     for i, (typed, flags) in enumerate(results):
         assert found.flags[i] == flags
@@ -176,7 +174,7 @@ def test_an_answer_is_read_or_garbled(data: bytes) -> None:
         layout = walk(data, ASKED.pieces)
     except Garbled:
         return
-    found = Decoder(layout, KINDS, [None] * len(KINDS), ASKED.values, ASKED.flags).read(np.frombuffer(data, np.uint8))
+    found = Decoder(layout, [m.want for m in MEMBERS], ASKED.values, ASKED.flags).read(np.frombuffer(data, np.uint8))
     assert len(found.cells) == len(KINDS)
 
 

@@ -13,7 +13,7 @@ from bacpypes3.primitivedata import ObjectType
 from config.words import Kind, StatusCode, value_of
 from drivers.bacnet import cov, frames, names, quality, tags
 from drivers.bacnet.address import BacnetPoint
-from drivers.bacnet.cells import Decoder, told
+from drivers.bacnet.cells import Decoder, Want, told
 from drivers.bacnet.frames import Pdu, Service
 from drivers.bacnet.layout import walk
 from drivers.bacnet.plan import Member, multiple, property_question
@@ -66,7 +66,7 @@ def test_f_3_7_read_property_multiple() -> None:
     answer = bytes.fromhex("0c00000010 1e 2955 4e 444290999a 4f 1f 0c00000010 1e 2967 4e 9100 4f 1f")
     asked = multiple(members, [0, 1])
     layout = walk(answer, asked.pieces)
-    read = Decoder(layout, [Kind.Float, Kind.Enumeration], [None, None], asked.values, asked.flags)
+    read = Decoder(layout, [Want(Kind.Float), Want(Kind.Enumeration)], asked.values, asked.flags)
     found = read.read(np.frombuffer(answer, np.uint8))
     assert value_of(Kind.Float, int(found.cells[0])) == pytest.approx(72.3, rel=1e-6) and found.cells[1] == 0
 
@@ -227,15 +227,23 @@ def test_another_objects_answer_is_not_taken() -> None:
     ],
 )
 def test_what_may_be_what(kind: Kind, value: Value, status: StatusCode, cell: object) -> None:
-    found = told(kind, value, 0)
+    found = told(Want(kind), value, 0)
     assert found.status == status and value_of(kind, found.cell) == cell
+
+
+def test_state_1_of_a_multi_state_object_is_the_first_value_of_an_enumeration() -> None:
+    """Clause 12.18.4: states count from 1."""
+    first = member(Kind.Enumeration, object="multi-state-input 1").want
+    assert first.first == 1 and member(Kind.UInt16, object="multi-state-input 1").want.first == 0
+    assert told(first, Value(UNSIGNED, 1), 0).cell == 0 and told(first, Value(UNSIGNED, 4), 0).cell == 3
+    assert told(first, Value(UNSIGNED, 0), 0).status == StatusCode.BadOutOfRange
 
 
 def test_an_array_or_a_construction_is_no_value_of_a_tag() -> None:
     for content in (tags.encode(REAL, 1.0) * 2, b"\x0e\x0f", b""):
         data, members = answered(content)
         asked = multiple(members, [0])
-        found = Decoder(walk(data, asked.pieces), [Kind.Float], [None], asked.values, asked.flags).read(
+        found = Decoder(walk(data, asked.pieces), [Want(Kind.Float)], asked.values, asked.flags).read(
             np.frombuffer(data, np.uint8)
         )
         assert found.statuses[0] == StatusCode.BadTypeMismatch

@@ -67,7 +67,7 @@ def test_subscriptions_are_renewed_and_outlive_their_lifetime() -> None:
         made, told = objects(2), list[Batch]()
         async with rig(inputs(2), made, cov="unconfirmed", lifetime="60 s", reconcile="24 h") as r:
             r.driver.watch(told.append)
-            await poll(r, 60)
+            await poll(r, 30)
             told.clear()
             made.hold(next(iter(made)), 9.0)
             await asyncio.sleep(0.1)

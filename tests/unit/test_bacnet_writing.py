@@ -112,7 +112,8 @@ def test_nothing_leaves_without_a_permit() -> None:
     [
         (Kind.Float, {"object": "analog-value 1"}, 21.5, "44 41 ac 00 00"),
         (Kind.Boolean, {"object": "binary-output 1"}, 1, "91 01"),
-        (Kind.Enumeration, {"object": "multi-state-value 1"}, 3, "21 03"),
+        (Kind.Enumeration, {"object": "multi-state-value 1"}, 3, "21 04"),
+        (Kind.UInt16, {"object": "multi-state-value 1"}, 3, "21 03"),
         (Kind.Int32, {"object": "integer-value 1"}, -2, "31 fe"),
         (Kind.Double, {"object": "large-analog-value 1"}, 0.5, "55 08 3f e0 00 00 00 00 00 00"),
         (Kind.Boolean, {"object": "loop 1", "property": "out-of-service"}, 1, "11"),
