@@ -9,6 +9,7 @@ from pathlib import Path
 
 from config.load import find_site, load_site
 from config.model import Site
+from drivers.bacnet.protocol import PROTOCOL as BACNET
 from drivers.modbus.protocol import PROTOCOL as MODBUS
 from drivers.opcua.protocol import PROTOCOL as OPCUA
 from historian.catalogue import Catalogue
@@ -16,12 +17,23 @@ from supervisor.plant.compile import compile_plant
 from supervisor.plant.plant import Plant
 
 # What the shipped demo site holds; the one place that tests count by.
-EQUIPMENT = {"BOL": 1, "CAB": 17, "CAM": 4, "FDR": 2, "GRT": 1, "JCT": 1, "RWS": 1, "SYS": 4, "VEH": 2}
-TAGS_OF_TYPE = {"BOL": 14, "CAB": 56, "CAM": 12, "FDR": 1, "GRT": 7, "JCT": 38, "RWS": 22, "SYS": 14, "VEH": 11}
+EQUIPMENT = {"BLD": 3, "BOL": 1, "CAB": 17, "CAM": 4, "FDR": 2, "GRT": 1, "JCT": 1, "RWS": 1, "SYS": 4, "VEH": 2}
+TAGS_OF_TYPE = {
+    "BLD": 48,
+    "BOL": 14,
+    "CAB": 56,
+    "CAM": 12,
+    "FDR": 1,
+    "GRT": 7,
+    "JCT": 38,
+    "RWS": 22,
+    "SYS": 14,
+    "VEH": 11,
+}
 TAGS = sum(count * TAGS_OF_TYPE[name] for name, count in EQUIPMENT.items())
-DEVICES = 27
+DEVICES = 33
 
-PROTOCOLS = {"modbus": MODBUS, "opcua": OPCUA}
+PROTOCOLS = {"bacnet": BACNET, "modbus": MODBUS, "opcua": OPCUA}
 
 
 def sennecey() -> Site:

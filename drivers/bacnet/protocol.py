@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/kit/test_bacnet.py
-"""What the registry holds for BACnet/IP."""
+"""What the registry holds for BACnet/IP. Only a site that opens a link loads the driver; checking one costs nothing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Final
 
 from config.words import Clock
 from drivers.bacnet.address import BacnetDevice, BacnetPoint, check
-from drivers.bacnet.driver import BacnetDriver
-from drivers.bacnet.link import BacnetLink
 from drivers.bacnet.plan import plan
 from drivers.base import Driver, Link, Point, ProtocolSpec
 
@@ -26,10 +24,15 @@ def _plan_key(device: BacnetDevice) -> Hashable:
 
 
 def _make_link(device: BacnetDevice, clock: Clock) -> Link:
+    from drivers.bacnet.link import BacnetLink
+
     return BacnetLink(device)
 
 
 def _make_driver(name: str, device: BacnetDevice, points: Sequence[Point], link: Link, clock: Clock) -> Driver:
+    from drivers.bacnet.driver import BacnetDriver
+    from drivers.bacnet.link import BacnetLink
+
     if not isinstance(link, BacnetLink):
         raise TypeError(f"{name}: expected a BACnet link, got {type(link).__name__}")
     return BacnetDriver(name, device, points, link, clock)

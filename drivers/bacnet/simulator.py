@@ -42,7 +42,8 @@ class SimulatedDevice:
     """
 
     def __init__(self, name: str, devices: dict[Where, Objects], host: str = "127.0.0.1", port: int = 0) -> None:
-        self.name, self.devices, self.host, self.port = name, devices, host, port
+        self.name, self.host, self.port = name, host, port
+        self.devices: dict[Where, Objects] = {}
         self.requests = self.pending = self.pending_max = self.notifications = 0
         self._transport: asyncio.DatagramTransport | None = None
         self._noise = random.Random(name)
@@ -51,8 +52,20 @@ class SimulatedDevice:
         self._held: set[asyncio.TimerHandle] = set()
         self._notice = 0
         for where, objects in devices.items():
-            objects.changed = lambda each, where=where: self._changed(where, each)  # type: ignore[misc]
+            self.add(where, objects)
         self.heal()
+
+    def add(self, where: Where, objects: Objects) -> None:
+        """One more device at this address.
+
+        Raises:
+            ValueError: there is one.
+        """
+        if where in self.devices:
+            network, mac = where
+            raise ValueError(f"{self.name}: a device at network {network}, MAC {mac.hex() or 'none'} exists already")
+        self.devices[where] = objects
+        objects.changed = lambda each: self._changed(where, each)
 
     # --- life
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/unit/test_demo_field.py
-"""The simulated field of a site: real Modbus/TCP and OPC UA on loopback, a device for each of the site's, a plant
-behind them.
+"""The simulated field of a site: real Modbus/TCP, OPC UA and BACnet/IP on loopback, a device for each of the site's, a
+plant behind them.
 
 Law of this file: it speaks to the server by the wire alone. It is made from the same checked `Site` the server runs, so
 that both read one register map; it shares nothing else with the server, not even a process if one likes.
@@ -23,6 +23,9 @@ from typing import Any, Final, Literal
 
 from config.model import Life, Site
 from config.words import Clock
+from drivers.bacnet.knobs import NAMES as BACNET_FAULTS
+from drivers.bacnet.objects import Objects
+from drivers.bacnet.simulator import SimulatedDevice as SimulatedStation
 from drivers.modbus.knobs import NAMES as FAULTS
 from drivers.modbus.memory import Memory
 from drivers.modbus.simulator import ModbusSimulator, SimulatedDevice
@@ -32,6 +35,7 @@ from drivers.opcua.simulator import SimulatedServer
 from supervisor.clock import SystemClock
 from supervisor.demo.door import FieldDoor, FieldDoorError, ask_field, turn_knob
 from supervisor.demo.nodebank import NodeBank
+from supervisor.demo.objectbank import ObjectBank
 from supervisor.demo.park import PROTOCOLS, Park
 from supervisor.demo.sky import Sky
 from supervisor.durable import write_whole
@@ -53,16 +57,18 @@ class _Place:
     park: Park
     role: str
     instance: int
-    device: SimulatedDevice | SimulatedServer
+    device: SimulatedDevice | SimulatedServer | SimulatedStation
 
     @property
     def faults(self) -> tuple[str, ...]:
         """First words of what may go wrong on its wire."""
-        return FAULTS if isinstance(self.device, SimulatedDevice) else OPCUA_FAULTS
+        if isinstance(self.device, SimulatedDevice):
+            return FAULTS
+        return OPCUA_FAULTS if isinstance(self.device, SimulatedServer) else BACNET_FAULTS
 
 
 class FieldSimulator:
-    """All Modbus devices and OPC UA collectors of a site.
+    """All Modbus and BACnet devices and OPC UA collectors of a site.
 
     Args:
         site: loaded and checked.
@@ -98,6 +104,7 @@ class FieldSimulator:
         self._fed: dict[str, list[str]] = {}
         self._listening: dict[tuple[str, int], SimulatedDevice] = {}
         self._collectors: dict[tuple[str, int], SimulatedServer] = {}
+        self._stations: dict[tuple[str, int], SimulatedStation] = {}
         self._door = FieldDoor(state, self._request) if state is not None else None
         self._stepping: asyncio.Task[None] | None = None
         for name in site.equipment:
@@ -120,6 +127,9 @@ class FieldSimulator:
                     bank.place(i, server.nodes, settings.root)
                     self._places[name] = _Place(park, role, i, server)
                     continue
+                if isinstance(bank, ObjectBank):
+                    self._places[name] = _Place(park, role, i, self._station(name, settings, ports, bank.devices[i]))
+                    continue
                 device = self._listener(name, settings, ports)
                 memory = device.units[settings.unit_id]
                 for table, registers in bank.tables.items():
@@ -139,6 +149,16 @@ class FieldSimulator:
             nodes = Nodes(self._clock, uri, [])
             server = self._collectors[nominal] = SimulatedServer(nodes, uri, host, port)
         return server
+
+    def _station(self, name: str, settings: Any, ports: Ports, objects: Objects) -> SimulatedStation:
+        """The simulated address of a BACnet device; devices behind one router share it."""
+        nominal = (settings.host, settings.port)
+        objects.instance, objects.name = settings.instance, name
+        if (station := self._stations.get(nominal)) is None:
+            host, port = nominal if ports == "nominal" else ("127.0.0.1", 0)
+            station = self._stations[nominal] = SimulatedStation(name, {}, host, port)
+        station.add((settings.network, bytes.fromhex(settings.mac)), objects)
+        return station
 
     def _listener(self, name: str, settings: Any, ports: Ports) -> SimulatedDevice:
         """The simulated host and port of a device; units behind one gateway share it."""
@@ -170,6 +190,8 @@ class FieldSimulator:
             await self._simulator.start()
             for server in self._collectors.values():
                 await server.start()
+            for station in self._stations.values():
+                await station.start()
         except OSError:
             await self.stop()
             raise
@@ -185,6 +207,8 @@ class FieldSimulator:
         await self._simulator.stop()
         for server in self._collectors.values():
             await server.stop()
+        for station in self._stations.values():
+            await station.stop()
         if self._door is not None:
             await self._door.close()
         if self._state is not None:

@@ -16,8 +16,10 @@ import numpy.typing as npt
 
 from config.model import EquipmentModel, TagModel, TypeModel
 from config.words import Kind
+from supervisor.demo.buildings import Buildings
 from supervisor.demo.cabinets import Cabinets
 from supervisor.demo.nodebank import NodeBank
+from supervisor.demo.objectbank import ObjectBank
 from supervisor.demo.registers import Bank, parse
 from supervisor.demo.resting import Resting
 from supervisor.demo.sky import Moment
@@ -26,7 +28,8 @@ from supervisor.demo.street import Bollards, Cameras, Gritters, Junctions, Vehic
 
 Values = Mapping[str, npt.NDArray[Any]]
 
-PROTOCOLS: Final = ("modbus", "opcua")
+PROTOCOLS: Final = ("modbus", "opcua", "bacnet")
+_Bank = Bank | NodeBank | ObjectBank
 
 
 class Behaviour(Protocol):
@@ -50,6 +53,7 @@ _BEHAVIOURS: Final[dict[str, Callable[[Values, int, int], Behaviour]]] = {
     "CAM": Cameras,
     "VEH": Vehicles,
     "GRT": Gritters,
+    "BLD": Buildings,
 }
 
 
@@ -64,7 +68,7 @@ class Park:
         now_ns: UTC, for values that carry their time [ns].
 
     Attributes:
-        banks: device role -> registers or nodes.
+        banks: device role -> registers, nodes or objects.
     """
 
     def __init__(
@@ -79,14 +83,17 @@ class Park:
         self._count = len(equipment)
         roles = [role for role, device in model.devices.items() if device.protocol in PROTOCOLS]
         self._tags: dict[str, TagModel] = {}
-        self._bank_of: dict[str, Bank | NodeBank] = {}
-        self.banks: dict[str, Bank | NodeBank] = {}
+        self._bank_of: dict[str, _Bank] = {}
+        self.banks: dict[str, _Bank] = {}
         for role in roles:
             tags = {name: model.tags[name] for name in points if _role(model, model.tags[name]) == role}
-            if model.devices[role].protocol == "opcua":
-                bank: Bank | NodeBank = NodeBank(tags, points, self._count, now_ns)
-            else:
-                bank = Bank(tags, points, self._count)
+            match model.devices[role].protocol:
+                case "opcua":
+                    bank: _Bank = NodeBank(tags, points, self._count, now_ns)
+                case "bacnet":
+                    bank = ObjectBank(tags, points, self._count)
+                case _:
+                    bank = Bank(tags, points, self._count)
             self.banks[role] = bank
             self._tags |= tags
             self._bank_of |= dict.fromkeys(tags, bank)

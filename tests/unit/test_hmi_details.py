@@ -120,7 +120,7 @@ def test_every_unit_of_the_shipped_types_is_known_and_has_its_code() -> None:
     site = load_site("sennecey", PROTOCOLS)
     used = {t.unit for type_ in site.types.values() for t in type_.tags.values() if t.unit is not None}
     assert used <= UNITS.keys()
-    assert {unit for unit in used if not UNITS[unit].code} == {"pts", "1/10 min", "veh/6 min"}
+    assert {unit for unit in used if not UNITS[unit].code} == {"pts", "1/10 min", "veh/6 min", "kWh/m2.y"}
 
 
 def test_both_states_of_every_boolean_of_the_shipped_types_have_names() -> None:

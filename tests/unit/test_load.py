@@ -19,6 +19,7 @@ from config.problems import SiteProblems
 from config.words import Access, Kind
 from drivers.modbus.address import ModbusDevice, ModbusPoint
 from tests.config.case import PLANT, PROTOCOLS
+from tests.sites import PROTOCOLS as SHIPPED
 
 
 def test_a_good_site() -> None:
@@ -64,17 +65,17 @@ def test_a_text_setting_in_csv_stays_text(tmp_path: Path) -> None:
 
 def test_own_types_stand_before_shipped_ones(tmp_path: Path) -> None:
     shutil.copytree(find_site("sennecey"), tmp_path / "s")
-    assert load_site(tmp_path / "s", PROTOCOLS).types["SYS"].title.en != "Mine"
+    assert load_site(tmp_path / "s", SHIPPED).types["SYS"].title.en != "Mine"
     (tmp_path / "s" / "types").mkdir()
     text = (find_site("sennecey").parent.parent / "types" / "SYS.yaml").read_text(encoding="utf-8")
     title = next(line for line in text.splitlines() if line.startswith("title:"))
     (tmp_path / "s" / "types" / "SYS.yaml").write_text(text.replace(title, "title: {fr: Mien, en: Mine}"))
-    assert load_site(tmp_path / "s", PROTOCOLS).types["SYS"].title.en == "Mine"
+    assert load_site(tmp_path / "s", SHIPPED).types["SYS"].title.en == "Mine"
 
 
 @pytest.mark.parametrize("name", shipped_sites())
 def test_shipped_sites_are_good(name: str) -> None:
-    site = load_site(name, PROTOCOLS)
+    site = load_site(name, SHIPPED)
     assert site.model.site == name
 
 
@@ -169,11 +170,13 @@ def test_a_check_imports_no_server_and_no_library_of_the_field() -> None:
         "from config.load import load_site\n"
         "from config.schema import schema\n"
         "from drivers.modbus import address as modbus\n"
+        "from drivers.bacnet import address as bacnet\n"
         "from drivers.opcua import address as opcua\n"
         "from types import SimpleNamespace as S\n"
         "m = S(device_model=modbus.ModbusDevice, point_model=modbus.ModbusPoint, check=modbus.check)\n"
         "o = S(device_model=opcua.OpcuaDevice, point_model=opcua.OpcuaPoint, check=opcua.check)\n"
-        "load_site('sennecey', {'modbus': m, 'opcua': o})\n"
+        "b = S(device_model=bacnet.BacnetDevice, point_model=bacnet.BacnetPoint, check=bacnet.check)\n"
+        "load_site('sennecey', {'bacnet': b, 'modbus': m, 'opcua': o})\n"
         "print(*sorted({'asyncua', 'pyarrow', 'twisted', 'pymodbus', 'asyncio'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
