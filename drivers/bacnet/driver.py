@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_bacnet_driver.py, tests/kit/test_bacnet.py
+# Tests: tests/unit/test_bacnet_driver.py, tests/kit/test_bacnet.py, tests/system/test_bacpypes3.py
 """One BACnet device: properties in, batches out; writes once, with an outcome.
 
 Law of this file: the contract of `drivers.base`. Nothing here sleeps or retries, and no other error than the contract's
@@ -109,17 +109,19 @@ class BacnetDriver:
         """
         station = self._stand()
         try:
-            question = property_question(ANYBODY, OBJECT_IDENTIFIER)
-            frame = await station.ask(question.tail, timeout_s)
-            own = _object_of(frame.data, frame.body) if frame.kind is Pdu.COMPLEX_ACK else None
-            if own is None:
-                return ""
+            own = DEVICE << 22 | self._device.instance
             question = property_question(own, OBJECT_NAME)
-            name = value_of(await station.ask(question.tail, timeout_s), question)
+            frame = await station.ask(question.tail, timeout_s)
+            if frame.kind is Pdu.ERROR and error_of(frame) == UNKNOWN_OBJECT:
+                frame = await station.ask(property_question(ANYBODY, OBJECT_IDENTIFIER).tail, timeout_s)
+                own = _object_of(frame.data, frame.body) if frame.kind is Pdu.COMPLEX_ACK else 0
+                question = property_question(own, OBJECT_NAME)
+                frame = await station.ask(question.tail, timeout_s) if own else frame
+            name = value_of(frame, question)
         except DriverError as error:
             raise self._named("identity", timeout_s, error) from error
         text = f" '{name.value}'" if name is not None and isinstance(name.value, str) else ""
-        return f"device {own & 0x3FFFFF}{text}"
+        return f"device {own & ANY_INSTANCE}{text}" if own else ""
 
     async def close(self) -> None:
         """Nothing is held beside the link; subscriptions end by themselves after their lifetime."""
@@ -252,11 +254,11 @@ def _said(code: int) -> str:
     return f"got {error_text(code >> 16, code & 0xFFFF)}: {meaning(code)[1]}"
 
 
-def _object_of(data: bytes, at: int) -> int | None:
-    """The object identifier that a ReadProperty of one was answered with, whoever answers."""
+def _object_of(data: bytes, at: int) -> int:
+    """The object identifier that a ReadProperty of one was answered with, whoever answers; 0: none."""
     try:
         at = tags.skip(data, tags.skip(data, at)) + 1
         found, _ = tags.value(data, at)
     except tags.Garbled:
-        return None
-    return found.value if found.tag == tags.OBJECT and isinstance(found.value, int) else None
+        return 0
+    return found.value if found.tag == tags.OBJECT and isinstance(found.value, int) else 0

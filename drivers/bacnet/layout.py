@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_bacnet_codec.py, tests/property/test_bacnet_codec.py
+# Tests: tests/unit/test_bacnet_codec.py, tests/property/test_bacnet_codec.py, tests/bench/bench_bacnet.py
 """Where the values stand in an answer: found once by walking, proved by one comparison from then on.
 
 Law of this file: the hot path; no Python object per property. Any bytes give `Garbled` or a layout, nothing else.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_bacnet_writing.py, tests/kit/test_bacnet.py
+# Tests: tests/unit/test_bacnet_writing.py, tests/kit/test_bacnet.py, tests/system/test_bacpypes3.py
 """One value to a device, once, and what became of it.
 
 Law of this file: every check that can refuse a write is made before a byte leaves, the permit last; nothing is ever
