@@ -51,6 +51,8 @@ class Admission(Wire):
         session.introduction = params
         response = ua.CreateSessionResponse()
         response.Parameters = await session.create_session(params, sockname=self.sockname)
+        timeout_ms = response.Parameters.RevisedSessionTimeout
+        self.engine.officer.created(self, response.Parameters.SessionId, timeout_ms)
         response.Parameters.MaxRequestMessageSize = self.engine.limits.message_bytes
         response.Parameters.ServerCertificate = policy.host_certificate
         signed = (policy.peer_certificate or b"") + (params.ClientNonce or b"")

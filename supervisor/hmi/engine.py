@@ -48,6 +48,7 @@ from supervisor.hmi.live import Room
 from supervisor.hmi.login import Login
 from supervisor.hmi.monitoring import Monitoring
 from supervisor.hmi.nodes import Nodes
+from supervisor.hmi.officer import Officer
 from supervisor.hmi.outlook import Outlook
 from supervisor.hmi.reading import Reading
 from supervisor.hmi.redundancy import Redundancy, retype
@@ -120,6 +121,7 @@ class Engine(InternalServer):
         self.counters = around.counters
         self.tally = ServerTally()
         self.audit = Audit(around.clock, around.append, around.counters)
+        self.officer = Officer(around.clock, around.plant, NAMESPACE)
         self.table = around.table
         self.space = Space(around.plant)
         self.nodes = Nodes(self.space, around.table, NAMESPACE)
@@ -127,13 +129,13 @@ class Engine(InternalServer):
         self.decoder = ListDecoder(self.space, NAMESPACE)
         self.attributes = Attributes(self.aspace, self.nodes)
         self.view = View(self.aspace, self.space, self.nodes, self.attributes, around.limits)
-        self.writing = Writing(self.nodes, self.attributes, around.put, around.limits, around.counters)
+        self.writing = Writing(self.nodes, self.attributes, around.put, around.limits, around.counters, self.officer)
         self.lane = Lane()
         self.reading = Reading(self.aspace, self.attributes, around.clock)
         self.subscription_service = Subscriptions(self._source(around), self.lane)
         self.isession.subscription_service = self.subscription_service
         self.notifier = Notifier(around.clock, around.counters, may_hear_all)
-        self.audit.emit = self.notifier.emit
+        self.audit.emit = self.officer.emit = self.notifier.emit
         self.alarms: Alarms | None = None
         self._desk = around.desk
         self.services = self._services()

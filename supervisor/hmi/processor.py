@@ -137,6 +137,7 @@ class Processor(Admission):
         self._reply(request.seqhdr, message)
 
     def refuse_publish(self, request: Waiting, code: int) -> None:
+        self.engine.tally.codes[code] += 1
         self._reply(request.seqhdr, fault(self.engine.clock.wall_ns(), request.handle, code))
 
     # -- services that are not in the engine's table -------------------------------------------------------------------
@@ -168,7 +169,10 @@ class Processor(Admission):
 
     @staticmethod
     async def _called(call: Call, methods: list[ua.CallMethodRequest]) -> bytes:
+        user = call.session.asker.user
         results = await call.session.call(methods)
+        for method, result in zip(methods, results, strict=True):
+            call.engine.officer.called(user, method, result)
         return struct.pack("<i", len(results)) + b"".join(map(struct_to_binary, results))
 
     async def _history_read(self, head: Header, seqhdr: Any, data: bytes) -> bool:

@@ -306,6 +306,27 @@ class HmiServer:
     def monitored_items(self) -> int:
         return 0 if self._running is None else self._running.engine.subscription_service.items
 
+    def levels(self) -> dict[str, int]:
+        """How full what is bounded is, by name."""
+        if (running := self._running) is None:
+            return {}
+        engine = running.engine
+        sent = engine.subscription_service.source.sent
+        return {
+            "connections": len(engine.processors),
+            "publish_requests_waiting": sum(len(s.outbox.requests) for s in engine.sessions),
+            "retransmission_bytes": sent.total_bytes,
+            "retransmission_messages_discarded": sent.discarded,
+            "event_items": len(engine.notifier),
+            "commands_under_way": len(engine.writing.under_way),
+        }
+
+    def faults(self) -> dict[str, int]:
+        """Requests answered by a fault since start, by the name of its StatusCode."""
+        if (running := self._running) is None:
+            return {}
+        return {str(ua.StatusCode(ua.UInt32(code)).name): n for code, n in running.engine.tally.codes.items()}
+
 
 def _bound(host: str, port: int) -> socket.socket:
     """A bound TCP socket.

@@ -142,6 +142,7 @@ class SubscriptionServices:
         """Publish is the only request that waits long enough to be cancelled."""
         (handle,) = call.fields("<I")
         cancelled = call.session.outbox.cancel(handle)
+        call.engine.officer.cancelled(call.session.asker.user, handle, cancelled)
         return _CANCEL.wrap(call.now_ns, call.head.handle, struct.pack("<I", cancelled))
 
 

@@ -51,12 +51,14 @@ class ServerTally:
 
     Attributes:
         sessions: made in all; `timeouts`: ended because nothing was heard; `aborts`: whose connection was lost.
+        codes: requests answered by a fault, by its StatusCode: a bound that bites is seen there.
         rejected_sessions, rejected_requests: answered by a fault; `security_...`: of these for reasons of security.
     """
 
     sessions: int = 0
     timeouts: int = 0
     aborts: int = 0
+    codes: Counter[int] = field(default_factory=Counter)
     rejected_sessions: int = 0
     security_rejected_sessions: int = 0
     rejected_requests: int = 0
@@ -65,6 +67,7 @@ class ServerTally:
     def fault(self, type_id: int, code: int) -> None:
         """A request was answered by a fault."""
         security = code in _SECURITY
+        self.codes[code] += 1
         self.rejected_requests += 1
         self.security_rejected_requests += security
         if type_id in _OPENING:

@@ -167,7 +167,11 @@ class Wire(UaProcessor):
     def open_secure_channel(self, algohdr: Any, seqhdr: Any, body: Buffer) -> None:
         if (head := header(body._data, body._cur_pos)) is None or head.type_id != _OPEN_CHANNEL:
             raise ServiceError(ua.StatusCodes.BadDecodingError)
+        renewed = self._connection.is_open()
         super().open_secure_channel(algohdr, seqhdr, without_additional_header(head, body._data, body._cur_pos))
+        token = self._connection.security_token
+        if self.security_policy.Mode != ua.MessageSecurityMode.None_:  # discovery is everybody's, as often as they like
+            self.engine.officer.opened(self, token.ChannelId, token.RevisedLifetime, renewed=renewed)
 
     def _reject(self, code: int, reason: str) -> bool:
         self.engine.counters.rejected_messages += 1

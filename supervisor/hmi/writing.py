@@ -24,6 +24,7 @@ from config.words import NS_PER_S, Kind, StatusCode
 from supervisor.hmi.attributes import Attributes
 from supervisor.hmi.contract import Counters, Limits, PutFunction, PutResult
 from supervisor.hmi.nodes import Asker, Nodes
+from supervisor.hmi.officer import Officer
 from supervisor.hmi.ranges import parse_range
 from supervisor.hmi.space import Place, What
 from supervisor.hmi.values import EPOCH_TICKS, wire_type
@@ -49,6 +50,7 @@ class Writing:
     put: PutFunction
     limits: Limits
     counters: Counters
+    officer: Officer
     under_way: set[asyncio.Task[PutResult]] = field(default_factory=set)
 
     async def write(self, values: list[ua.WriteValue], user: User, origin: str) -> list[int]:
@@ -100,9 +102,11 @@ class Writing:
 
     def _begin(self, user: User, place: Place, value: Any, origin: str) -> asyncio.Task[PutResult]:
         kind = place.block.info.kind if place.block is not None else Kind.Double
-        task = asyncio.ensure_future(self.put(user, place.row, _plain(kind, value), origin))
+        plain = _plain(kind, value)
+        task = asyncio.ensure_future(self.put(user, place.row, plain, origin))
         self.under_way.add(task)
         task.add_done_callback(self._ended)
+        task.add_done_callback(lambda done: self.officer.wrote(user, origin, place, plain, _answer(done)))
         return task
 
     def _ended(self, task: asyncio.Task[PutResult]) -> None:

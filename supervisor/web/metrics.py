@@ -8,7 +8,7 @@ document that `/status` shows, so that the two can never differ. What was not me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -30,6 +30,8 @@ class HmiNumbers(Protocol):
     def subscriptions(self) -> int: ...
     @property
     def monitored_items(self) -> int: ...
+    def levels(self) -> Mapping[str, int]: ...
+    def faults(self) -> Mapping[str, int]: ...
 
 
 Status = Callable[[], dict[str, Any]]
@@ -148,5 +150,9 @@ def _hmi(hmi: HmiNumbers) -> Iterator[Metric]:
     yield _gauge("hmi_sessions", "OPC UA sessions", [], [([], hmi.sessions)])
     yield _gauge("hmi_subscriptions", "OPC UA subscriptions", [], [([], hmi.subscriptions)])
     yield _gauge("hmi_monitored_items", "OPC UA monitored items", [], [([], hmi.monitored_items)])
+    for name, n in hmi.levels().items():
+        yield _gauge(f"hmi_{name}", f"OPC UA door: {name.replace('_', ' ')}", [], [([], n)])
+    faults = [([code], n) for code, n in hmi.faults().items()]
+    yield _counter("hmi_faults", "OPC UA requests answered by a fault, by StatusCode", ["code"], faults)
     for name, n in asdict(hmi.counters).items():
         yield _counter(f"hmi_{name}", f"OPC UA door: {name.replace('_', ' ')} since start", [], [([], n)])

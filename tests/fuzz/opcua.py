@@ -139,6 +139,16 @@ class Peer:
         return len(self.protocol._received) + (connection._incoming_size if connection else 0)
 
 
+def _event_filter() -> ua.EventFilter:
+    """Severity >= 500, of acknowledgeable conditions."""
+    severity = ua.SimpleAttributeOperand(ua.NodeId(2041), [ua.QualifiedName("Severity")], ua.AttributeIds.Value)
+    of_type = ua.ContentFilterElement(ua.FilterOperator.OfType, [ua.LiteralOperand(ua.Variant(ua.NodeId(2881)))])
+    least = ua.LiteralOperand(ua.Variant(500, ua.VariantType.UInt16))
+    grave = ua.ContentFilterElement(ua.FilterOperator.GreaterThanOrEqual, [severity, least])
+    both = ua.ContentFilterElement(ua.FilterOperator.And, [ua.ElementOperand(1), ua.ElementOperand(2)])
+    return ua.EventFilter([severity], ua.ContentFilter([both, of_type, grave]))
+
+
 def seeds(authentication: ua.NodeId) -> list[bytes]:
     """One of each request, to be garbled."""
     item = ua.MonitoredItemCreateRequest(ua.ReadValueId(V1, ua.AttributeIds.Value))
@@ -159,12 +169,37 @@ def seeds(authentication: ua.NodeId) -> list[bytes]:
     call.Parameters.MethodsToCall = [ua.CallMethodRequest(ua.NodeId(2253), ua.NodeId(11492), [ua.Variant(1)])]
     activate = ua.ActivateSessionRequest()
     activate.Parameters.UserIdentityToken = ua.UserNameIdentityToken("username", "op", b"x" * 20)
+    listen = ua.CreateMonitoredItemsRequest()
+    event = ua.MonitoredItemCreateRequest(ua.ReadValueId(ua.NodeId(2253), ua.AttributeIds.EventNotifier))
+    event.RequestedParameters.Filter = _event_filter()
+    listen.Parameters.ItemsToCreate = [event]
+    nested = ua.WriteRequest()
+    body = ua.Variant([ua.Variant(_event_filter(), ua.VariantType.ExtensionObject)], ua.VariantType.Variant)
+    nested.Parameters.NodesToWrite = [ua.WriteValue(V1, ua.AttributeIds.Value, Value=ua.DataValue(body))]
+    past = ua.HistoryReadRequest()
+    past.Parameters.HistoryReadDetails = ua.ReadRawModifiedDetails(NumValuesPerNode=10)
+    past.Parameters.NodesToRead = [ua.HistoryReadValueId(V1)]
     plain = (
         ua.CreateSessionRequest, ua.CreateSubscriptionRequest, ua.RegisterNodesRequest, ua.BrowseNextRequest,
         ua.ModifyMonitoredItemsRequest, ua.GetEndpointsRequest, ua.FindServersRequest, ua.PublishRequest,
+        ua.SetMonitoringModeRequest, ua.SetTriggeringRequest, ua.DeleteMonitoredItemsRequest, ua.CancelRequest,
+        ua.ModifySubscriptionRequest, ua.DeleteSubscriptionsRequest, ua.UnregisterNodesRequest,
+        ua.HistoryUpdateRequest, ua.QueryFirstRequest, ua.AddNodesRequest, ua.CloseSessionRequest,
         ua.RepublishRequest, ua.TransferSubscriptionsRequest, ua.SetPublishingModeRequest, ua.HistoryReadRequest,
     )  # fmt: skip
-    requests = [create, read, browse, write, translate, call, activate, *(kind() for kind in plain)]
+    requests = [
+        create,
+        read,
+        browse,
+        write,
+        translate,
+        call,
+        activate,
+        listen,
+        nested,
+        past,
+        *(kind() for kind in plain),
+    ]
     for request in requests:
         request.RequestHeader.AuthenticationToken = authentication
     return [struct_to_binary(request) for request in requests]

@@ -129,7 +129,8 @@ def test_one_address_gets_no_more_than_its_connections(site: Site) -> None:
         late = stack.enter_context(closing(LoadClient(url(site))))
         with pytest.raises(RuntimeError):
             late.open_session()  # every session is in use
-        assert site.server.counters.rejected_sessions == 1
+        assert site.server.counters.rejected_sessions == site.server.faults()["BadTooManySessions"] == 1
+        assert site.server.levels()["connections"] == LIMITS.sessions + 1
         socks = [stack.enter_context(connect(site)) for _ in range(LIMITS.connections_per_address)]
         ends = {end_of(sock) for sock in socks}
         assert ua.StatusCodes.BadTcpNotEnoughResources in ends

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +14,11 @@ import pytest
 from asyncua import Client, ua
 from cryptography.hazmat.primitives import serialization
 
+from config.words import NS_PER_S
+from supervisor.clock import SystemClock
+from supervisor.hmi.certificates import renew
 from tests.certificates import URI, Made, authority, key, make, revocation_list
-from tests.system.opcua_kit import Site, in_background, make_client, node_id
+from tests.system.opcua_kit import Site, in_background, make_client, node_id, running
 
 NOW = datetime.now(UTC)
 CITY = authority("City", NOW)
@@ -103,3 +108,46 @@ def test_a_session_survives_the_renewal_of_its_channel_with_the_same_certificate
                 assert await client.get_node(node_id("21605/CAB-0001/Double")).read_value() == 2.5
 
     asyncio.run(main())
+
+
+def test_a_renewed_certificate_is_taken_up_and_a_new_key_ends_what_is_open(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(tmp_path) as site:
+            pki, path = site.server._settings.state_dir / "pki", Path(site.server.certificate_path)
+            inside = await make_client(site, "op")
+            await inside.connect()
+            for new_key in (False, True):
+                former = path.read_bytes()
+                renew(pki, time.time_ns(), with_new_key=new_key)
+                await site.server.renew_identity(new_key)
+                assert path.read_bytes() != former
+                if not new_key:
+                    await inside.get_node(ua.NodeId(2258)).read_value()  # who is inside goes on
+                async with await make_client(site, "op") as late:
+                    (first, *_) = await late.get_endpoints()
+                    assert first.ServerCertificate == path.read_bytes()
+            with pytest.raises((ConnectionError, TimeoutError, ua.UaError)):
+                await inside.get_node(ua.NodeId(2258)).read_value()
+            with contextlib.suppress(ConnectionError, TimeoutError, ua.UaError):
+                await inside.disconnect()
+
+    asyncio.run(main())
+
+
+def test_an_expired_certificate_of_the_server_is_said_in_one_sentence(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(tmp_path) as site:
+            assert site.server.errors() == [] and (site.server.certificate_days() or 0) > 1_800
+            site.server._clock = _Later()
+            (said,) = site.server.errors()
+            assert said.startswith("the server's own OPC UA certificate expired on ") and "vigie certs renew" in said
+            assert site.server.certificate_days() == 0
+
+    asyncio.run(main())
+
+
+class _Later(SystemClock):
+    """Six years from now."""
+
+    def wall_ns(self) -> int:
+        return super().wall_ns() + 6 * 366 * 86_400 * NS_PER_S

@@ -20,7 +20,7 @@ from historian.base import Record, RecordKind
 from supervisor.hmi.trust import fingerprint
 from supervisor.people import User, hash_password
 from tests.certificates import Made, key, make
-from tests.system.opcua_kit import Site, in_background, make_client, people
+from tests.system.opcua_kit import Site, in_background, make_client, node_id, people
 
 CODES = ua.StatusCodes
 NOW = datetime.now(UTC)
@@ -168,5 +168,44 @@ def test_the_security_officer_hears_of_it_at_once_and_nobody_else_does(site: Sit
             assert refused.Status is False and "wrong name or password" in refused.Message.Text
             assert refused.EventType == ua.NodeId(ua.ObjectIds.AuditActivateSessionEventType)
             assert not deaf.events
+
+    asyncio.run(main())
+
+
+def test_the_officer_hears_what_those_inside_do(site: Site) -> None:
+    """OPC 10000-5, 6.4: channels, sessions, writes, calls and cancelled requests; what is refused too."""
+
+    async def main() -> None:
+        async with await make_client(site, "samir", "samir-pass") as officer:
+            heard = _Heard()
+            subscription = await officer.create_subscription(50, heard)
+            kinds = [
+                officer.get_node(ua.NodeId(getattr(ua.ObjectIds, f"Audit{name}EventType")))
+                for name in ("OpenSecureChannel", "CreateSession", "WriteUpdate", "UpdateMethod", "Cancel")
+            ]
+            await subscription.subscribe_events(ua.NodeId(ua.ObjectIds.Server), kinds)
+            async with await make_client(site, "op") as operator:
+                await operator.get_node(node_id("21605/CAB-0001/Int16")).write_value(
+                    ua.DataValue(ua.Variant(7, ua.VariantType.Int16))
+                )
+                resend = ua.NodeId(ua.ObjectIds.Server_ResendData)
+                with pytest.raises(ua.uaerrors.BadSubscriptionIdInvalid):
+                    await operator.nodes.server.call_method(resend, ua.Variant(1, ua.VariantType.UInt32))
+                await operator.uaclient.protocol.send_request(ua.CancelRequest(Parameters=ua.CancelParameters(99)))
+            async with asyncio.timeout(20):
+                while not any(e.EventType == ua.NodeId(ua.ObjectIds.AuditCancelEventType) for e in heard.events):
+                    await asyncio.sleep(0.05)
+            of = {e.EventType.Identifier: e for e in heard.events}
+            ids = ua.ObjectIds
+            channel, session = of[ids.AuditOpenSecureChannelEventType], of[ids.AuditCreateSessionEventType]
+            assert len(channel.ClientCertificateThumbprint) == 40 and channel.SecurityMode == 3
+            assert channel.SecurityPolicyUri.endswith("Basic256Sha256") and channel.SecureChannelId.isdigit()
+            assert session.SourceName == "Session/CreateSession" and session.RevisedSessionTimeout > 0
+            write = of[ids.AuditWriteUpdateEventType]
+            assert (write.ClientUserId, write.Status, write.NewValue, write.AttributeId) == ("op", True, 7, 13)
+            assert write.SourceNode == node_id("21605/CAB-0001/Int16") and write.SourceName == "Attribute/Write"
+            method = of[ids.AuditUpdateMethodEventType]
+            assert method.Status is False and method.MethodId == ua.NodeId(ids.Server_ResendData)
+            assert of[ids.AuditCancelEventType].RequestHandle == 99
 
     asyncio.run(main())

@@ -96,3 +96,20 @@ def test_it_is_written_by_itself_as_it_comes() -> None:
         await asyncio.wait([task])
 
     asyncio.run(main())
+
+
+def test_an_event_is_told_once_its_record_is_durable() -> None:
+    async def main() -> None:
+        post = Post()
+        heard: list[int] = []
+        post.audit.emit = lambda _event: heard.append(len(post.records))
+        post.audit.tell("anne", "logged in")
+        assert not heard, "the record waits, and so does the event"
+        await post.audit.close()
+        assert heard == [1]
+        post.refuses = True
+        post.audit.tell("anne", "logged out")
+        await post.audit.close()
+        assert heard == [1], "what could not be written down is not told"
+
+    asyncio.run(main())

@@ -28,6 +28,12 @@ class Hmi:
     subscriptions = 3
     monitored_items = 40
 
+    def levels(self) -> dict[str, int]:
+        return {"event_items": 5}
+
+    def faults(self) -> dict[str, int]:
+        return {"BadTooManyOperations": 6}
+
 
 class State:
     late: tuple[str, ...] = ()
@@ -235,6 +241,8 @@ def test_metrics_are_the_document_in_numbers_and_absent_where_nothing_was_measur
     assert found["vigie_scan_missed_total",] == 2
     assert found["vigie_hmi_reads_total",] == 7
     assert found["vigie_hmi_monitored_items",] == 40
+    assert found["vigie_hmi_event_items",] == 5
+    assert found["vigie_hmi_faults_total", "BadTooManyOperations"] == 6
     assert 'vigie_info{role="active",site="hand",version="0.1"} 1.0' in text
     assert not any("alarm" in key[0] for key in found), "what is not built is not 0"
     unmeasured = document()
