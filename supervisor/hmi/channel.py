@@ -19,6 +19,8 @@ from asyncua.common.utils import ServiceError
 from asyncua.crypto.security_policies import SecurityPolicyNone
 
 _BUFFER_BYTES_MIN: Final = 8192  # OPC 10000-6, 7.1.2.3
+_FIRST_AFTER_WRAP: Final = 1_024
+_LAST_BEFORE_WRAP: Final = 2**32 - 1_024
 LIFETIME_MS: Final = (60_000, 3_600_000)  # of a token
 GRACE: Final = 1.25
 URL_LENGTH_MAX: Final = 4096  # OPC 10000-6, 7.1.2.3
@@ -98,3 +100,11 @@ class Channel(SecureConnection):
         if end is None or self._now() > end:
             raise ServiceError(ua.StatusCodes.BadSecureChannelTokenUnknown)
         super()._check_sym_header(security_hdr)
+
+    def _check_incoming_chunk(self, chunk: Any) -> None:
+        """Raises ServiceError BadSequenceNumberInvalid; the connection ends. Source: OPC 10000-6, 6.7.2.4."""
+        number, before = chunk.SequenceHeader.SequenceNumber, self._peer_sequence_number
+        wrapped = before is not None and before >= _LAST_BEFORE_WRAP and number < _FIRST_AFTER_WRAP
+        if before is not None and number != before + 1 and not wrapped:
+            raise ServiceError(ua.StatusCodes.BadSequenceNumberInvalid)
+        super()._check_incoming_chunk(chunk)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,3 +166,35 @@ def test_a_hundred_clients_killed_without_goodbye_leave_nothing_behind(site: Sit
         thread.join(60)
     # Their sessions wait for them to come back, as they should, for the second they asked for.
     until(lambda: nothing_left(site))
+
+
+@pytest.mark.parametrize("step", [0, -2, 100], ids=["again", "back", "ahead"])
+def test_a_sequence_number_out_of_order_closes_the_connection(site: Site, step: int) -> None:
+    """OPC 10000-6, 6.7.2.4: a chunk that is said again is never answered twice."""
+    with closing(LoadClient(url(site)).open_session()) as client:
+        client.call(ua.ReadRequest(Parameters=_time()), ua.ReadResponse)
+        client._sequence += step - 1
+        client.send(client.read_body([ua.NodeId(2258)]))
+        assert end_of(client._socket) == ua.StatusCodes.BadSequenceNumberInvalid
+
+
+def test_memory_comes_back_after_those_who_came_and_went(site: Site) -> None:
+    """Rounds of abandoned sessions after the first, in which pools are filled, cost nothing that stays."""
+
+    def round_of(count: int) -> None:
+        for _ in range(count):
+            client = LoadClient(url(site)).open_session(timeout_ms=1000)
+            client.call(ua.CreateSubscriptionRequest(), ua.CreateSubscriptionResponse)
+            client._socket.close()
+        until(lambda: nothing_left(site))
+        gc.collect()
+
+    round_of(60)
+    before = resident_bytes()
+    for _ in range(3):
+        round_of(60)
+    assert resident_bytes() < before + 8 * 2**20
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

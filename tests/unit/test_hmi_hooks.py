@@ -42,6 +42,7 @@ METHODS: list[tuple[Any, str, list[str]]] = [
     (connection.SecureConnection, "open", ["self", "params", "server"]),
     (connection.SecureConnection, "message_to_binary", ["self", "message", "message_type", "request_id"]),
     (connection.SecureConnection, "is_open", ["self"]),
+    (connection.SecureConnection, "_check_incoming_chunk", ["self", "chunk"]),
     (connection.TransportLimits, "create_acknowledge_and_set_limits", ["self", "msg"]),
     (internal_server.InternalServer, "load_standard_address_space", ["self", "shelf_file"]),
     (internal_server.InternalServer, "get_endpoints", ["self", "params", "sockname"]),
@@ -79,7 +80,7 @@ def test_the_version_is_the_one_that_was_read() -> None:
         (uaprocessor.UaProcessor, ["_connection", "_limits", "_transport", "session", "sockname"]),
         (binary_server_asyncio.OPCUAProtocol, ["messages", "processor", "transport", "policies", "clients"]),
         (binary_server_asyncio.BinaryServer, ["_server", "_policies", "clients", "closing_tasks", "cleanup_task"]),
-        (connection.SecureConnection, ["_incoming_size", "security_policy"]),
+        (connection.SecureConnection, ["_incoming_size", "_peer_sequence_number", "security_policy"]),
         (
             internal_server.InternalServer,
             ["_external_sessions", "endpoints", "max_connections", "time_task", "isession"],
