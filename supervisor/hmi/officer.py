@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/system/test_opcua_login.py
+# Tests: tests/unit/test_hmi_audit.py, tests/system/test_opcua_login.py
 """What the security officer hears of those who are inside: channels, sessions, writes, calls, cancelled requests.
 
 Law of this file: events only. What must be kept stands in the journal already: a write and a call are told when their

@@ -6,10 +6,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+from asyncua import ua
+
+from config.model import Role
 from config.words import NS_PER_S
 from historian.base import JournalError, Record, RecordKind
 from supervisor.hmi.audit import STRANGERS_PER_MINUTE, WAITING_MAX, Audit
 from supervisor.hmi.contract import Counters
+from supervisor.hmi.events.audited import AuditEvent, may_hear_all
+from supervisor.hmi.officer import Officer
+from supervisor.people import User
+from tests.plants import TypeSpec, make_plant, tag
+
+PLANT = make_plant({"CAB": TypeSpec({"V": tag("Float")})}, {"CAB": ["21605/CAB-0001"]})
 
 
 class Post:
@@ -113,3 +123,35 @@ def test_an_event_is_told_once_its_record_is_durable() -> None:
         assert heard == [1], "what could not be written down is not told"
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("method", "type_", "name"),
+    [
+        ("AcknowledgeableConditionType_Acknowledge", "AuditConditionAcknowledge", "Method/Acknowledge"),
+        ("AcknowledgeableConditionType_Confirm", "AuditConditionConfirm", "Method/Confirm"),
+        ("ConditionType_AddComment", "AuditConditionComment", "Method/AddComment"),
+        ("ConditionType_Disable", "AuditConditionEnable", "Method/Disable"),
+        ("AlarmConditionType_ShelvingState_TimedShelve2", "AuditConditionShelving", "Method/TimedShelve"),
+        ("AlarmConditionType_Silence", "AuditConditionSilence", "Method/Silence"),
+        ("AlarmConditionType_Reset", "AuditConditionReset", "Method/Reset"),
+        ("AlarmConditionType_PlaceInService", "AuditConditionOutOfService", "Method/PlaceInService"),
+        ("Server_ResendData", "AuditUpdateMethod", "Attribute/Call"),
+    ],
+)
+@pytest.mark.parametrize("code", [0, 0x801F0000])
+def test_a_call_is_an_event_of_its_own_type_for_officers_who_see_the_equipment(
+    method: str, type_: str, name: str, code: int
+) -> None:
+    """OPC 10000-9, 5.10."""
+    heard: list[AuditEvent] = []
+    officer = Officer(Post(), PLANT, 2)
+    officer.emit = heard.append
+    request = ua.CallMethodRequest(ua.NodeId("21605/CAB-0001/V", 3), ua.NodeId(getattr(ua.ObjectIds, method)))
+    officer.called(User("anne", Role.OPERATOR), request, ua.CallMethodResult(ua.StatusCode(ua.UInt32(code))))
+    (event,) = heard
+    assert event.type == (0, getattr(ua.ObjectIds, f"{type_}EventType")) and event.source_name == name
+    assert event.more["Status"].data is (code == 0) and event.more["ClientUserId"].data == "anne"
+    assert may_hear_all(User("o", Role.SECURITY), event)
+    assert not may_hear_all(User("o", Role.SECURITY, sees=frozenset({"21000"})), event)
+    assert not may_hear_all(User("b", Role.SUPERVISOR), event)
