@@ -10,6 +10,7 @@ from pathlib import Path
 from config.load import find_site, load_site
 from config.model import Site
 from drivers.bacnet.protocol import PROTOCOL as BACNET
+from drivers.dali.protocol import PROTOCOL as DALI
 from drivers.modbus.protocol import PROTOCOL as MODBUS
 from drivers.opcua.protocol import PROTOCOL as OPCUA
 from historian.catalogue import Catalogue
@@ -17,23 +18,38 @@ from supervisor.plant.compile import compile_plant
 from supervisor.plant.plant import Plant
 
 # What the shipped demo site holds; the one place that tests count by.
-EQUIPMENT = {"BLD": 3, "BOL": 1, "CAB": 17, "CAM": 4, "FDR": 2, "GRT": 1, "JCT": 1, "RWS": 1, "SYS": 4, "VEH": 2}
+EQUIPMENT = {
+    "BLD": 3,
+    "BOL": 1,
+    "CAB": 17,
+    "CAM": 4,
+    "DLI": 1,
+    "FDR": 2,
+    "GRT": 1,
+    "JCT": 1,
+    "LUM": 36,
+    "RWS": 1,
+    "SYS": 4,
+    "VEH": 2,
+}
 TAGS_OF_TYPE = {
     "BLD": 48,
     "BOL": 14,
     "CAB": 56,
     "CAM": 12,
+    "DLI": 12,
     "FDR": 1,
     "GRT": 7,
     "JCT": 38,
+    "LUM": 18,
     "RWS": 22,
     "SYS": 14,
     "VEH": 11,
 }
 TAGS = sum(count * TAGS_OF_TYPE[name] for name, count in EQUIPMENT.items())
-DEVICES = 33
+DEVICES = 70
 
-PROTOCOLS = {"bacnet": BACNET, "modbus": MODBUS, "opcua": OPCUA}
+PROTOCOLS = {"bacnet": BACNET, "dali": DALI, "modbus": MODBUS, "opcua": OPCUA}
 
 
 def sennecey() -> Site:

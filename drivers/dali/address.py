@@ -39,6 +39,7 @@ LINE_VALUES: Final = (
 WRITABLE: Final = ("level_set", "arc_level_set", "group_level", "line_level", "scene")
 VALUES: Final = (*LEVELS, *STATUS_BITS, *FAILURE_BITS, *FIELDS, *LINE_VALUES)
 _BOOLEANS: Final = (*STATUS_BITS, *FAILURE_BITS, "bus_fault", "power_supply")
+_COUNTS: Final = ("gear_starts", "lamp_starts")
 _WHOLE: Final = ("arc_level", "arc_level_set", "found", "scene")
 
 
@@ -139,6 +140,8 @@ def check(kind: Kind, access: Access, address: DaliPoint) -> list[str]:
         found.append(f"expected kind Boolean for {address.value}, got {kind.name}")
     if address.value in _WHOLE and not (kind.is_integer and kind is not Kind.Boolean):
         found.append(f"expected an integer kind for {address.value}, got {kind.name}")
+    if address.value in _COUNTS and kind is not Kind.Boolean and kind.is_integer:
+        return found
     if address.value not in (*_BOOLEANS, *_WHOLE) and not kind.is_float:
         found.append(f"expected kind Float or Double for {address.value}, got {kind.name}")
     return found

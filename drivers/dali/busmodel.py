@@ -76,10 +76,14 @@ class Gear:
         found: dict[int, int] = {}
         for name, field_ in banks.FIELDS.items():
             if field_.bank == bank and name in self.numbers and name not in self.refused:
-                scale = -3 if name.endswith("power") else 0
-                data = banks.encode(field_, self.numbers[name], scale)
+                data = banks.encode(field_, self.numbers[name], _scale(name))
                 found |= dict(enumerate(data, field_.first))
         return found
+
+    def number(self, name: str) -> float:
+        """A number as its bank tells it: rounded to what its bytes can say."""
+        field_ = banks.FIELDS[name]
+        return banks.decode(field_, list(banks.encode(field_, self.numbers.get(name, 0.0), _scale(name))))
 
     # --- frames
 
@@ -119,6 +123,11 @@ class Gear:
     def answers_for(self, name: str, value: int) -> int | None:
         """An answer, unless the test has taken it away."""
         return None if name in self.refused else value
+
+
+def _scale(name: str) -> int:
+    """Power of ten a simulated number is told in: powers in mW."""
+    return -3 if name.endswith("power") else 0
 
 
 _ANSWERS: Final[dict[int, Callable[[Gear], int | None]]] = {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/unit/test_demo_field.py
-"""The simulated field of a site: real Modbus/TCP, OPC UA and BACnet/IP on loopback, a device for each of the site's, a
-plant behind them.
+"""The simulated field of a site: real Modbus/TCP, OPC UA, BACnet/IP and DALI gateways on loopback, a device for each of
+the site's, a plant behind them.
 
 Law of this file: it speaks to the server by the wire alone. It is made from the same checked `Site` the server runs, so
 that both read one register map; it shares nothing else with the server, not even a process if one likes.
@@ -26,6 +26,8 @@ from config.words import Clock
 from drivers.bacnet.knobs import NAMES as BACNET_FAULTS
 from drivers.bacnet.objects import Objects
 from drivers.bacnet.simulator import SimulatedDevice as SimulatedStation
+from drivers.dali.knobs import NAMES as DALI_FAULTS
+from drivers.dali.simulator import SimulatedGateway
 from drivers.modbus.knobs import NAMES as FAULTS
 from drivers.modbus.memory import Memory
 from drivers.modbus.simulator import ModbusSimulator, SimulatedDevice
@@ -34,6 +36,7 @@ from drivers.opcua.nodes import Nodes
 from drivers.opcua.simulator import SimulatedServer
 from supervisor.clock import SystemClock
 from supervisor.demo.door import FieldDoor, FieldDoorError, ask_field, turn_knob
+from supervisor.demo.gearbank import GearBank
 from supervisor.demo.nodebank import NodeBank
 from supervisor.demo.objectbank import ObjectBank
 from supervisor.demo.park import PROTOCOLS, Park
@@ -57,11 +60,13 @@ class _Place:
     park: Park
     role: str
     instance: int
-    device: SimulatedDevice | SimulatedServer | SimulatedStation
+    device: SimulatedDevice | SimulatedServer | SimulatedStation | SimulatedGateway
 
     @property
     def faults(self) -> tuple[str, ...]:
         """First words of what may go wrong on its wire."""
+        if isinstance(self.device, SimulatedGateway):
+            return DALI_FAULTS
         if isinstance(self.device, SimulatedDevice):
             return FAULTS
         return OPCUA_FAULTS if isinstance(self.device, SimulatedServer) else BACNET_FAULTS
@@ -105,6 +110,7 @@ class FieldSimulator:
         self._listening: dict[tuple[str, int], SimulatedDevice] = {}
         self._collectors: dict[tuple[str, int], SimulatedServer] = {}
         self._stations: dict[tuple[str, int], SimulatedStation] = {}
+        self._gateways: dict[tuple[str, int], SimulatedGateway] = {}
         self._door = FieldDoor(state, self._request) if state is not None else None
         self._stepping: asyncio.Task[None] | None = None
         for name in site.equipment:
@@ -129,6 +135,11 @@ class FieldSimulator:
                     continue
                 if isinstance(bank, ObjectBank):
                     self._places[name] = _Place(park, role, i, self._station(name, settings, ports, bank.devices[i]))
+                    continue
+                if isinstance(bank, GearBank):
+                    gateway = self._gateway(name, settings, ports)
+                    bank.place(i, gateway, settings.line, settings.short_address)
+                    self._places[name] = _Place(park, role, i, gateway)
                     continue
                 device = self._listener(name, settings, ports)
                 memory = device.units[settings.unit_id]
@@ -160,6 +171,16 @@ class FieldSimulator:
         station.add((settings.network, bytes.fromhex(settings.mac)), objects)
         return station
 
+    def _gateway(self, name: str, settings: Any, ports: Ports) -> SimulatedGateway:
+        """The simulated DALI gateway of a line; lines and gear behind one share it."""
+        nominal = (settings.host, settings.port)
+        if settings.wire != "lunatone":
+            raise ValueError(f"device {name}: expected wire lunatone, {settings.wire} is not simulated in a plant")
+        if (gateway := self._gateways.get(nominal)) is None:
+            host, port = nominal if ports == "nominal" else ("127.0.0.1", 0)
+            gateway = self._gateways[nominal] = SimulatedGateway(name, [], host, port)
+        return gateway
+
     def _listener(self, name: str, settings: Any, ports: Ports) -> SimulatedDevice:
         """The simulated host and port of a device; units behind one gateway share it."""
         if settings.transport == "serial":
@@ -175,6 +196,10 @@ class FieldSimulator:
         device.units[settings.unit_id] = Memory(0)
         return device
 
+    @property
+    def _served(self) -> list[SimulatedServer | SimulatedGateway]:
+        return [*self._collectors.values(), *self._gateways.values()]
+
     # --- life
 
     async def start(self) -> None:
@@ -188,7 +213,7 @@ class FieldSimulator:
             await self._door.open()
         try:
             await self._simulator.start()
-            for server in self._collectors.values():
+            for server in self._served:
                 await server.start()
             for station in self._stations.values():
                 await station.start()
@@ -205,7 +230,7 @@ class FieldSimulator:
             task.cancel()
             await asyncio.wait([task])
         await self._simulator.stop()
-        for server in self._collectors.values():
+        for server in self._served:
             await server.stop()
         for station in self._stations.values():
             await station.stop()

@@ -18,6 +18,8 @@ from config.model import EquipmentModel, TagModel, TypeModel
 from config.words import Kind
 from supervisor.demo.buildings import Buildings
 from supervisor.demo.cabinets import Cabinets
+from supervisor.demo.gearbank import GearBank
+from supervisor.demo.lights import Luminaires
 from supervisor.demo.nodebank import NodeBank
 from supervisor.demo.objectbank import ObjectBank
 from supervisor.demo.registers import Bank, parse
@@ -28,8 +30,8 @@ from supervisor.demo.street import Bollards, Cameras, Gritters, Junctions, Vehic
 
 Values = Mapping[str, npt.NDArray[Any]]
 
-PROTOCOLS: Final = ("modbus", "opcua", "bacnet")
-_Bank = Bank | NodeBank | ObjectBank
+PROTOCOLS: Final = ("modbus", "opcua", "bacnet", "dali")
+_Bank = Bank | NodeBank | ObjectBank | GearBank
 
 
 class Behaviour(Protocol):
@@ -51,6 +53,7 @@ _BEHAVIOURS: Final[dict[str, Callable[[Values, int, int], Behaviour]]] = {
     "JCT": Junctions,
     "BOL": Bollards,
     "CAM": Cameras,
+    "LUM": Luminaires,
     "VEH": Vehicles,
     "GRT": Gritters,
     "BLD": Buildings,
@@ -68,7 +71,7 @@ class Park:
         now_ns: UTC, for values that carry their time [ns].
 
     Attributes:
-        banks: device role -> registers, nodes or objects.
+        banks: device role -> registers, nodes, objects or gear.
     """
 
     def __init__(
@@ -92,6 +95,8 @@ class Park:
                     bank: _Bank = NodeBank(tags, points, self._count, now_ns)
                 case "bacnet":
                     bank = ObjectBank(tags, points, self._count)
+                case "dali":
+                    bank = GearBank(tags, points, self._count)
                 case _:
                     bank = Bank(tags, points, self._count)
             self.banks[role] = bank

@@ -16,12 +16,13 @@ from pathlib import Path
 
 from config.load import load_site
 from config.problems import SiteProblems, report
+from drivers.dali.protocol import PROTOCOL as DALI
 from drivers.modbus.protocol import PROTOCOL as MODBUS
 from drivers.opcua.protocol import PROTOCOL as OPCUA
 
 HERE = Path(__file__).parent
 PLANT = HERE / "good" / "plant"
-PROTOCOLS = {"modbus": MODBUS, "opcua": OPCUA}
+PROTOCOLS = {"dali": DALI, "modbus": MODBUS, "opcua": OPCUA}
 
 
 def apply(case: str, folder: Path) -> None:

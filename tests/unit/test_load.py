@@ -169,6 +169,7 @@ def test_a_check_imports_no_server_and_no_library_of_the_field() -> None:
         "import sys\n"
         "from config.load import load_site\n"
         "from config.schema import schema\n"
+        "from drivers.dali import address as dali\n"
         "from drivers.modbus import address as modbus\n"
         "from drivers.bacnet import address as bacnet\n"
         "from drivers.opcua import address as opcua\n"
@@ -176,8 +177,9 @@ def test_a_check_imports_no_server_and_no_library_of_the_field() -> None:
         "m = S(device_model=modbus.ModbusDevice, point_model=modbus.ModbusPoint, check=modbus.check)\n"
         "o = S(device_model=opcua.OpcuaDevice, point_model=opcua.OpcuaPoint, check=opcua.check)\n"
         "b = S(device_model=bacnet.BacnetDevice, point_model=bacnet.BacnetPoint, check=bacnet.check)\n"
-        "load_site('sennecey', {'bacnet': b, 'modbus': m, 'opcua': o})\n"
-        "print(*sorted({'asyncua', 'pyarrow', 'twisted', 'pymodbus', 'asyncio'} & set(sys.modules)))\n"
+        "d = S(device_model=dali.DaliDevice, point_model=dali.DaliPoint, check=dali.check)\n"
+        "load_site('sennecey', {'bacnet': b, 'dali': d, 'modbus': m, 'opcua': o})\n"
+        "print(*sorted({'asyncua', 'pyarrow', 'twisted', 'pymodbus', 'websockets', 'asyncio'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == ""

@@ -260,7 +260,7 @@ def test_the_register_maps_exercise_the_decoders(site: Site) -> None:
     assert {point.table for point in points} == {"coil", "discrete_input", "input", "holding"}
 
 
-@pytest.mark.parametrize("type_", ["CAB", "RWS", "JCT", "BOL", "CAM", "VEH", "GRT"])
+@pytest.mark.parametrize("type_", ["CAB", "RWS", "JCT", "BOL", "CAM", "VEH", "GRT", "DLI"])
 def test_bad_after_is_about_three_periods(site: Site, type_: str) -> None:
     for poll in site.types[type_].poll_classes.values():
         assert poll.bad_after == 3 * poll.period
@@ -283,7 +283,7 @@ def test_rows_without_a_source_are_known(site: Site) -> None:
     cabinet = {"LampsOut": 17, "E_base": 17, "E_qual": 17, "Lux": 15}
     not_built = dict.fromkeys(("ReplLag", "Probe", "ProbeMs", "Backup"), 4)
     elsewhere = dict.fromkeys(("Up", "Role", "CPU", "Mem", "Disk", "NTP", "HistQ", "HistOK", "AlmRate", "CertDays"), 3)
-    assert silent == cabinet | not_built | elsewhere
+    assert silent == cabinet | not_built | elsewhere | {"Ovr": 36}
 
 
 def test_the_commune_has_its_504_lights(site: Site) -> None:
