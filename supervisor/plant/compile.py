@@ -94,6 +94,7 @@ def _info(m: TagModel) -> TagInfo:
         states=((false.fr, false.en), (true.fr, true.en)) if false and true else None,
         instrument_low=float(instrument_low),
         instrument_high=float(instrument_high),
+        parameter=m.parameter,
     )
 
 

@@ -8,7 +8,7 @@ settings, its points and its poll classes. A device that is the same keeps its c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,7 @@ class Diff:
     Attributes:
         renamed: (former path, present path): same history under a new name.
         life: (path, former state, present state).
+        fed_by: (path, former feeder, present feeder), '' for none.
         parameters: (path, parameter, former, present).
         tags_changed: ('TYPE/tag', what differs).
         devices_changed: (name, what differs).
@@ -36,6 +37,7 @@ class Diff:
     removed: tuple[str, ...]
     renamed: tuple[tuple[str, str], ...]
     life: tuple[tuple[str, str, str], ...]
+    fed_by: tuple[tuple[str, str, str], ...]
     parameters: tuple[tuple[str, str, str, str], ...]
     tags_added: tuple[str, ...]
     tags_removed: tuple[str, ...]
@@ -59,6 +61,7 @@ class Diff:
         yield from (f"- equipment {p}" for p in self.removed)
         yield from (f"~ equipment {old} is now {new}; its history goes on" for old, new in self.renamed)
         yield from (f"~ equipment {p}: {old} -> {new}" for p, old, new in self.life)
+        yield from (f"~ equipment {p}: fed by {old or 'none'} -> {new or 'none'}" for p, old, new in self.fed_by)
         yield from (f"~ equipment {p}: {name} {old} -> {new}" for p, name, old, new in self.parameters)
         yield from (f"+ tag {t}" for t in self.tags_added)
         yield from (f"- tag {t}" for t in self.tags_removed)
@@ -96,6 +99,7 @@ def diff(old: Plant, new: Plant) -> Diff:
         removed=tuple(sorted(was.keys() - now.keys() - gone)),
         renamed=renamed,
         life=tuple(c for o, n in both for c in _life(n, was[o], now[n])),
+        fed_by=tuple(c for o, n in both for c in _feeder(n, was[o], now[n], dict(renamed))),
         parameters=tuple(c for o, n in both for c in _parameters(n, was[o], now[n])),
         tags_added=tuple(f"{name}/{tag}" for name, a, b in types for tag in b.blocks if tag not in a.blocks),
         tags_removed=tuple(f"{name}/{tag}" for name, a, b in types for tag in a.blocks if tag not in b.blocks),
@@ -117,6 +121,15 @@ def _equipment(plant: Plant) -> dict[str, tuple[EquipmentType, int]]:
 def _life(path: str, old: tuple[EquipmentType, int], new: tuple[EquipmentType, int]) -> Iterable[tuple[str, str, str]]:
     before, after = old[0].life[old[1]], new[0].life[new[1]]
     if before != after:
+        yield path, before, after
+
+
+def _feeder(
+    path: str, old: tuple[EquipmentType, int], new: tuple[EquipmentType, int], renamed: Mapping[str, str]
+) -> Iterable[tuple[str, str, str]]:
+    """Another feeder; the same one under a new name is none."""
+    before, after = ((t.fed_by[i] if t.fed_by else "") for t, i in (old, new))
+    if renamed.get(before, before) != after:
         yield path, before, after
 
 

@@ -37,6 +37,7 @@ class TagInfo:
         scale, offset: engineering = raw x scale + offset; Float and Double only.
         calc: expression source, None unless calculated.
         system: name of the server-made source, None unless server-made.
+        parameter: name of the parameter it shows, None unless it shows one.
         history_class: 'A1', 'E', ...
         personal: class P data: invisible without its role.
         command: 'order', 'act' or None (not commandable).
@@ -66,6 +67,7 @@ class TagInfo:
     states: tuple[tuple[str, str], tuple[str, str]] | None = None
     instrument_low: float = float("nan")
     instrument_high: float = float("nan")
+    parameter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/unit/test_system_tags.py
-"""Tags made by the server: communication of each device, and the health of this very post.
+"""Tags made by the server: communication of each device, parameters, and the health of this very post.
 
 Law of this file: columns only; what the machine says of itself is handed in (`supervisor.machine`).
 
 Server-made tags are always Good: that a device does not answer is a fact, `Comm = 0, Good`, not a missing value. Before
-the first verdict on a device its `Comm` is BadWaitingForInitialData.
+the first verdict on a device its `Comm` is BadWaitingForInitialData. A parameter is what the configuration says,
+from the start on, whatever a checkpoint or the generation before said.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from config.words import Batch, Rows, StatusCode, cell_of
 from supervisor.plant.plant import Plant
 from supervisor.tags.freshness import Freshness
+from supervisor.tags.parameters import Parameters
 from supervisor.tags.table import TagTable
 
 COMM: Final = "comm"
@@ -55,14 +57,17 @@ class SystemTags:
         ]
         self._kinds = [plant.block(o.row).info.kind for o in self._own]
         self._own_rows = np.array([o.row for o in self._own], np.int64)
+        self._parameters = Parameters(plant)
 
     def sample(self, table: TagTable, freshness: Freshness, now_ns: int) -> Batch | None:
         """Values of this scan; they show in the next one. Only rows that differ from the table are named."""
         comm_cells, comm_status = self._comm(freshness)
         own_cells, own_status = self._post()
-        rows = np.concatenate([self._comm_rows, self._own_rows])
-        cells = np.concatenate([comm_cells, own_cells])
-        statuses = np.concatenate([comm_status, own_status])
+        fixed = self._parameters
+        fixed_cells, fixed_status = fixed.values(table)
+        rows = np.concatenate([self._comm_rows, self._own_rows, fixed.rows])
+        cells = np.concatenate([comm_cells, own_cells, fixed_cells])
+        statuses = np.concatenate([comm_status, own_status, fixed_status])
         differs = (table.status[rows] != statuses) | (table.cells[rows] != cells)
         if not differs.any():
             return None

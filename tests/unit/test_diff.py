@@ -54,6 +54,18 @@ def test_a_new_address_a_parameter_and_a_life(tmp_path: Path, catalogue: Catalog
     assert d.devices_same == DEVICES - 1
 
 
+def test_another_feeder_is_a_change_and_a_renamed_one_is_none(tmp_path: Path, catalogue: Catalogue) -> None:
+    old = compiled(sennecey(), catalogue)
+    (tmp_path / "fed").mkdir()
+    row = next(
+        line for line in (Path(sennecey().folder) / "inventory/CAB.csv").read_text().splitlines() if FIRST in line
+    )
+    fed = edited(tmp_path / "fed", {"inventory/CAB.csv": (row, row.replace("FDR-0001", ""))})
+    d = diff(old, compiled(fed, catalogue))
+    assert d.fed_by == (("21605/CAB-0001", "21605/FDR-0001", ""),) and not d.empty
+    assert "~ equipment 21605/CAB-0001: fed by 21605/FDR-0001 -> none" in list(d.lines())
+
+
 def test_a_rename_keeps_history_and_says_so(tmp_path: Path, catalogue: Catalogue) -> None:
     d = diff(compiled(sennecey(), catalogue), compiled(renamed(tmp_path, "CAB-0001", "CAB-0101"), catalogue))
     assert d.renamed == (("21605/CAB-0001", "21605/CAB-0101"),)

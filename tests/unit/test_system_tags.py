@@ -73,3 +73,38 @@ def test_a_measurement_that_cannot_be_had_is_null() -> None:
     assert cpu is not None and ntp is not None
     assert table.value(cpu) == 12.5
     assert (table.value(ntp), table.status[ntp]) == (None, StatusCode.BadResourceUnavailable)
+
+
+def test_a_parameter_is_good_from_the_start_whatever_was_kept_of_it() -> None:
+    plant = make_plant(
+        {
+            "CAB": TypeSpec(
+                {
+                    "Lamps": replace(tag("Int32"), parameter="lamps"),
+                    "Load": replace(tag("Float"), parameter="load"),
+                    "Post": replace(tag("String"), parameter="post"),
+                    "Big": replace(tag("Boolean"), parameter="big"),
+                },
+                {
+                    "lamps": np.array([40, 12], np.int64),
+                    "load": np.array([5.5, 2.0]),
+                    "post": np.array(["Mirande", "Stade"], object),
+                    "big": np.array([True, False], np.bool_),
+                },
+            )
+        },
+        {"CAB": ["a/CAB-0001", "a/CAB-0002"]},
+    )
+    table = TagTable(plant, StringPool(), now_ns=0)
+    freshness = Freshness([], [], [], 0, boot_ns=0)
+    tags = SystemTags(plant, dict)
+    kept = plant.row("a/CAB-0001/Load")
+    assert kept is not None
+    table.put(np.array([kept]), np.array([7]), np.array([StatusCode.UncertainLastUsableValue], np.uint32), 1)
+    batch = tags.sample(table, freshness, 5 * S)
+    assert batch is not None
+    table.put(batch.rows, batch.cells, batch.statuses, batch.source_ns)
+    read = {name: table.value(plant.row(f"a/CAB-0001/{name}") or 0) for name in ("Lamps", "Load", "Post", "Big")}
+    assert read == {"Lamps": 40, "Load": 5.5, "Post": "Mirande", "Big": True}
+    assert not table.status.any() and set(table.source_ns.tolist()) == {5 * S}
+    assert tags.sample(table, freshness, 6 * S) is None, "it does not change, so it is told once"
