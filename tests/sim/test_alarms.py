@@ -158,3 +158,20 @@ def test_cabinets_that_fall_silent_are_one_alarm_each_and_what_they_hide_is_unkn
         assert town.desk.counts().unevaluable > 20
 
     live(tmp_path, story)
+
+
+def test_s1_a_feeder_that_is_cut_is_one_alarm_with_its_cabinets(tmp_path: Path) -> None:
+    """Storm S1 in a running plant: nine cabinets go dark at once, the operator sees their feeder."""
+    lost = "21605/FDR-0001/Supply_lost"
+
+    async def story(town: Town) -> None:
+        await asyncio.sleep(130)
+        town.field.turn("FDR-0001", "supply off")
+        await asyncio.sleep(200)
+        assert await town.announced() == [lost] and town.standing() == [lost]
+        fed = town.core.plant.types["CAB"].fed_by
+        dark = [path for path, by in zip(town.core.plant.types["CAB"].equipment, fed, strict=True) if by in lost]
+        under = children(town.desk.engine, lost).suppressed
+        assert len(dark) == 9 and {f"{path}/Supply_Loss" for path in dark} <= set(under)
+
+    live(tmp_path, story)

@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from pathlib import Path
 
-from config.model import Priority
+from config.model import AlarmRule, Priority
+from historian.base import Query, RecordKind
 from supervisor.alarms.events import Acknowledge, Alarm, Announce, Return, Shelve
 from supervisor.alarms.machine import step
-from supervisor.alarms.state import REST, Rule, check_invariants
+from supervisor.alarms.state import REST, Isa, Rule, check_invariants
 from supervisor.cli.alarms import alarm_text
 from supervisor.control.alarm_view import document
-from tests.desk import Post, story
+from tests.desk import RULES, TEXT, Post, story
+from tests.sim.loop import run
 
 S = 1_000_000_000
 T0 = 1_750_000_000 * S
@@ -80,3 +84,48 @@ def test_a_p1_that_chatters_is_announced_each_time(tmp_path: Path) -> None:
         assert post.desk.annunciated() == 10
 
     story(tmp_path, tell)
+
+
+def test_s3_a_whole_hour_at_1_hz_is_announced_twice() -> None:
+    assert rises(*range(3600)) == [True, True] + [False] * 3598
+
+
+def test_s4_a_windy_night_is_p4_and_a_flood_and_the_p1_is_on_top(tmp_path: Path) -> None:
+    """300 lamps flicker within ten minutes; a trip in the middle; the flood ends when fewer than 5 in ten minutes."""
+
+    async def tell(post: Post) -> None:
+        rng = random.Random(4)
+        moments = sorted((rng.randrange(600), lamp) for lamp in rng.sample(range(3, 403), 300))
+        for second in range(0, 1500, 5):
+            for at, lamp in moments:
+                if second - 10 <= at < second:
+                    post.set(f"CAB-{lamp:04d}/Loss", at >= second - 5)  # out for one look, then lit again
+            post.set("CAB-0001/V", post.desk.annunciated())
+            if second == 300:
+                post.set("CAB-0002/Trip", True)
+            await post.scan(5)
+            if second == 400:
+                assert post.state("CAB-0001/Flood") is Isa.UNACK
+                shown = [document(post.desk, c, e, post.clock.wall_ns()) for c, e in post.desk.shown]
+                assert len(shown) > 100 and min(shown, key=lambda d: d["priority"])["name"] == "21000/CAB-0002/Trip"
+        told = await post.journal.query(Query(kinds=frozenset({RecordKind.ALARM}), limit=10_000))
+        announced = Counter(e.record.data["priority"] for e in told.entries if e.record.data.get("announced"))
+        assert announced == {"P4": 300 + 1, "P1": 1}
+        assert post.state("CAB-0001/Flood") is Isa.RTNUN and post.desk.annunciated() < 5
+
+    async def main() -> None:
+        post = Post(tmp_path, 402)
+        lamp, flood = {**RULES["Loss"], "parent": False, "priority": "P4"}, {**RULES["V"], "priority": "P4"}
+        flood |= {"high": 10, "high_high": None, "priority_extreme": None, "deadband": 5}
+        post.rules = {
+            name: AlarmRule.model_validate({"text": TEXT} | rule)
+            for name, rule in (("Lamp", lamp), ("Flood", flood), ("Trip", RULES["Trip"]))
+        }
+        await post.open()
+        try:
+            await tell(post)
+        finally:
+            await post.close()
+            post.offload.close()
+
+    run(main(), debug=False)
