@@ -22,6 +22,8 @@ TEN_MINUTES_NS: Final = 600 * NS_PER_S
 HOUR_NS: Final = 3600 * NS_PER_S
 FLOOD: Final = 10
 """More annunciations than this in ten minutes are a flood: nobody follows them any more."""
+FLOOD_END: Final = 5
+"""Fewer than this in ten minutes end it."""
 CHATTER: Final = 3
 CHATTER_NS: Final = 60 * NS_PER_S
 """A condition that rises CHATTER times within a minute chatters, announced each time or not."""
@@ -68,6 +70,9 @@ class Tally:
             "per_10_min": len(every) * TEN_MINUTES_NS / span_ns,
             "per_10_min_max": int(tens.max()),
             "flood_share": float((tens > FLOOD).mean()),
+            "floods": (found := floods(every, self.until_ns)),
+            "in_flood": sum(end - begin for begin, end in found) / span_ns,
+            "tens": [[self.from_ns + i * TEN_MINUTES_NS, int(n)] for i, n in enumerate(tens) if n],
             "hours": [[first_ns + i * HOUR_NS, int(n)] for i, n in enumerate(hours) if n],
             "priorities": {p: self._priorities[p] for p in sorted(self._priorities)},
             "top": [{"name": n, "count": len(t), "share": len(t) / len(every)} for n, t in ranked],
@@ -80,6 +85,26 @@ class Tally:
             if (most := _most_within(sorted(times), CHATTER_NS)) >= CHATTER:
                 found.append({"name": name, "per_minute_max": most, "count": len(times)})
         return sorted(found, key=lambda f: (-f["per_minute_max"], f["name"]))
+
+
+def floods(times: np.ndarray[Any, Any], until_ns: int) -> list[list[int]]:
+    """Floods as [begin, end] [UTC ns]: more than FLOOD in the last ten minutes begin one, fewer than FLOOD_END end it.
+
+    Args:
+        times: of annunciations, ascending.
+        until_ns: what lasts ends here.
+    """
+    place = np.arange(len(times))
+    with_it = place + 1 - np.searchsorted(times, times - TEN_MINUTES_NS, "right")
+    leaves = times + TEN_MINUTES_NS
+    left = np.searchsorted(times, leaves, "right") - (place + 1)
+    ends = leaves[left < FLOOD_END]
+    found: list[list[int]] = []
+    for begin in times[with_it > FLOOD].tolist():
+        if not found or begin >= found[-1][1]:
+            after = np.searchsorted(ends, begin, "right")
+            found.append([begin, min(until_ns, int(ends[after])) if after < len(ends) else until_ns])
+    return found
 
 
 def _counts(times: np.ndarray[Any, Any], from_ns: int, until_ns: int, width_ns: int) -> np.ndarray[Any, Any]:

@@ -4,6 +4,7 @@
 
   vigie report alarms                 the last day
   vigie report alarms --days 30
+  vigie report alarms --plot FILE.svg   the same as a page of pictures; also FILE.png
 
 Counted is what was put before a person. One alarm in ten minutes can be treated, more than ten are a flood. Chattering:
 annunciated three times or more within a minute. Stale: standing for more than a day. The hours are those of this
@@ -17,7 +18,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from supervisor.cli import ask
+from supervisor.cli import ask, report_plot
 from supervisor.cli.alarms import SIGNS, add_language, alarms_table
 
 _BAR: Final = 40
@@ -26,6 +27,7 @@ _BAR: Final = 40
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("subject", choices=("alarms",), help="what to report on")
     parser.add_argument("--days", type=float, default=1.0, help="how far back (default: 1)")
+    parser.add_argument("--plot", metavar="FILE", help="draw it too: FILE.svg or FILE.png")
     add_language(parser)
     ask.add_server(parser)
 
@@ -33,6 +35,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     with ask.connect(args) as control:
         report = control.call("alarm_report", hours=max(1, round(args.days * 24)))
+    if args.plot is not None:
+        report_plot.draw(report, args.plot)
     if args.json:
         ask.print_json(report)
         return 0
@@ -59,7 +63,7 @@ def head(r: dict[str, Any]) -> list[str]:
         f"announced  {r['annunciated']:,}: {priorities}",
         f"per day    {r['per_day']:.1f}",
         f"per hour   {r['per_hour']:.2f}, at most {r['per_hour_max']:,}",
-        f"per 10 min {r['per_10_min']:.2f}, at most {r['per_10_min_max']:,}; in flood {r['flood_share']:.1%} of it",
+        f"per 10 min {r['per_10_min']:.2f}, at most {r['per_10_min_max']:,}; in flood {r['in_flood']:.1%} of the time",
     ]
     return lines + bars(r["hours"])
 

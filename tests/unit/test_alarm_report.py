@@ -8,7 +8,7 @@ import time
 import pytest
 
 from historian.base import Plain, Record, RecordKind
-from supervisor.alarms.report import HOUR_NS, Tally
+from supervisor.alarms.report import HOUR_NS, TEN_MINUTES_NS, Tally
 from supervisor.cli.report import bars, head
 
 S = 1_000_000_000
@@ -90,3 +90,16 @@ def test_the_report_s_head_in_words() -> None:
     assert lines[0] == "from       A until B  (only the newest records)" and lines[1] == "announced  3: ■ 1: 3"
     assert len(lines) == 5 + 3 and lines[-1].endswith("1 " + "#" * 40)
     assert len(bars([[T0 + i * HOUR_NS * 12, 5] for i in range(9)])) <= 6, "days where hours would be too many"
+
+
+def test_a_flood_begins_above_ten_and_ends_below_five() -> None:
+    """Plant documentation 3.5: > 10 in 10 min, until < 5 in 10 min, in sliding windows."""
+    storm = [record(60 * k) for k in range(6)] + [record(500 + k) for k in range(5)]  # the 11th at 504
+    d = tally(*storm)
+    (flood,) = d["floods"]  # type: ignore[misc]
+    # At 1,100 the last of the six is gone and the five of the burst begin to leave: four are left.
+    assert flood == [T0 + 504 * S, T0 + 500 * S + TEN_MINUTES_NS]
+    assert d["in_flood"] == pytest.approx(596 / DAY)
+    assert tally(*storm[:10])["floods"] == []
+    lasting = tally(*(record(DAY - 20 + k) for k in range(12)))["floods"]
+    assert lasting == [[T0 + (DAY - 10) * S, T0 + DAY * S]], "what lasts ends with the report"
