@@ -5,7 +5,7 @@
   vigie journal                                      the last 50 records
   vigie journal --tag 21605/CAB-0003/K1_Cmd          of one tag
   vigie journal --tag CAB-0003 --from '2 h'          of a cabinet, the last two hours
-  vigie journal --tag 21605 --kind alarm,command     of a commune
+  vigie journal --area 21605 --kind alarm,command    of a commune
   vigie journal --person anne --from 2026-03-01 --until 2026-03-02
 
 Times are of this terminal's zone, in and out; with --json they are UTC. A time is 2026-03-01, 2026-03-01T18:30, 18:30
@@ -26,7 +26,9 @@ _PAGE = 1000
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tag", metavar="NAME", default="", help="area, equipment or tag; with all that is below it")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--tag", metavar="NAME", default="", help="area, equipment or tag; with all that is below it")
+    where.add_argument("--area", metavar="CODE", default="", help="a commune, with all that is in it")
     parser.add_argument("--person", metavar="NAME", default="", help="who")
     parser.add_argument("--kind", metavar="KIND[,KIND]", default="", help="command, verdict, alarm, note, login, ...")
     parser.add_argument("--from", dest="since", metavar="TIME", help="not before")
@@ -56,7 +58,7 @@ def _wanted(args: argparse.Namespace) -> dict[str, Any]:
         except ValueError as e:
             raise Failure(f"{option}: {e}") from None
     kinds = [kind.strip() for kind in args.kind.split(",") if kind.strip()]
-    return {"subject": args.tag, "person": args.person, "kinds": kinds, **bounds}
+    return {"subject": args.tag or args.area, "person": args.person, "kinds": kinds, **bounds}
 
 
 def _ask(args: argparse.Namespace, wanted: dict[str, Any]) -> tuple[list[dict[str, Any]], bool]:

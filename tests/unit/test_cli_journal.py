@@ -47,6 +47,8 @@ def test_a_note_is_found_by_tag_person_kind_and_time(tmp_path: Path, vigie: Call
         assert re.search(r"4/1 +note +local +21605/CAB-0002 +door \[b\]open\[/b\]�\[2J", out)
         assert re.search(r"4/4 +command +local +21605/CAB-0002/Level +put 70 % \[essai\]", out)
         assert vigie("journal", "--tag", "CAB-0002", *state)[1].splitlines()[-1] == "3 records"
+        assert vigie("journal", "--area", "21605", *state)[1].splitlines()[-1] == "3 records"
+        assert vigie("journal", "--area", "21606", *state)[1] == "0 records\n"
         assert vigie("journal", "--tag", "CAB-0002", "--kind", "note", *state)[1].splitlines()[-1] == "1 record"
         assert vigie("journal", "--person", "anne", *state)[1] == "0 records\n"
         assert (
