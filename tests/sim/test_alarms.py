@@ -173,5 +173,9 @@ def test_s1_a_feeder_that_is_cut_is_one_alarm_with_its_cabinets(tmp_path: Path) 
         dark = [path for path, by in zip(town.core.plant.types["CAB"].equipment, fed, strict=True) if by in lost]
         under = children(town.desk.engine, lost).suppressed
         assert len(dark) == 9 and {f"{path}/Supply_Loss" for path in dark} <= set(under)
+        assert await town.ack(lost) is None
+        town.field.turn("FDR-0001", "supply on")
+        await asyncio.sleep(300)
+        assert town.standing() == [] and await town.announced() == [lost]
 
     live(tmp_path, story)
