@@ -41,8 +41,8 @@ class BacnetDevice(Model):
         instance: of its device object, 0..4194302; what answers with another one is not believed.
         network, mac: where it is behind a router: network number and MAC address in hex ('0a' on MS/TP); 0 and empty:
             at host and port itself.
-        local_host, local_port: where answers are awaited; port 0: the system's choice, one for each partner. With a
-            port of its own (47808), all devices share that socket.
+        local_host, local_port: where answers are awaited (those of a device on loopback: there); port 0: the system's
+            choice, one for each partner. With a port of its own (47808), all devices share that socket.
         apdu: longest message the device takes and gives [bytes]; on MS/TP 480.
         window: questions in flight to one host and port. Routers to MS/TP bear 1 or 2.
         rpm: it knows ReadPropertyMultiple. One that says it does not is asked property by property in any case.

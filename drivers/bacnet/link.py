@@ -177,7 +177,7 @@ class BacnetLink:
         self._attempt += 1
         attempt = self._attempt
         loop = asyncio.get_running_loop()
-        local = (self._device.local_host, self._device.local_port)
+        local = (_local_host(self._device), self._device.local_port)
         try:
             transport, _ = await loop.create_datagram_endpoint(
                 lambda: _Door(self), local_addr=local, family=socket.AF_INET
@@ -341,6 +341,13 @@ class _Door(asyncio.DatagramProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:
             self._link.broken(exc)
+
+
+def _local_host(device: BacnetDevice) -> str:
+    """Where to listen: a partner on loopback is asked from loopback, so that nobody else can answer for it."""
+    if device.local_host == "0.0.0.0" and _is_address(device.host) and ipaddress.IPv4Address(device.host).is_loopback:
+        return "127.0.0.1"
+    return device.local_host
 
 
 def _is_address(host: str) -> bool:

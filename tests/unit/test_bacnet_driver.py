@@ -215,6 +215,14 @@ def test_a_local_port_in_use_and_a_host_that_is_none_are_said() -> None:
     run(main())
 
 
+def test_a_partner_on_loopback_is_asked_from_loopback() -> None:
+    async def main() -> None:
+        async with rig(inputs(1), objects(1), local_host="0.0.0.0") as r:
+            assert r.link.local[0] == "127.0.0.1" and await r.read() == [(0.0, 0)]
+
+    run(main())
+
+
 def test_closing_fails_what_is_asked() -> None:
     async def main() -> None:
         async with rig(inputs(1), objects(1)) as r:
