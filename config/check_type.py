@@ -23,6 +23,8 @@ from config.values import PARAMETER_KINDS, misfit
 from config.words import Kind
 
 SOURCES: Final = ("point", "calc", "system", "parameter", "unsupported")
+RESERVED: Final = frozenset({"Devices"})
+"""Names below equipment that are the server's own: the folder of its devices."""
 _ANALOG: Final = (HistoryClass.A1, HistoryClass.A2, HistoryClass.P)
 _REGULAR: Final = (HistoryClass.C, HistoryClass.D)
 
@@ -76,6 +78,10 @@ class _Check:
 
     def _tag(self, name: str, tag: TagModel) -> None:
         place = ("tags", name)
+        if name in RESERVED:
+            self._say(
+                place, f"expected a name other than {name}: the folder of the equipment's devices has it", key=True
+            )
         self._source(place, name, tag)
         self._unit(place, tag.unit, tag.kind)
         self._range(place, tag.range, tag.kind)

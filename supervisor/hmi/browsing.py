@@ -69,6 +69,7 @@ class View:
         self._attributes = attributes
         self._limits = limits
         self._references = References(space, nodes)
+        self._kept = pages.Kept()
         self._subtypes: dict[tuple[ua.NodeId, bool], _Types] = {}
 
     # -- Browse ---------------------------------------------------------------------------------------------------
@@ -88,6 +89,10 @@ class View:
         fields = int(wanted.ResultMask)
         return self._page(Wish(wanted.NodeId, direction, types, int(wanted.NodeClassMask), fields, most), asker, marks)
 
+    def forget(self) -> None:
+        """Encode anew whatever is asked for next."""
+        self._kept = pages.Kept()
+
     def browse_next(self, token: bytes | None, release: bool, asker: Asker, marks: Bookmarks) -> bytes:
         """The next page, or nothing when the continuation point is released."""
         left = marks.left.pop(token or b"", None)
@@ -104,7 +109,7 @@ class View:
             skipped += min(len(each), max(wish.done - skipped, 0))
             room = min(wish.most - count, len(each) - start)
             if room > 0:
-                made += self._encoded(each, each.part(start, start + room), asker.locale, wish.fields)
+                made += self._encoded(each, start, start + room, wish, asker)
                 count += room
         done = wish.done + count
         if done >= total:
@@ -123,28 +128,29 @@ class View:
             if (not wish.types or each.link in wish.types) and (not wish.mask or wish.mask & int(each.node_class)):
                 yield each
 
-    def _encoded(self, each: Arm, targets: Targets, locale: str, mask: int) -> list[bytes]:
-        before = pages.head(each.link, each.forward, mask)
-        if isinstance(targets, Members):
-            return self._members(before, targets, locale, mask)
-        return [pages.reference(before, self._described(target, locale), mask) for target in targets]
+    def _encoded(self, each: Arm, start: int, stop: int, wish: Wish, asker: Asker) -> list[bytes]:
+        before, targets = pages.head(each.link, each.forward, wish.fields), each.part(start, stop)
+        if not isinstance(targets, Members):
+            return [pages.reference(before, self._described(t, asker.locale), wish.fields) for t in targets]
+        # Members of an area are the same for all who may see it, but for those bound to what their organisation keeps.
+        whose = asker.user.organisation if asker.user.limited else None
+        key = (wish.node_id, before, start, stop, wish.fields, asker.locale, asker.user.limited, whose)
+        return [self._kept.get(key, lambda: self._members(before, targets, asker.locale, wish.fields))]
 
-    def _members(self, before: bytes, members: Members, locale: str, mask: int) -> list[bytes]:
+    def _members(self, before: bytes, members: Members, locale: str, mask: int) -> bytes:
         """Equipment of an area; thousands at once."""
         types = self._space.plant.types
-        example = {name: Place(What.EQUIPMENT, "", type=types[name]) for name in {m[0] for m in members.equipment}}
+        template = pages.Template(before, self._nodes.namespace, locale, mask)
         after = {
-            name: pages.tail(ua.NodeClass.Object, self._references.type_of(place), mask)
-            for name, place in example.items()
+            name: template.after(
+                ua.NodeClass.Object, self._references.type_of(Place(What.EQUIPMENT, "", type=types[name]))
+            )
+            for name in {name for name, _ in members.equipment}
         }
-
-        def each() -> Iterator[tuple[str, str, bytes]]:
-            for name, instance in members.equipment:
-                type_ = types[name]
-                path = type_.equipment[instance]
-                yield path, type_.titles[instance] or path.rpartition("/")[2], after[name]
-
-        return pages.Template(before, self._nodes.namespace, locale, mask).fill(each())
+        return template.fill(
+            (types[name].equipment[instance], types[name].titles[instance], after[name])
+            for name, instance in members.equipment
+        )
 
     def _described(self, target: Described | Place | Live, locale: str) -> Described:
         if isinstance(target, Place):

@@ -10,13 +10,15 @@ Theory. A ReferenceDescription is
     reference type | forward | node id | browse name | display name | node class | type definition
 
 and of the thousand references of a page all but the node's names are the same. What repeats is encoded once and kept;
-what differs is two or three texts joined in between.
+what differs is two or three texts joined in between. They are joined as text whose characters are the bytes (Latin-1):
+one formatted text a reference is a third quicker than ten pieces of bytes.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -38,8 +40,9 @@ _NULL_TEXT: Final = b"\0"
 _INT: Final = struct.Struct("<i").pack
 _SHORT: Final = struct.Struct("<H").pack
 _STRING_ID: Final = struct.Struct("<BH").pack
-_LENGTHS: Final = lru_cache(maxsize=1024)(_INT)  # of texts: few different ones
 _RESULT_HEAD: Final = struct.Struct("<I").pack
+_AS_BYTES: Final = "latin-1"
+KEPT_BYTES_MAX: Final = 8_000_000  # of references kept for the next who asks: those of 80,000 nodes
 
 
 class Described(NamedTuple):
@@ -104,30 +107,77 @@ class Template:
     """
 
     def __init__(self, before: bytes, namespace: int, locale: str, mask: int) -> None:
-        self._before = before + _STRING_ID(3, namespace)
-        self._name = _SHORT(namespace) if mask & BROWSE_NAME else _NULL_NAME
-        self._text = b"\x03" + string(locale) if mask & DISPLAY_NAME else _NULL_TEXT
-        self._mask = mask
-
-    def fill(self, nodes: Iterable[tuple[str, str, bytes]]) -> list[bytes]:
-        """References of nodes (identifier, title, `tail`) as pieces to be joined; the browse name is what follows the
-        identifier's last '/'.
-        """
-        before, name, text, mask = self._before, self._name, self._text, self._mask
         named, titled = bool(mask & BROWSE_NAME), bool(mask & DISPLAY_NAME)
-        made: list[bytes] = []
-        add, length = made.extend, _LENGTHS
+        self._before = (before + _STRING_ID(3, namespace)).decode(_AS_BYTES)
+        self._name = (_SHORT(namespace) if named else _NULL_NAME).decode(_AS_BYTES)
+        self._text = (b"\x03" + string(locale) if titled else _NULL_TEXT).decode(_AS_BYTES)
+        self._named, self._titled, self._mask = named, titled, mask
+
+    def after(self, node_class: int, type_: ua.NodeId | None) -> str:
+        """What stands behind the names, as `fill` takes it."""
+        return tail(node_class, type_, self._mask).decode(_AS_BYTES)
+
+    def fill(self, nodes: Iterable[tuple[str, str, str]]) -> bytes:
+        """References of nodes (identifier, title, `after`). The browse name is what follows the identifier's last '/';
+        it is the title of a node that has none.
+        """
+        before, name, text = self._before, self._name, self._text
+        named, titled, counted = self._named, self._titled, _COUNTED
+        made: list[str] = []
+        add = made.append
         for identifier, title, after in nodes:
-            raw = identifier.encode()
-            add((before, length(len(raw)), raw, name))
-            if named:
-                last = raw[raw.rfind(b"/") + 1 :]
-                add((length(len(last)), last))
-            made.append(text)
-            if titled:
-                words = title.encode()
-                add((length(len(words)), words))
-            made.append(after)
+            if not identifier.isascii():
+                identifier = _spelled(identifier)
+            last = identifier[identifier.rfind("/") + 1 :]
+            if not title:
+                title = last
+            elif not title.isascii():
+                title = _spelled(title)
+            names = f"{name}{counted[len(last)]}{last}{text}" if named else f"{name}{text}"
+            words = f"{counted[len(title)]}{title}" if titled else ""
+            add(f"{before}{counted[len(identifier)]}{identifier}{names}{words}{after}")
+        return "".join(made).encode(_AS_BYTES)
+
+
+def _spelled(text: str) -> str:
+    """A character for each byte of a text in UTF-8."""
+    return text.encode().decode(_AS_BYTES)
+
+
+class _Counted(dict[int, str]):
+    """Lengths of texts as characters; those of long texts are made each time."""
+
+    def __missing__(self, length: int) -> str:
+        return _INT(length).decode(_AS_BYTES)
+
+
+_COUNTED: Final = _Counted({length: _INT(length).decode(_AS_BYTES) for length in range(256)})
+
+
+class Kept:
+    """References that were encoded once and may be asked for again; the ones not asked for longest go first.
+
+    Attributes:
+        size: bytes kept, at most `size_max`.
+    """
+
+    def __init__(self, size_max: int = KEPT_BYTES_MAX) -> None:
+        self.size = 0
+        self._size_max = size_max
+        self._by_key: OrderedDict[Hashable, bytes] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
+        """What is kept under `key`; made if there is nothing."""
+        if (known := self._by_key.get(key)) is not None:
+            self._by_key.move_to_end(key)
+            return known
+        made = make()
+        if len(made) <= self._size_max:
+            self._by_key[key] = made
+            self.size += len(made)
+        while self.size > self._size_max:
+            _, oldest = self._by_key.popitem(last=False)
+            self.size -= len(oldest)
         return made
 
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Browse of a folder of 10,000 children: loop time until its answers are encoded, beside asyncua's own services."""
+"""Browse of a folder of 10,000 children: loop time until its answers are encoded, beside asyncua's own services. The
+first to ask pays for the encoding; the next are given what was kept.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,8 @@ def wanted(node_id: ua.NodeId, link: int) -> ua.BrowseDescription:
     return ua.BrowseDescription(node_id, ua.BrowseDirection.Forward, ua.NodeId(link), True, 0, 63)
 
 
-def ours(stock: AddressSpace) -> Callable[[], int]:
-    """All pages of the area."""
+def ours(stock: AddressSpace, *, first: bool = False) -> Callable[[], int]:
+    """All pages of the area. `first`: nobody has asked before."""
     equipment = [f"21605/CAB-{i:05d}" for i in range(CHILDREN)]
     plant = make_plant({"CAB": TypeSpec({"V1": tag("Double")})}, {"CAB": equipment})
     space = Space(plant)
@@ -54,6 +56,8 @@ def ours(stock: AddressSpace) -> Callable[[], int]:
     wish, marks = wanted(ua.NodeId("21605", 2, ua.NodeIdType.String), ua.ObjectIds.Organizes), Bookmarks()
 
     def work() -> int:
+        if first:
+            view.forget()
         count, answer = 0, view.browse(wish, 0, ASKER, marks)
         while True:
             at = 8 + _point(answer)
@@ -103,10 +107,14 @@ def rows() -> list[dict[str, Any]]:
     """About 5 s."""
     stock = AddressSpace()
     load(stock)
-    mine, peer = best_ms(ours(stock)), best_ms(theirs(stock))
-    what = f"Browse of {CHILDREN:,} children, all pages"
+    peer = best_ms(theirs(stock))
     note = "peer: asyncua 2.1.0's view service and encoder"
-    return [{"what": what, "ours": mine, "peer": peer, "unit": "ms of loop", "reach": "10", "note": note}]
+    found = []
+    for who, first in (("the first to ask", True), ("whoever asks next", False)):
+        what = f"Browse of {CHILDREN:,} children, all pages, {who}"
+        mine = best_ms(ours(stock, first=first))
+        found.append({"what": what, "ours": mine, "peer": peer, "unit": "ms of loop", "reach": "10", "note": note})
+    return found
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def test_fields_not_asked_for_are_null(link: ua.NodeId, forward: bool, node: pag
     assert pages.reference(pages.head(link, forward, mask), node, mask) == struct_to_binary(expected)
 
 
-paths = texts.filter(bool)
+paths = texts.filter(bool) | st.just("21605/" + "é" * 300)
 
 
 @given(st.lists(st.tuples(paths, texts), max_size=5), ids, st.integers(0, 63), ids)
@@ -62,15 +62,15 @@ def test_a_template_says_the_same_as_one_by_one(
     rows: list[tuple[str, str]], link: ua.NodeId, mask: int, type_: ua.NodeId
 ) -> None:
     before = pages.head(link, True, mask)
-    after = pages.tail(ua.NodeClass.Object, type_, mask)
-    made = pages.Template(before, 2, "fr", mask).fill((*row, after) for row in rows)
-    assert b"".join(made) == b"".join(
+    template = pages.Template(before, 2, "fr", mask)
+    after = template.after(ua.NodeClass.Object, type_)
+    assert template.fill((*row, after) for row in rows) == b"".join(
         pages.reference(
             before,
             pages.Described(
                 ua.NodeId(identifier, 2, ua.NodeIdType.String),
                 ua.QualifiedName(identifier.rpartition("/")[2], 2),
-                ua.LocalizedText(title, "fr"),
+                ua.LocalizedText(title or identifier.rpartition("/")[2], "fr"),
                 ua.NodeClass.Object,
                 type_,
             ),
@@ -78,3 +78,17 @@ def test_a_template_says_the_same_as_one_by_one(
         )
         for identifier, title in rows
     )
+
+
+def test_what_is_kept_is_bounded_and_the_oldest_goes_first() -> None:
+    kept = pages.Kept(size_max=10)
+    made: list[str] = []
+
+    def get(key: str, length: int) -> bytes:
+        return kept.get(key, lambda: made.append(key) or b"x" * length)
+
+    for key in ("a", "b", "a", "c", "a", "b"):
+        assert len(get(key, 4)) == 4
+    assert made == ["a", "b", "c", "b"], "b was not asked for longest when c came"
+    assert kept.size == 8
+    assert len(get("whole", 11)) == 11 and kept.size == 8, "what is larger than all is not kept and drives nothing out"

@@ -85,6 +85,20 @@ def test_pages_hold_every_reference_once_and_in_order(view: View, most: int) -> 
     assert not marks.left
 
 
+def test_what_is_kept_for_the_next_asker_is_not_for_other_eyes_or_languages(view: View) -> None:
+    def names(user: User, locale: str) -> set[tuple[str, str]]:
+        answers = decoded(view.browse(wanted(node("21605")), 3, Asker(user, locale), Bookmarks()))
+        return {(r.BrowseName.Name, r.DisplayName.Locale) for r in answers.References}
+
+    first = {f"CAB-{i:05d}" for i in range(3)}
+    assert names(ASKER.user, "fr") == {(name, "fr") for name in first}
+    assert names(User("guest", Role.VIEWER), "en") == {(name, "en") for name in first}
+    assert names(User("worker", Role.OPERATOR, None, "Elec", limited=True), "fr") == set(), (
+        "Elec maintains nothing here"
+    )
+    assert names(User("far", Role.OPERATOR, sees=frozenset({"21999"})), "fr") == set()
+
+
 def test_a_continuation_point_is_a_position_and_no_list(view: View) -> None:
     marks = Bookmarks()
     decoded(view.browse(wanted(node("21605")), 10, ASKER, marks))

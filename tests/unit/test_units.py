@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+import config
 from config.units import UNITS, meant_by
 
 
@@ -39,6 +43,15 @@ def test_ids_are_those_of_opc_ua(symbol: str, unit_id: int) -> None:
 
 def test_units_of_this_trade_have_no_id() -> None:
     assert UNITS["pts"].id == -1
+
+
+def test_shipped_types_have_few_units_without_a_code() -> None:
+    """Source: UNECE Recommendation 20, revision 17: no points, and nothing counted per six or ten minutes."""
+    texts = [path.read_text(encoding="utf-8") for path in (Path(config.__file__).parent / "types").glob("*.yaml")]
+    used = {meaning for text in texts for meaning in re.findall(r"^ +unit: \"?([^\n\"#]+?)\"? *$", text, re.MULTILINE)}
+    used |= {meaning for text in texts for meaning in re.findall(r"\bunit: \"?([^,}\n\"]+)", text)}
+    assert len(used) > 20
+    assert {unit for unit in used if UNITS[unit].id == -1} == {"pts", "1/10 min", "veh/6 min"}
 
 
 def test_codes_are_used_once() -> None:
