@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -22,9 +22,25 @@ from drivers.base import DeviceSpec, Point, PollClass
 from supervisor.plant.plant import Area, Block, EquipmentType, Plant, TagInfo
 
 # (names in row order, their kinds, new equipment path -> former one) -> series ids
-SeriesOf = Callable[[Sequence[str], npt.NDArray[np.uint8], dict[str, str]], npt.NDArray[np.uint32]]
+SeriesOf = Callable[[Collection[str], npt.NDArray[np.uint8], dict[str, str]], npt.NDArray[np.uint32]]
 
 POLLED: Final = frozenset({Life.COMMISSIONING, Life.IN_SERVICE, Life.MAINTENANCE})
+
+
+class _Names(Collection[str]):
+    """All tag names in row order, made while somebody looks: half a million texts are never held."""
+
+    def __init__(self, blocks: Sequence[Block], types: dict[str, EquipmentType]) -> None:
+        self._blocks, self._types = blocks, types
+
+    def __len__(self) -> int:
+        return sum(block.count for block in self._blocks)
+
+    def __iter__(self) -> Iterator[str]:
+        return (f"{path}/{b.tag}" for b in self._blocks for path in self._types[b.type].equipment)
+
+    def __contains__(self, name: object) -> bool:
+        return any(name == own for own in self)
 
 
 def compile_plant(site: Site, series_of: SeriesOf) -> Plant:
@@ -50,8 +66,7 @@ def compile_plant(site: Site, series_of: SeriesOf) -> Plant:
     counts = [b.count for b in blocks]
     block_of_row = np.repeat(np.arange(len(blocks), dtype=np.uint16), counts)
     kinds = np.repeat(np.array([b.info.kind for b in blocks], dtype=np.uint8), counts)
-    names = [f"{path}/{b.tag}" for b in blocks for path in types[b.type].equipment]
-    series = series_of(names, kinds, {new: old for old, new in old_names.items()})
+    series = series_of(_Names(blocks, types), kinds, {new: old for old, new in old_names.items()})
     return Plant(
         site=site.model.site,
         digest=_digest(site, blocks, types, series),

@@ -29,6 +29,21 @@ def test_ids_outlive_the_process_and_are_never_reused(tmp_path: Path) -> None:
     second.close()
 
 
+def test_a_plant_that_starts_again_has_its_ids_without_a_look_at_the_names(tmp_path: Path) -> None:
+    catalogue = Catalogue(tmp_path / "c", "s")
+    names = [f"21605/CAB-{i:04}/V1" for i in range(70_000)]
+    first = catalogue.assign(names, kinds(70_000), {}, 1)
+    catalogue._db.execute("ALTER TABLE names RENAME TO hidden")
+    assert (catalogue.assign(tuple(names), kinds(70_000), {}, 2) == first).all()
+    catalogue._db.execute("ALTER TABLE hidden RENAME TO names")
+    assert (catalogue.assign(names[::-1], kinds(70_000), {}, 3) == first[::-1]).all(), "the order is part of the plant"
+    other = catalogue.assign(names, kinds(70_000, Kind.Int32), {}, 4)
+    assert not set(other.tolist()) & set(first.tolist()), "another kind is another series"
+    assert (catalogue.assign(names, kinds(70_000), {}, 5) == first).all()
+    assert catalogue._db.execute("SELECT COUNT(*) FROM last_plant").fetchone() == (1,)
+    catalogue.close()
+
+
 def test_a_renamed_equipment_keeps_its_history_under_both_names(tmp_path: Path) -> None:
     catalogue = Catalogue(tmp_path / "c", "s")
     (old,) = catalogue.assign(["21452/CAB-0001/V1"], kinds(1), {}, 1)
