@@ -14,6 +14,7 @@ from asyncua import Server, ua
 
 from supervisor.hmi.nodeset import write_nodeset
 from tests.sites import compiled, sennecey
+from tests.system.debian import Unavailable, unpack
 from tests.system.node_kit import node_modules
 
 PACKAGE = Path(__file__).parent / "nodeset"
@@ -55,6 +56,21 @@ def test_node_opcua_builds_an_address_space_from_it(file: Path) -> None:
     assert told[f"{CABINET}/Door/TrueState"]["value"] == {"locale": "fr", "text": "Ouverte"}
     surfaces = told["21605/RWS-0001/Surf/EnumValues"]["value"]
     assert [(s["value"][1], s["displayName"]["text"]) for s in surfaces][:2] == [(0, "dry"), (1, "moist")]
+
+
+@pytest.mark.system
+@pytest.mark.timeout(300)
+def test_it_is_valid_by_the_schema_of_the_opc_foundation(file: Path) -> None:
+    """Source: OPC 10000-6, annex F: UANodeSet.xsd, as node-opcua ships it; judged by libxml2."""
+    schema = node_modules(PACKAGE) / "node-opcua-nodesets" / "nodesets" / "UANodeSet.xsd"
+    try:
+        root = unpack("libxml2-utils", "libxml2")
+    except Unavailable as e:
+        pytest.skip(f"xmllint cannot be had: {e}")
+    libraries = {"LD_LIBRARY_PATH": ":".join(str(path) for path in (root / "usr" / "lib").glob("*-linux-gnu"))}
+    command = [str(root / "usr" / "bin" / "xmllint"), "--noout", "--nonet", "--schema", str(schema), str(file)]
+    done = subprocess.run(command, env=libraries, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.mark.system
