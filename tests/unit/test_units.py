@@ -46,12 +46,12 @@ def test_units_of_this_trade_have_no_id() -> None:
 
 
 def test_shipped_types_have_few_units_without_a_code() -> None:
-    """Source: UNECE Recommendation 20, revision 17: no points, and nothing counted per six or ten minutes."""
+    """Source: UNECE Recommendation 20: no points, nothing per six or ten minutes, nothing by m2 and year."""
     texts = [path.read_text(encoding="utf-8") for path in (Path(config.__file__).parent / "types").glob("*.yaml")]
     used = {meaning for text in texts for meaning in re.findall(r"^ +unit: \"?([^\n\"#]+?)\"? *$", text, re.MULTILINE)}
     used |= {meaning for text in texts for meaning in re.findall(r"\bunit: \"?([^,}\n\"]+)", text)}
     assert len(used) > 20
-    assert {unit for unit in used if UNITS[unit].id == -1} == {"pts", "1/10 min", "veh/6 min"}
+    assert {unit for unit in used if UNITS[unit].id == -1} == {"pts", "1/10 min", "veh/6 min", "kWh/m2.y"}
 
 
 def test_codes_are_used_once() -> None:
