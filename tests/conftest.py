@@ -5,17 +5,25 @@
   own). A test that must leave one says so: `@pytest.mark.usefixtures` is no way out, end the task.
 - No address outside loopback is bound or connected, in this process.
 - Warnings are errors (pyproject), so are exceptions that the garbage collector finds.
+- hypothesis tries the same examples in every run, so that a commit is judged by what it changed; `HYPOTHESIS=explore`
+  lets it look for new ones.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True, database=None)
+settings.register_profile("explore")
+settings.load_profile(os.environ.get("HYPOTHESIS", "same"))
 
 
 def _loopback_only(event: str, args: tuple[Any, ...]) -> None:
