@@ -18,7 +18,7 @@ from config.words import NS_PER_S, StatusCode, TimesNs
 from historian.aggregates.functions import AGGREGATES, Span, in_order
 from historian.aggregates.rolled import ROLLED, rolled
 from historian.aggregates.spans import Intervals, Request
-from historian.aggregates.trace import Configuration, Floats, Trace, Values, at_times
+from historian.aggregates.trace import NEVER_NS, Configuration, Floats, Trace, Values, at_times
 from historian.store.disk import StoreError
 from historian.store.query import BUCKETS_MAX
 from historian.store.reader import ROWS_MAX, Around, Reader
@@ -34,10 +34,13 @@ class TooManySamples(Exception):
     """One interval holds more samples than may be read at once."""
 
 
-def trace_of(around: Around, config: Configuration, now_ns: int, values: Floats | None = None) -> Trace:
+def trace_of(
+    around: Around, config: Configuration, now_ns: int, values: Floats | None = None, begun_ns: int = NEVER_NS
+) -> Trace:
     """A series as aggregates see it, with a mark wherever a value ends without a successor.
 
     Args:
+        begun_ns: where the data are known to begin.
         values: what stands for the samples' own values, (n,); a text counts as 0, so that its quality can be weighed.
     """
     samples, until = around.samples, around.until_ns
@@ -45,14 +48,14 @@ def trace_of(around: Around, config: Configuration, now_ns: int, values: Floats 
     if values is None:
         values = np.where(samples.flags & TEXT, 0.0, samples.value)
     if not len(time_ns):
-        return Trace(time_ns, values, samples.status, config, now_ns)
+        return Trace(time_ns, values, samples.status, config, now_ns, begun_ns)
     until = np.maximum(until, time_ns + 1)  # a sample holds at its own time even if recording stopped then
     following = np.append(time_ns[1:], max(now_ns, int(time_ns[-1])))
     ends = np.flatnonzero(until < following)
     places = ends + 1
     value = np.insert(values, places, np.nan)
     status = np.insert(samples.status, places, np.uint32(StatusCode.BadNoData))
-    return Trace(np.insert(time_ns, places, until[ends]), value, status, config, now_ns)
+    return Trace(np.insert(time_ns, places, until[ends]), value, status, config, now_ns, begun_ns)
 
 
 def read_processed(
@@ -73,8 +76,11 @@ def _read(reader: Reader, series: int, name: str, intervals: Intervals, config: 
     if found is None:
         return _of_samples(reader, series, name, intervals, config, now_ns)
     values, exact = found
+    if exact.all():
+        return values
+    begun_ns = _begun_ns(reader, series, intervals, config, now_ns)
     for first, stop in _runs(~exact):
-        made = _of_samples(reader, series, name, intervals.cut(first, stop), config, now_ns)
+        made = _of_samples(reader, series, name, intervals.cut(first, stop), config, now_ns, begun_ns)
         for column, fresh in zip(_columns(values), _columns(made), strict=True):
             column[first:stop] = fresh
     return values
@@ -108,20 +114,37 @@ def _runs(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
+def _begun_ns(reader: Reader, series: int, intervals: Intervals, config: Configuration, now_ns: int) -> int:
+    """Where the data of all these intervals begin: a part of them that is read alone does not see that far back."""
+    edges = intervals.edges_ns
+    first = reader.around(series, int(edges[0]), int(edges[-1]) + 1, BESIDE, BESIDE)
+    return trace_of(first, config, now_ns).first_ns
+
+
 def _of_samples(
-    reader: Reader, series: int, name: str, intervals: Intervals, config: Configuration, now_ns: int
+    reader: Reader,
+    series: int,
+    name: str,
+    intervals: Intervals,
+    config: Configuration,
+    now_ns: int,
+    begun_ns: int | None = None,
 ) -> Values:
     """The whole from samples; in pieces if they are too many."""
     edges = intervals.edges_ns
     around = reader.around(series, int(edges[0]), int(edges[-1]) + 1, BESIDE)
     if around.complete:
-        return AGGREGATES[name].function(Span(trace_of(around, config, now_ns), intervals))
+        begun_ns = NEVER_NS if begun_ns is None else begun_ns
+        return AGGREGATES[name].function(Span(trace_of(around, config, now_ns, begun_ns=begun_ns), intervals))
     n = len(intervals)
     if n == 1:
         raise TooManySamples(f"history: one interval holds more than {ROWS_MAX} samples; ask for shorter ones")
+    if begun_ns is None:
+        begun_ns = _begun_ns(reader, series, intervals, config, now_ns)
     cuts = np.unique(np.linspace(0, n, min(_PIECE, n) + 1).astype(int)).tolist()
     parts = [
-        _of_samples(reader, series, name, intervals.cut(a, b), config, now_ns) for a, b in itertools.pairwise(cuts)
+        _of_samples(reader, series, name, intervals.cut(a, b), config, now_ns, begun_ns)
+        for a, b in itertools.pairwise(cuts)
     ]
     return Values(*(np.concatenate(c) for c in zip(*map(_columns, parts), strict=True)))
 

@@ -29,6 +29,7 @@ CALCULATED: Final = INFO | 0x01
 INTERPOLATED: Final = INFO | 0x02
 PARTIAL: Final = INFO | 0x04
 MULTIPLE: Final = INFO | 0x10
+NEVER_NS: Final = int(np.iinfo(np.int64).max)
 RESOLUTION_NS: Final = 1_000_000
 """How long a last value counts when nothing says that it still holds [ns]. Source: OPC 10000-13, 5.4.2.4."""
 
@@ -61,6 +62,7 @@ class Trace:
     Args:
         time_ns, value, status: (n,); values of Bad samples count for nothing.
         known_ns: up to when the last value is known to hold [UTC ns]; later means nothing is known.
+        begun_ns: where the data are known to begin, if that is before these samples [UTC ns].
 
     Attributes:
         usable: not Bad, as the configuration sees it.
@@ -70,9 +72,16 @@ class Trace:
     """
 
     def __init__(
-        self, time_ns: TimesNs, value: Floats, status: Statuses, config: Configuration, known_ns: int | None = None
+        self,
+        time_ns: TimesNs,
+        value: Floats,
+        status: Statuses,
+        config: Configuration,
+        known_ns: int | None = None,
+        begun_ns: int = NEVER_NS,
     ) -> None:
         n = len(time_ns)
+        self._begun_ns = begun_ns
         self.time_ns, self.value, self.status, self.config = time_ns, value, status, config
         last_ns = int(time_ns[-1]) if n else 0
         self.known_ns = last_ns + RESOLUTION_NS if known_ns is None else max(known_ns, last_ns)
@@ -88,9 +97,9 @@ class Trace:
 
     @property
     def first_ns(self) -> int:
-        """Where the data begin: the first usable sample; the end of time if there is none."""
+        """Where the data begin: the first usable sample; NEVER_NS if there is none."""
         first = int(self.after[0])
-        return int(self.time_ns[first]) if first < len(self) else np.iinfo(np.int64).max
+        return min(self._begun_ns, int(self.time_ns[first]) if first < len(self) else NEVER_NS)
 
     def place(self, times: TimesNs) -> Places:
         """Position of the last sample at or before each time, -1 if none."""
