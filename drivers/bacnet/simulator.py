@@ -16,10 +16,11 @@ from typing import Any, Final
 from drivers.bacnet import frames, serving
 from drivers.bacnet.address import BacnetPoint
 from drivers.bacnet.frames import Frame, Pdu, Service
-from drivers.bacnet.knobs import Knob, parse
+from drivers.bacnet.knobs import parse
 from drivers.bacnet.objects import UNKNOWN_OBJECT, Object, Objects, Refused
 from drivers.bacnet.serving import Limits, Subscriber
 from drivers.bacnet.tags import Garbled
+from drivers.knobs import Knob
 
 APDU: Final = 1476
 OUT_OF_RESOURCES: Final = 9
@@ -344,8 +345,8 @@ _TURNS: Final[dict[str, Callable[[SimulatedDevice, Knob], Any]]] = {
     "truncate": lambda device, knob: device.spoil("truncate", knob.count),
     "duplicate": lambda device, knob: device.spoil("duplicate", knob.count),
     "busy": lambda device, knob: device.spoil("busy", knob.count),
-    "reject": lambda device, knob: device.reject(knob.object),
-    "accept": lambda device, knob: device.accept(knob.object),
+    "reject": lambda device, knob: device.reject(knob.what),
+    "accept": lambda device, knob: device.accept(knob.what),
     "hold": lambda device, knob: device.hold(knob.count),
     "release": lambda device, knob: device.hold(0),
     "heal": lambda device, knob: device.heal(),

@@ -23,59 +23,16 @@ heal                   everything back
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-from config.model import seconds
+from drivers.knobs import Words
 
-LASTING: Final = ("hang", "refuse")
-TIMED: Final = ("late", "slow")
-COUNTED: Final = ("garble", "truncate", "duplicate", "busy")
-GEAR: Final = ("lamp", "gear", "dead", "whole")
-PLAIN: Final = ("reset", "restart", "short", "unpowered", "power_cycle", "heal")
-NAMES: Final = (*LASTING, *TIMED, *COUNTED, *GEAR, *PLAIN)
-
-
-@dataclass(frozen=True, slots=True)
-class Knob:
-    """One turn of one knob.
-
-    Attributes:
-        name: one of NAMES.
-        seconds: how long [s]; None: until healed.
-        count: how many answers.
-        gear: which one.
-    """
-
-    name: str
-    seconds: float | None = None
-    count: int = 1
-    gear: int = 0
-
-
-def parse(text: str) -> Knob:
-    """'hang 30 s' -> a knob.
-
-    Raises:
-        ValueError: with what was expected.
-    """
-    name, _, rest = text.strip().partition(" ")
-    rest = rest.strip()
-    if (name in LASTING and rest) or name in TIMED:
-        value = seconds(rest)
-        if not isinstance(value, float):
-            raise ValueError(f"{name}: expected a duration, got {rest!r}")
-        return Knob(name, seconds=value)
-    if name in LASTING or (name in PLAIN and not rest):
-        return Knob(name)
-    if name in COUNTED:
-        return Knob(name, count=_number(name, rest or "1", 1, 1_000_000))
-    if name in GEAR:
-        return Knob(name, gear=_number(name, rest, 0, 63))
-    raise ValueError(f"expected one of {', '.join(NAMES)}, got {text!r}")
-
-
-def _number(name: str, text: str, low: int, high: int) -> int:
-    if not text.isascii() or not text.isdecimal() or not low <= int(text[:9]) <= high:
-        raise ValueError(f"{name}: expected a number {low}..{high}, got {text!r}")
-    return int(text)
+WORDS: Final = Words(
+    lasting=("hang", "refuse"),
+    timed=("late", "slow"),
+    counted=("garble", "truncate", "duplicate", "busy"),
+    numbered=dict.fromkeys(("lamp", "gear", "dead", "whole"), (0, 63)),
+    plain=("reset", "restart", "short", "unpowered", "power_cycle", "heal"),
+)
+NAMES: Final = WORDS.names
+parse = WORDS.parse

@@ -24,7 +24,8 @@ from websockets.server import ServerProtocol
 from drivers.dali import frames as f
 from drivers.dali import lunatone
 from drivers.dali.busmodel import Bus
-from drivers.dali.knobs import Knob, parse
+from drivers.dali.knobs import parse
+from drivers.knobs import Knob
 from drivers.sockets import RESET_ON_CLOSE
 
 MESSAGE_MAX: Final = 65536
@@ -130,7 +131,7 @@ class SimulatedGateway:
     def each_gear(self, knob: Knob) -> None:
         """A failure of one gear, on every line that has it."""
         for bus in self.buses:
-            if (gear := bus.gear.get(knob.gear)) is not None:
+            if (gear := bus.gear.get(knob.count)) is not None:
                 gear.lamp_failed = knob.name == "lamp"
                 gear.gear_failed = knob.name == "gear"
                 gear.dead = knob.name == "dead"

@@ -19,36 +19,19 @@ heal                   everything back
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, get_args
 
-from config.model import seconds
+from drivers.knobs import Knob, Words, number
 from drivers.modbus.address import Table
 
-LASTING: Final = ("hang", "refuse")
-TIMED: Final = ("late", "slow")
-COUNTED: Final = ("garble", "truncate", "duplicate", "wrong_id", "busy")
-ADDRESSED: Final = ("reject", "accept")
-PLAIN: Final = ("reset", "restart", "heal")
-NAMES: Final = (*LASTING, *TIMED, *COUNTED, *ADDRESSED, *PLAIN)
-
-
-@dataclass(frozen=True, slots=True)
-class Knob:
-    """One turn of one knob.
-
-    Attributes:
-        name: one of NAMES.
-        seconds: how long [s]; None: until healed.
-        count: how many answers.
-        table, address: what is rejected or accepted.
-    """
-
-    name: str
-    seconds: float | None = None
-    count: int = 1
-    table: str = ""
-    address: int = 0
+WORDS: Final = Words(
+    lasting=("hang", "refuse"),
+    timed=("late", "slow"),
+    counted=("garble", "truncate", "duplicate", "wrong_id", "busy"),
+    named=("reject", "accept"),
+    plain=("reset", "restart", "heal"),
+)
+NAMES: Final = WORDS.names
 
 
 def parse(text: str) -> Knob:
@@ -57,35 +40,19 @@ def parse(text: str) -> Knob:
     Raises:
         ValueError: with what was expected.
     """
-    name, _, rest = text.strip().partition(" ")
-    rest = rest.strip()
-    if name in LASTING:
-        return Knob(name, seconds=_seconds(name, rest) if rest else None)
-    if name in TIMED:
-        return Knob(name, seconds=_seconds(name, rest))
-    if name in COUNTED:
-        return Knob(name, count=_number(name, rest, 1, 1_000_000) if rest else 1)
-    if name in ADDRESSED:
-        table, _, address = rest.partition(" ")
-        if table not in get_args(Table):
-            raise ValueError(f"{name}: expected one of {', '.join(get_args(Table))}, got {table!r}")
-        return Knob(name, table=table, address=_number(name, address, 0, 65535))
-    if name in PLAIN and not rest:
-        return Knob(name)
-    raise ValueError(f"expected one of {', '.join(NAMES)}, got {text!r}")
+    knob = WORDS.parse(text)
+    if knob.name in WORDS.named:
+        place(knob)
+    return knob
 
 
-def _seconds(name: str, text: str) -> float:
-    try:
-        value = seconds(text)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-    if not isinstance(value, float):
-        raise ValueError(f"{name}: expected a duration, got {text!r}")
-    return value
+def place(knob: Knob) -> tuple[str, int]:
+    """Table and address that a knob names: 'holding 104'.
 
-
-def _number(name: str, text: str, low: int, high: int) -> int:
-    if not text.isascii() or not text.isdecimal() or not low <= int(text[:9]) <= high:
-        raise ValueError(f"{name}: expected a number {low}..{high}, got {text!r}")
-    return int(text)
+    Raises:
+        ValueError: with what was expected.
+    """
+    table, _, address = knob.what.partition(" ")
+    if table not in get_args(Table):
+        raise ValueError(f"{knob.name}: expected one of {', '.join(get_args(Table))}, got {table!r}")
+    return table, number(knob.name, address, 0, 65535)

@@ -13,7 +13,8 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from drivers.modbus.knobs import Knob, parse
+from drivers.knobs import Knob
+from drivers.modbus.knobs import parse, place
 from drivers.modbus.memory import WRITES, Memory
 from drivers.modbus.serving import Framing, Mbap, PtyDoor, Rtu, Serving
 
@@ -311,7 +312,7 @@ _TURNS: Final[dict[str, Callable[[SimulatedDevice, Knob], Any]]] = {
     "duplicate": lambda device, knob: device.spoil("duplicate", knob.count),
     "wrong_id": lambda device, knob: device.spoil("wrong_id", knob.count),
     "busy": lambda device, knob: device.spoil("busy", knob.count),
-    "reject": lambda device, knob: device.reject(knob.table, knob.address),
-    "accept": lambda device, knob: device.accept(knob.table, knob.address),
+    "reject": lambda device, knob: device.reject(*place(knob)),
+    "accept": lambda device, knob: device.accept(*place(knob)),
     "heal": lambda device, knob: device.heal(),
 }

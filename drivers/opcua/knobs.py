@@ -21,57 +21,16 @@ heal                   everything back
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-from config.model import seconds
+from drivers.knobs import Words
 
-LASTING: Final = ("hang", "refuse", "silent")
-TIMED: Final = ("late", "slow")
-COUNTED: Final = ("garble", "truncate", "duplicate", "busy")
-NAMED: Final = ("reject", "accept")
-PLAIN: Final = ("no_subscriptions", "forget", "reset", "restart", "heal")
-NAMES: Final = (*LASTING, *TIMED, *COUNTED, *NAMED, *PLAIN)
-
-
-@dataclass(frozen=True, slots=True)
-class Knob:
-    """One turn of one knob.
-
-    Attributes:
-        name: one of NAMES.
-        seconds: how long [s]; None: until healed.
-        count: how many answers.
-        node: what is rejected or accepted.
-    """
-
-    name: str
-    seconds: float | None = None
-    count: int = 1
-    node: str = ""
-
-
-def parse(text: str) -> Knob:
-    """'hang 30 s' -> a knob.
-
-    Raises:
-        ValueError: with what was expected.
-    """
-    name, _, rest = text.strip().partition(" ")
-    rest = rest.strip()
-    if (name in LASTING and rest) or name in TIMED:
-        value = seconds(rest)
-        if not isinstance(value, float):
-            raise ValueError(f"{name}: expected a duration, got {rest!r}")
-        return Knob(name, seconds=value)
-    if name in LASTING:
-        return Knob(name)
-    if name in COUNTED:
-        if rest and not (rest.isascii() and rest.isdecimal() and 1 <= int(rest[:9]) <= 1_000_000):
-            raise ValueError(f"{name}: expected a number 1..1000000, got {rest!r}")
-        return Knob(name, count=int(rest or 1))
-    if name in NAMED and rest:
-        return Knob(name, node=rest)
-    if name in PLAIN and not rest:
-        return Knob(name)
-    raise ValueError(f"expected one of {', '.join(NAMES)}, got {text!r}")
+WORDS: Final = Words(
+    lasting=("hang", "refuse", "silent"),
+    timed=("late", "slow"),
+    counted=("garble", "truncate", "duplicate", "busy"),
+    named=("reject", "accept"),
+    plain=("no_subscriptions", "forget", "reset", "restart", "heal"),
+)
+NAMES: Final = WORDS.names
+parse = WORDS.parse

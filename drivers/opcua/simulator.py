@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from asyncua import ua
 
-from drivers.opcua.knobs import Knob, parse
+from drivers.knobs import Knob
+from drivers.opcua.knobs import parse
 from drivers.opcua.nodes import Nodes
 from drivers.opcua.serving import Serving
 
@@ -240,7 +241,7 @@ _TURNS: Final[dict[str, Callable[[SimulatedServer, Knob], Any]]] = {
     "truncate": lambda server, knob: server.spoil("truncate", knob.count),
     "duplicate": lambda server, knob: server.spoil("duplicate", knob.count),
     "busy": lambda server, knob: server.spoil("busy", knob.count),
-    "reject": lambda server, knob: server.reject(knob.node),
-    "accept": lambda server, knob: server.accept(knob.node),
+    "reject": lambda server, knob: server.reject(knob.what),
+    "accept": lambda server, knob: server.accept(knob.what),
     "heal": lambda server, knob: server.heal(),
 }

@@ -29,7 +29,7 @@ def test_every_knob_has_a_turn_and_a_line() -> None:
 def test_knobs_are_read() -> None:
     assert parse("hang 30 s").seconds == 30 and parse("hang").seconds is None
     assert parse("small").count == 206 and parse("hold 3").count == 3 and parse("garble").count == 1
-    assert parse("reject analog-input 3").object == "analog-input 3"
+    assert parse("reject analog-input 3").what == "analog-input 3"
     for wrong in ("", "hangs", "hang soon", "late", "garble x", "heal now", "reject"):
         with pytest.raises(ValueError, match="expected"):
             parse(wrong)

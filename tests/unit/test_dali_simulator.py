@@ -9,8 +9,9 @@ import json
 import pytest
 
 from drivers.dali.busmodel import Bus, Gear
-from drivers.dali.knobs import NAMES, Knob, parse
+from drivers.dali.knobs import NAMES, parse
 from drivers.dali.simulator import SimulatedGateway
+from drivers.knobs import Knob
 from tests.sim.loop import run
 
 
@@ -25,7 +26,7 @@ def test_every_knob_is_understood_and_turned() -> None:
         await gateway.stop()
 
     assert parse("hang 30 s") == Knob("hang", seconds=30.0)
-    assert parse("lamp 5") == Knob("lamp", gear=5)
+    assert parse("lamp 5") == Knob("lamp", count=5)
     run(main(), debug=False)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from drivers.base import DeviceSilent, LinkDown
-from drivers.modbus.knobs import Knob, parse
+from drivers.knobs import Knob
+from drivers.modbus.knobs import parse
 from drivers.modbus.memory import Memory
 from drivers.modbus.simulator import ModbusSimulator
 from tests.modbus import Rig, registers, rig
@@ -27,7 +28,7 @@ from tests.sim.loop import run
         ("late 5s", Knob("late", seconds=5.0)),
         ("garble", Knob("garble", count=1)),
         ("duplicate 7", Knob("duplicate", count=7)),
-        ("reject holding 104", Knob("reject", table="holding", address=104)),
+        ("reject holding 104", Knob("reject", what="holding 104")),
         (" heal ", Knob("heal")),
     ],
 )
