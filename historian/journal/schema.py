@@ -147,7 +147,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 def _lies_still(path: Path) -> bool:
     """On a read-only disk, all of it copied from the log: nobody writes it, and no `-shm` can be made beside it."""
     log = path.with_name(path.name + "-wal")
-    copied = not log.exists() or log.stat().st_size == 0
+    copied = path.exists() and (not log.exists() or log.stat().st_size == 0)
     return copied and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 

@@ -17,6 +17,7 @@ import pytest
 from historian.base import RecordKind
 from historian.journal.reading import ChainReader
 from historian.journal.verify import verify
+from tests.sites import DEVICES
 from tests.system.server_kit import PATIENCE_S, ROOT, VIGIE, until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -39,7 +40,9 @@ def demo(state: Path, stdout: int | None = None) -> Iterator[subprocess.Popen[by
             [*VIGIE, "demo", "--state", str(state), *PORTS], cwd=ROOT, stdout=stdout or file, stderr=file
         )
     try:
-        until("the demo answers", lambda: process.poll() is not None or "18 answer" in vigie(state, "status")[1])
+        until(
+            "the demo answers", lambda: process.poll() is not None or f"{DEVICES} answer" in vigie(state, "status")[1]
+        )
         assert process.poll() is None, log.read_text()
         yield process
     finally:
@@ -132,7 +135,7 @@ def test_in_a_terminal_it_is_one_screen_that_is_put_back(tmp_path: Path) -> None
     with demo(state, stdout=slave) as process:
         os.close(slave)
         shown = b""
-        while b"18 answer" not in shown:
+        while f"{DEVICES} answer".encode() not in shown:
             shown += os.read(master, 65536)
         assert b"\x1b[?1049h" in shown, "a screen of its own"
         assert b"operator" in shown
