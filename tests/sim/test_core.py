@@ -89,6 +89,8 @@ def test_every_tag_that_has_a_source_becomes_good_and_equals_the_device() -> Non
         assert set(wrong) == unmeasured | young | untold, wrong
         compared = 0
         for device in core.plant.devices:
+            if device.protocol == "dali":
+                continue  # a bus tells in turn, and of itself: tests/unit/test_demo_lights.py
             for point, row in zip(device.points, device.rows.tolist(), strict=True):
                 told = field.engineering(device.name, point.name)
                 got = core.table.value(row)
@@ -101,7 +103,8 @@ def test_every_tag_that_has_a_source_becomes_good_and_equals_the_device() -> Non
                 compared += 1
         assert compared > 800
         assert core.statistics.missed == 0
-        assert sum(d.missed_slots for d in core.host.status()) == 0
+        missed = {d.name: d.missed_slots for d in core.host.status() if d.missed_slots and d.protocol != "dali"}
+        assert missed == {}, "a DALI bus carries what fits; all else keeps each slot"
 
     live(story)
 
