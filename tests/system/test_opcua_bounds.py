@@ -139,16 +139,21 @@ def test_one_address_gets_no_more_than_its_connections(site: Site) -> None:
     until(lambda: nothing_left(site))
 
 
+def served() -> dict[int, object]:
+    """What stands for a client in this process, by identity."""
+    gc.collect()
+    return {id(o): o for o in gc.get_objects() if isinstance(o, Session | Processor | Channel | Visit)}
+
+
 def test_two_thousand_abandoned_sessions_leave_nothing_behind(site: Site) -> None:
+    before = served()  # a test that failed before keeps its own by its traceback
     for _ in range(200):
         client = LoadClient(url(site))
         for _ in range(10):
             create_session(client)  # each replaces the one before it; the last is left with its connection
         client._socket.close()
     until(lambda: nothing_left(site))
-    gc.collect()
-    left = [o for o in gc.get_objects() if isinstance(o, Session | Processor | Channel | Visit)]
-    assert not left
+    until(lambda: served().keys() <= before.keys())
 
 
 def test_a_hundred_clients_killed_without_goodbye_leave_nothing_behind(site: Site) -> None:

@@ -179,7 +179,7 @@ def test_the_server_tells_its_own_bounds(site: Site) -> None:
             ids, limits = ua.ObjectIds, site.server.limits
             for number, value in (
                 (ids.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead, limits.nodes_per_call),
-                (ids.Server_ServerCapabilities_MinSupportedSampleRate, limits.publishing_ms_min),
+                (ids.Server_ServerCapabilities_MinSupportedSampleRate, 100.0),  # nothing is sampled between two scans
                 (ids.Server_ServerCapabilities_MaxBrowseContinuationPoints, limits.continuation_points),
                 (ids.Server_ServerCapabilities_LocaleIdArray, ["fr", "en"]),
             ):
