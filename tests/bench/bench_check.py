@@ -20,7 +20,7 @@ LUMINAIRES = 34_000
 TAGS_OF_A_LUMINAIRE = 18
 COMMUNES = 24
 
-_HEAD = """type: LUM
+_HEAD = """type: LMP
 title: {fr: "Luminaire", en: "Luminaire"}
 revision: 1
 devices:
@@ -46,19 +46,19 @@ _TAG = """  T{i}:
 def tier_l(
     folder: Path, cabinets_count: int = CABINETS, luminaires_count: int = LUMINAIRES, life: str = "in service"
 ) -> None:
-    """A plant of the size of tier L: Sennecey's cabinets 50 times over, and the luminaires of the metropolis.
+    """A plant of the size of tier L: Sennecey with its cabinets 50 times over, and as many lamps as the metropolis has.
 
     Args:
-        life: of the luminaires.
+        life: of the lamps (type LMP, made here; Sennecey's own luminaires hang on a DALI line).
     """
     shutil.copytree(find_site("sennecey"), folder)
     (folder / "types").mkdir()
     text = _HEAD + "".join(_TAG.format(i=i) for i in range(TAGS_OF_A_LUMINAIRE))
-    (folder / "types" / "LUM.yaml").write_text(text, encoding="utf-8")
+    (folder / "types" / "LMP.yaml").write_text(text, encoding="utf-8")
     areas = "".join(f'  {21000 + i}: {{title: "Commune {i}"}}\n' for i in range(COMMUNES))
     site = (folder / "site.yaml").read_text(encoding="utf-8")
     site = site.replace("\nareas:\n", f"\nareas:\n{areas}").replace(
-        "\ninventory:\n", "\ninventory:\n  LUM: inventory/LUM.csv\n"
+        "\ninventory:\n", "\ninventory:\n  LMP: inventory/LMP.csv\n"
     )
     (folder / "site.yaml").write_text(site, encoding="utf-8")
     cabinets = folder / "inventory" / "CAB.csv"
@@ -69,14 +69,14 @@ def tier_l(
         tail = tails[i % len(tails)].replace("127.21.6.", f"127.{i // len(tails)}.6.").replace(",FDR-", ",21605/FDR-")
         made.append(f"CAB-{i + 1:04},{21000 + i % COMMUNES},{tail}")
     cabinets.write_text("\n".join([header, *made]) + "\n", encoding="utf-8")
-    (folder / "inventory" / "LUM.csv").write_text(luminaires(99, luminaires_count, life), encoding="utf-8")
+    (folder / "inventory" / "LMP.csv").write_text(luminaires(99, luminaires_count, life), encoding="utf-8")
 
 
 def luminaires(power_max: int, count: int = LUMINAIRES, life: str = "in service") -> str:
     """The inventory of luminaires; powers beyond 400 W are outside the range."""
     header = "name,area,life,title,gateway.host,gateway.unit_id,power_W,crossing\n"
     return header + "".join(
-        f'LUM-{i + 1:05},{21000 + i % COMMUNES},{life},"Mât {i}, rue {i // 50}",10.0.{i // 200}.1,{i % 200 + 1},'
+        f'LMP-{i + 1:05},{21000 + i % COMMUNES},{life},"Mât {i}, rue {i // 50}",10.0.{i // 200}.1,{i % 200 + 1},'
         f"{power_max - i % 40},{'true' if i % 50 == 0 else 'false'}\n"
         for i in range(count)
     )
@@ -100,7 +100,7 @@ def rows() -> list[dict[str, Any]]:
         good_s = time.perf_counter() - begin
         count = sum(len(group) for group in site.equipment.values())
         tags = sum(len(group) * len(site.types[type_].tags) for type_, group in site.equipment.items())
-        (folder / "inventory" / "LUM.csv").write_text(luminaires(999), encoding="utf-8")
+        (folder / "inventory" / "LMP.csv").write_text(luminaires(999), encoding="utf-8")
         begin = time.perf_counter()
         try:
             load_site(folder, PROTOCOLS)
