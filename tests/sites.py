@@ -57,6 +57,12 @@ def sennecey() -> Site:
     return load_site("sennecey", PROTOCOLS)
 
 
+def lighting(site: Site) -> Site:
+    """The site with cabinets, feeders, weather station and own nodes only: a third of the work for an hour."""
+    kept = {name: group for name, group in site.equipment.items() if name in ("CAB", "FDR", "RWS", "SYS")}
+    return site.model_copy(update={"equipment": kept})
+
+
 def paced(site: Site, scan_s: float) -> Site:
     """The site with another scan period: half a second is five times less work for the same virtual hour."""
     return site.model_copy(update={"model": site.model.model_copy(update={"scan": scan_s})})

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
-from config.model import Role
+from config.model import Role, Site
 from historian.base import Query, Record, RecordKind
 from historian.journal.journal import ChainJournal
 from supervisor.alarms.desk import AlarmDesk, make_engine
@@ -24,7 +24,7 @@ from supervisor.offload import Offload
 from supervisor.people import User
 from tests.sim.loop import clock, run
 from tests.sim.test_core import at_endpoints
-from tests.sites import PROTOCOLS, compiled, paced, sennecey
+from tests.sites import PROTOCOLS, compiled, lighting, paced, sennecey
 
 NIGHT = datetime(2026, 1, 5, 18, 0, tzinfo=UTC)
 ANNE = By(User("anne", Role.SUPERVISOR), "desk 1")
@@ -34,22 +34,22 @@ HOUR_NS = 3600 * 1_000_000_000
 class Town:
     """The field, and a server that can be stopped and started."""
 
-    def __init__(self, folder: Path, field: FieldSimulator) -> None:
+    def __init__(self, folder: Path, site: Site, field: FieldSimulator) -> None:
         self.folder = folder
+        self.site = paced(site, 0.5)
         self.field = field
         self.offload = Offload()
         self.epoch = 0
 
     async def start(self) -> None:
         self.epoch += 1
-        site = paced(sennecey(), 0.5)
-        plant = at_endpoints(compiled(site), self.field)
+        plant = at_endpoints(compiled(self.site), self.field)
         rate = self.rate
         self.core = Core.build(
-            site, plant, PROTOCOLS, clock(), Random(1), lambda: {"post.up": 1, "alarms.rate": rate()}
+            self.site, plant, PROTOCOLS, clock(), Random(1), lambda: {"post.up": 1, "alarms.rate": rate()}
         )
         self.journal = await ChainJournal.open(self.folder, self.epoch, self.offload.run, reserve_size=0)
-        self.desk = AlarmDesk(make_engine(site, plant), self.journal, clock(), self.offload.run)
+        self.desk = AlarmDesk(make_engine(self.site, plant), self.journal, clock(), self.offload.run)
         await self.desk.restore()
         self.desk.start()
         self.core.scan.watchers = (self.desk.watch,)
@@ -85,11 +85,14 @@ class Town:
         return await self.desk.act(name, Acknowledge(self.desk.shown.entries[condition].live.state.occurrence_ns), ANNE)
 
 
-def live(folder: Path, story: Callable[[Town], Awaitable[None]]) -> None:
+def live(folder: Path, story: Callable[[Town], Awaitable[None]], site: Site | None = None) -> None:
+    """Run field and server and tell them a story; `site`: another one than Sennecey's lighting."""
+    site = site or lighting(sennecey())
+
     async def main() -> None:
-        field = FieldSimulator(sennecey(), clock(), ports="os", seed=1)
+        field = FieldSimulator(site, clock(), ports="os", seed=1)
         await field.start()
-        town = Town(folder, field)
+        town = Town(folder, site, field)
         await town.start()
         try:
             await story(town)
@@ -108,7 +111,7 @@ def test_a_quiet_evening_announces_nothing(tmp_path: Path) -> None:
         row = town.core.plant.row("21605/SYS-0001/AlmRate")
         assert row is not None and town.core.table.value(row) == 0.0
 
-    live(tmp_path, story)
+    live(tmp_path, story, sennecey())
 
 
 def test_a_cabinet_that_loses_its_supply_is_one_alarm_with_its_children(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from supervisor.core import Core
 from supervisor.demo.field import FieldSimulator
 from supervisor.plant.plant import Plant
 from tests.sim.loop import clock, run
-from tests.sites import PROTOCOLS, compiled, paced, sennecey
+from tests.sites import PROTOCOLS, compiled, lighting, paced, sennecey
 
 NIGHT = datetime(2026, 1, 5, 18, 0, tzinfo=UTC)
 CABINET = "21605/CAB-0001"
@@ -33,11 +33,13 @@ def at_endpoints(plant: Plant, field: FieldSimulator) -> Plant:
     return replace(plant, devices=devices)
 
 
-def live(story: Callable[[Core, FieldSimulator], Awaitable[None]], scan_s: float = 0.1) -> None:
-    """Run field and core together and tell them a story."""
+def live(
+    story: Callable[[Core, FieldSimulator], Awaitable[None]], scan_s: float = 0.1, site: Site | None = None
+) -> None:
+    """Run field and core together and tell them a story; `site`: another one than all of Sennecey."""
+    site = paced(site or sennecey(), scan_s)
 
     async def main() -> None:
-        site: Site = paced(sennecey(), scan_s)
         field = FieldSimulator(site, clock(), ports="os", seed=1)
         await field.start()
         plant = at_endpoints(compiled(site), field)
@@ -122,7 +124,7 @@ def test_calculated_tags_of_the_cabinet_work() -> None:
         await asyncio.sleep(360)
         assert abs(float(value(core, f"{CABINET}/RunH")) - before - 0.1) <= 0.003  # type: ignore[arg-type]
 
-    live(story, scan_s=0.5)
+    live(story, scan_s=0.5, site=lighting(sennecey()))
 
 
 def test_a_dead_device_turns_uncertain_then_null_and_comes_back_and_others_do_not_notice() -> None:
@@ -149,4 +151,4 @@ def test_a_dead_device_turns_uncertain_then_null_and_comes_back_and_others_do_no
         await asyncio.sleep(65)
         assert (value(core, f"{CABINET}/Comm"), status(core, f"{CABINET}/FW")) == (True, StatusCode.Good)
 
-    live(story, scan_s=0.5)
+    live(story, scan_s=0.5, site=lighting(sennecey()))

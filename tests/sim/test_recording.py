@@ -26,7 +26,7 @@ from supervisor.recording.recorder import ruled_blocks
 from supervisor.tags.scan import Changes
 from tests.sim.loop import clock, run
 from tests.sim.test_core import CABINET, DEVICE, NIGHT, at_endpoints
-from tests.sites import PROTOCOLS, compiled, paced, sennecey
+from tests.sites import PROTOCOLS, compiled, lighting, paced, sennecey
 
 HOUR_NS = 3600 * NS_PER_S
 Story = Callable[[Core, FieldSimulator, History], Awaitable[None]]
@@ -49,7 +49,7 @@ def recorded(folder: Path, story: Story, limits: Limits | None = None) -> None:
     """Field, core and history together, and a story; then everything is closed in order."""
 
     async def main() -> None:
-        site = paced(sennecey(), 0.5)
+        site = paced(lighting(sennecey()), 0.5)
         field = FieldSimulator(site, clock(), ports="os", seed=1)
         await field.start()
         catalogue = Catalogue(folder / "catalogue", "sennecey")
