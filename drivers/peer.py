@@ -84,8 +84,8 @@ class Peer(Protocol):
         """Stop and start; values are kept, connections are not."""
         ...
 
-    def refuse(self, on: bool = True) -> None:
-        """New connections are refused or at once reset; existing ones are reset."""
+    def refuse(self) -> None:
+        """Until healed, new connections are refused or at once reset; existing ones are reset."""
         ...
 
     def hang(self, delay_s: float | None) -> None:

@@ -51,6 +51,13 @@ def close_in_order(transport: asyncio.Transport) -> None:
     transport.close()
 
 
+def reset(transport: asyncio.Transport) -> None:
+    """Drop a connection so that the other end hears of it as a reset. Harmless for what is no socket."""
+    if (sock := transport.get_extra_info("socket")) is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    transport.abort()
+
+
 def stuck(transport: asyncio.Transport) -> str:
     """Why a byte handed over now might leave later than now; '' if it leaves at once.
 

@@ -2,7 +2,8 @@
 # Tests: tests/unit/test_testkit.py, tests/kit
 """The driver kit: the same claims for every protocol, a level that is computed, and the README's table.
 
-Law of this file: running and counting; the claims are `drivers.testclaims`'. Never imported by the product.
+Law of this file: running and counting; the claims are `drivers.testclaims`' and `drivers.testfaults`'.
+Never imported by the product.
 
 A driver's own file is four lines:
 
@@ -25,7 +26,8 @@ from config.words import Clock
 from drivers.base import ProtocolSpec
 from drivers.peer import Peer
 from drivers.testbench import bench
-from drivers.testclaims import BRONZE, GOLD, SILVER, Claim
+from drivers.testclaims import BRONZE, SILVER, Claim
+from drivers.testfaults import GOLD
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 

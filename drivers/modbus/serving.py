@@ -14,18 +14,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 import tty
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
+from drivers.faults import Debtor, Owed
 from drivers.modbus import rtu
 from drivers.modbus.serialport import SerialTransport
 from drivers.modbus.wire import HEAD, LENGTH_MAX
-from drivers.sockets import RESET_ON_CLOSE
+from drivers.sockets import reset
 
 QUESTION_MIN: Final = 8  # header and a function
-HELD_MAX: Final = 256  # answers held back on one connection; beyond it the connection is dropped
 LINE_IDLE_S: Final = 0.05  # a silence after which an RTU frame begins anew
 
 Question = tuple[int, int, bytes]
@@ -104,20 +103,14 @@ class Rtu:
         return tid, unit ^ 0x55
 
 
-class Served(Protocol):
+class Served(Debtor, Protocol):
     """The device, as far as its connections know it."""
 
     framing: Framing
-    requests: int
-    pending: int
-    pending_max: int
-
-    @property
-    def refuses(self) -> bool: ...
 
     def serve(self, connection: Serving, tid: int, unit: int, pdu: bytes, now_s: float) -> None: ...
 
-    def enter(self, connection: Serving) -> None: ...
+    def enter(self, connection: Serving) -> bool: ...
 
     def leave(self, connection: Serving) -> None: ...
 
@@ -132,15 +125,12 @@ class Serving(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._rest = b""
-        self._open = 0
-        self._ready_s = self._heard_s = 0.0
-        self._held: set[asyncio.TimerHandle] = set()
+        self._heard_s = 0.0
+        self.owed = Owed(device)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class does not say that it is one
         self._device.enter(self)
-        if self._device.refuses:
-            self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
@@ -151,69 +141,34 @@ class Serving(asyncio.Protocol):
             self._rest = b""
         self._heard_s = now_s
         questions, self._rest, lost = self._device.framing.questions(self._rest + data)
-        self._count(len(questions))
+        self.owed.asked(len(questions))
         for tid, unit, pdu in questions:
             if self._transport is not None:
                 self._device.serve(self, tid, unit, pdu, now_s)
         if lost:
             self.abort()
 
-    def _count(self, questions: int) -> None:
-        device = self._device
-        device.requests += questions
-        self._open += questions
-        device.pending += questions
-        device.pending_max = max(device.pending_max, device.pending)
-
-    def dropped(self) -> None:
-        """A question that will not be answered."""
-        self._open -= 1
-        self._device.pending -= 1
-
-    def answer(self, frame: bytes, now_s: float, late_s: float, slow_s: float) -> None:
-        """Send now, late (each for itself) or slowly (in order)."""
-        if late_s <= 0 and slow_s <= 0 and self._ready_s <= now_s:
-            self._send(frame)
-            return
-        at_s = now_s + late_s
-        if late_s <= 0:
-            at_s = self._ready_s = max(self._ready_s, now_s + slow_s)
-        if len(self._held) >= HELD_MAX:
+    def answer(self, frame: bytes, at_s: float) -> None:
+        """Send it at an instant."""
+        if not self.owed.hold(at_s, lambda: self._send(frame)):
             self.abort()
-            return
-        handle: asyncio.TimerHandle | None = None
-
-        def send() -> None:
-            if handle is not None:
-                self._held.discard(handle)
-            self._send(frame)
-
-        handle = self._loop.call_at(at_s, send)
-        self._held.add(handle)
 
     def _send(self, frame: bytes) -> None:
         if self._transport is not None:
-            self.dropped()
+            self.owed.settled()
             self._transport.write(frame)
 
     def abort(self) -> None:
         """Reset this connection."""
         if (transport := self._transport) is not None:
             self._forget()
-            sock: socket.socket | None = transport.get_extra_info("socket")
-            if sock is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-            transport.abort()
+            reset(transport)
             self._device.plug_in()
 
     def _forget(self) -> None:
         self._transport = None
         self._rest = b""
-        for handle in self._held:
-            handle.cancel()
-        self._held.clear()
-        self._device.pending -= self._open
-        self._open = 0
+        self.owed.drop()
         self._device.leave(self)
 
 

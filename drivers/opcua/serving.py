@@ -14,7 +14,7 @@ import itertools
 import struct
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from asyncua import ua
 from asyncua.common.connection import SecureConnection, TransportLimits
@@ -27,8 +27,12 @@ from asyncua.ua.ua_binary import (
     uatcp_to_binary,
 )
 
+from drivers.faults import Debtor, Owed
 from drivers.opcua.cells import EPOCH_TICKS
-from drivers.opcua.nodes import BAD_ATTRIBUTE, UNKNOWN, VALUE, Node, Nodes
+from drivers.opcua.described import description, endpoints
+from drivers.opcua.nodes import BAD_ATTRIBUTE, UNKNOWN, VALUE, Nodes
+from drivers.opcua.told import Told
+from drivers.sockets import reset
 
 FRAME_MAX: Final = 65_535
 PUBLISHES_MAX: Final = 10
@@ -52,79 +56,21 @@ class Fault(Exception):
         self.code = code
 
 
-class Served(Protocol):
+class Served(Debtor, Protocol):
     """The server, as far as its connections know it."""
 
     nodes: Nodes
     uri: str
-
-    @property
-    def refuses(self) -> bool: ...
+    gives_subscriptions: bool
 
     @property
     def endpoint(self) -> str: ...
 
-    @property
-    def is_silent(self) -> bool: ...
-
-    gives_subscriptions: bool
-
-    def busy(self) -> bool: ...
-
-    def enter(self, connection: Serving) -> None: ...
+    def enter(self, connection: Serving) -> bool: ...
 
     def leave(self, connection: Serving) -> None: ...
 
     def asked(self, connection: Serving, type_id: int, frame: Callable[[], bytes] | None) -> None: ...
-
-
-class Told:
-    """One subscription: items, what changed, and when it speaks."""
-
-    def __init__(self, number: int, publishing_s: float, keep_alive: int, serving: Serving) -> None:
-        self.number, self.publishing_s, self.keep_alive = number, publishing_s, keep_alive
-        self.items: dict[int, tuple[Node, int, str | None, Callable[[Node], None]]] = {}
-        self.pending: dict[int, bytes] = {}
-        self.sequence = 1
-        self.quiet = keep_alive  # the first message comes at once
-        self._serving = serving
-        self._timer = asyncio.get_running_loop().call_later(publishing_s, self._tick)
-
-    def add(self, item: int, node: Node, handle: int, index: str | None, deadband: float) -> None:
-        """Watch a node; its present value is the first change."""
-        last = node.value
-
-        def changed(node: Node) -> None:
-            nonlocal last
-            numbers = isinstance(node.value, int | float) and isinstance(last, int | float)
-            if deadband and numbers and abs(node.value - last) <= deadband:
-                return
-            last = node.value
-            self.pending[item] = struct.pack("<I", handle) + node.data_value(index)
-
-        self.items[item] = (node, handle, index, changed)
-        node.watchers[changed] = None
-        self.pending[item] = struct.pack("<I", handle) + node.data_value(index)
-
-    def drop(self, item: int) -> bool:
-        """Watch it no more."""
-        found = self.items.pop(item, None)
-        self.pending.pop(item, None)
-        if found is not None:
-            found[0].watchers.pop(found[3], None)
-        return found is not None
-
-    def close(self) -> None:
-        """Tell nothing any more."""
-        self._timer.cancel()
-        for item in list(self.items):
-            self.drop(item)
-
-    def _tick(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self.publishing_s, self._tick)
-        self.quiet += 1
-        if self.pending or self.quiet >= self.keep_alive:
-            self._serving.tell(self)
 
 
 class Serving(asyncio.Protocol):
@@ -133,6 +79,7 @@ class Serving(asyncio.Protocol):
     def __init__(self, server: Served) -> None:
         self.server = server
         self._transport: asyncio.Transport | None = None
+        self.owed = Owed(server)
         self._channel = SecureConnection(SecurityPolicyNone(), TransportLimits(FRAME_MAX, FRAME_MAX, 0, 0))
         self._buffer = bytearray()
         self._session: ua.NodeId | None = None
@@ -159,20 +106,20 @@ class Serving(asyncio.Protocol):
     # --- the connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]
+        self._transport = cast(asyncio.Transport, transport)
         self.server.enter(self)
-        if self.server.refuses:
-            self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self.owed.drop()
         self.forget()
         self.server.leave(self)
 
     def abort(self) -> None:
         """Reset it."""
-        if self._transport is not None:
-            self._transport.abort()
+        if (transport := self._transport) is not None:
+            self.connection_lost(None)
+            reset(transport)
 
     def forget(self) -> None:
         """The session is not known any more, nor are its subscriptions."""
@@ -228,8 +175,17 @@ class Serving(asyncio.Protocol):
         data: bytes = self._channel.message_to_binary(body, message_type, number)
         return data
 
-    def write(self, frame: bytes) -> None:
-        """Send."""
+    def answer(self, frame: Callable[[], bytes], counts: bool) -> None:
+        """Make and send an answer when its time has come."""
+
+        def say() -> None:
+            self.owed.settled(counts)
+            self._say(frame())
+
+        if not self.owed.hold(self.owed.due_s(asyncio.get_running_loop().time()), say):
+            self.abort()
+
+    def _say(self, frame: bytes) -> None:
         if self._transport is not None:
             self._transport.write(frame)
 
@@ -247,7 +203,7 @@ class Serving(asyncio.Protocol):
         self.server.asked(self, type_id, None if made is None else lambda: self._framed(made, number))
 
     def _check(self, type_id: int, header: Any) -> None:
-        if self.server.busy():
+        if self.server.faults.take("busy"):
             raise Fault(TOO_BUSY)
         if type_id not in self._services:
             raise Fault(UNSUPPORTED)
@@ -267,26 +223,11 @@ class Serving(asyncio.Protocol):
         data: bytes = struct_to_binary(response)
         return data
 
-    def _description(self) -> Any:
-        return ua.ApplicationDescription(self.server.uri, "urn:vigie:simulator", ua.LocalizedText("Simulator"))
-
-    def _endpoints(self) -> list[Any]:
-        token = ua.UserTokenPolicy("anonymous", ua.UserTokenType.Anonymous)
-        found = ua.EndpointDescription(
-            EndpointUrl=self.server.endpoint,
-            Server=self._description(),
-            SecurityMode=ua.MessageSecurityMode.None_,
-            SecurityPolicyUri=SecurityPolicyNone.URI,
-            UserIdentityTokens=[token],
-            TransportProfileUri="http://opcfoundation.org/UA-Profile/Transport/uatcp-uasc-uabinary",
-        )
-        return [found]
-
     def _get_endpoints(self, number: int, handle: int, body: Any) -> bytes:
-        return self._whole(ua.GetEndpointsResponse(Endpoints=self._endpoints()), handle)
+        return self._whole(ua.GetEndpointsResponse(Endpoints=endpoints(self.server.uri, self.server.endpoint)), handle)
 
     def _find_servers(self, number: int, handle: int, body: Any) -> bytes:
-        return self._whole(ua.FindServersResponse(Servers=[self._description()]), handle)
+        return self._whole(ua.FindServersResponse(Servers=[description(self.server.uri)]), handle)
 
     def _create_session(self, number: int, handle: int, body: Any) -> bytes:
         wanted = struct_from_binary(ua.CreateSessionParameters, body)
@@ -296,7 +237,7 @@ class Serving(asyncio.Protocol):
             AuthenticationToken=self._session,
             RevisedSessionTimeout=wanted.RequestedSessionTimeout,
             ServerNonce=ua.utils.create_nonce(32),
-            ServerEndpoints=self._endpoints(),
+            ServerEndpoints=endpoints(self.server.uri, self.server.endpoint),
         )
         return self._whole(ua.CreateSessionResponse(Parameters=made), handle)
 
@@ -351,7 +292,7 @@ class Serving(asyncio.Protocol):
             raise Fault(TOO_MANY_SUBSCRIPTIONS)
         publishing_s = max(0.05, wanted.RequestedPublishingInterval / 1000)
         count = max(1, wanted.RequestedMaxKeepAliveCount)
-        told = Told(next(self._numbers), publishing_s, count, self)
+        told = Told(next(self._numbers), publishing_s, count, self.tell)
         self._told[told.number] = told
         made = struct.pack("<IdII", told.number, publishing_s * 1000, wanted.RequestedLifetimeCount, count)
         return self._head(790, handle) + made
@@ -388,12 +329,12 @@ class Serving(asyncio.Protocol):
         self._publishes.append((number, handle))
         if len(self._publishes) > PUBLISHES_MAX:
             oldest, its_handle = self._publishes.popleft()
-            self.write(self._framed(self._head(SERVICE_FAULT, its_handle, TOO_MANY_PUBLISHES), oldest))
+            self._say(self._framed(self._head(SERVICE_FAULT, its_handle, TOO_MANY_PUBLISHES), oldest))
         return None
 
     def tell(self, told: Told) -> None:
         """Answer a waiting Publish with what has changed, or that nothing has."""
-        if self.server.is_silent or not self._publishes:
+        if self.server.faults.lasts("silent") or not self._publishes:
             return
         number, handle = self._publishes.popleft()
         records, told.pending, told.quiet = list(told.pending.values()), {}, 0

@@ -15,6 +15,7 @@ from drivers.bacnet.simulator import SimulatedDevice
 from drivers.bacnet.tags import BITS, BOOLEAN, DOUBLE, ENUMERATED, REAL, SIGNED, TEXT, UNSIGNED
 from drivers.base import Point
 from drivers.peer import Raw, Wide
+from tests.kit.simulated_peer import SimulatedPeer
 
 INSTANCE = 21_001
 FLOAT_MAX = 3.4028234663852886e38
@@ -51,7 +52,7 @@ EVERYTHING: tuple[tuple[str, str, int, Kind, str], ...] = (
 )
 
 
-class BacnetPeer:
+class BacnetPeer(SimulatedPeer):
     """`drivers.peer.Peer` over `SimulatedDevice`.
 
     Args:
@@ -83,27 +84,6 @@ class BacnetPeer:
             self.tags.append(tag)
         self._points = tuple(points)
         self.simulated = SimulatedDevice("kit", {(0, b""): self.objects})
-
-    @property
-    def requests(self) -> int:
-        return self.simulated.requests
-
-    @property
-    def pending_max(self) -> int:
-        return self.simulated.pending_max
-
-    @pending_max.setter
-    def pending_max(self, value: int) -> None:
-        self.simulated.pending_max = value
-
-    async def start(self) -> None:
-        await self.simulated.start()
-
-    async def stop(self) -> None:
-        await self.simulated.stop()
-
-    async def restart(self) -> None:
-        await self.simulated.restart()
 
     def device(self) -> BacnetDevice:
         where = {"host": "127.0.0.1", "port": self.simulated.port, "instance": INSTANCE, "local_host": "127.0.0.1"}
@@ -147,43 +127,9 @@ class BacnetPeer:
         device = {"host": "10.21.7.2", "instance": 2101, "network": 3, "mac": "0a", **self.settings}
         return device, {"object": "analog-output 3", "priority": 8}
 
-    def refuse(self, on: bool = True) -> None:
-        if on:
-            self.simulated.refuse(None)
-        else:
-            self.simulated.welcome()
-
-    def hang(self, delay_s: float | None) -> None:
-        if delay_s is None:
-            self.simulated.hang(None)
-        else:
-            self.simulated.late(delay_s)
-
-    def slow(self, delay_s: float) -> None:
-        self.simulated.slow(delay_s)
-
-    def reset(self) -> None:
-        """UDP has no connections; what a device forgets when it is reset is who wants to be told."""
-        self.simulated.forget()
-
-    def reset_on_write(self) -> None:
-        self.simulated.drop_on_write()
-
-    def garble(self) -> None:
-        self.simulated.spoil("garble")
-
-    def truncate(self) -> None:
-        self.simulated.spoil("truncate")
-
-    def duplicate(self) -> None:
-        self.simulated.spoil("duplicate")
-
     def reject(self, point: int) -> None:
         self.simulated.reject(self._points[point].address.object)
 
     def shares(self, point: int) -> Sequence[int]:
         text = self._points[point].address.object
         return [i for i, other in enumerate(self._points) if i != point and other.address.object == text]
-
-    def heal(self) -> None:
-        self.simulated.heal()

@@ -21,6 +21,7 @@ from drivers.modbus.memory import Memory
 from drivers.modbus.simulator import SimulatedDevice
 from drivers.peer import Raw, Wide
 from tests.kit.modbus_peer import ModbusPeer
+from tests.kit.simulated_peer import SimulatedPeer
 
 GEAR, GROUP = 5, 3
 NUMBERS: dict[str, Sequence[float]] = {
@@ -58,7 +59,7 @@ def points_of_gear() -> tuple[Point, ...]:
     )
 
 
-class LunatonePeer:
+class LunatonePeer(SimulatedPeer):
     """`drivers.peer.Peer` over `SimulatedGateway`, line 0."""
 
     def __init__(self) -> None:
@@ -68,27 +69,6 @@ class LunatonePeer:
         self._points = points_of_gear()
         for i in range(len(self._points)):
             self.hold(i, self.extremes(i)[0])
-
-    @property
-    def requests(self) -> int:
-        return self.simulated.requests
-
-    @property
-    def pending_max(self) -> int:
-        return self.simulated.pending_max
-
-    @pending_max.setter
-    def pending_max(self, value: int) -> None:
-        self.simulated.pending_max = value
-
-    async def start(self) -> None:
-        await self.simulated.start()
-
-    async def stop(self) -> None:
-        await self.simulated.stop()
-
-    async def restart(self) -> None:
-        await self.simulated.restart()
 
     def device(self) -> DaliDevice:
         return DaliDevice(
@@ -160,30 +140,6 @@ class LunatonePeer:
 
     def example(self) -> tuple[dict[str, Any], dict[str, Any]]:
         return {"wire": "lunatone", "host": "10.21.7.1", "line": 0, "short_address": 5}, {"value": "level"}
-
-    def refuse(self, on: bool = True) -> None:
-        self.simulated.refuse(None if on else 0.0)
-
-    def hang(self, delay_s: float | None) -> None:
-        self.simulated.turn("hang" if delay_s is None else f"late {delay_s:g} s")
-
-    def slow(self, delay_s: float) -> None:
-        self.simulated.turn(f"slow {delay_s:g} s")
-
-    def reset(self) -> None:
-        self.simulated.reset()
-
-    def reset_on_write(self) -> None:
-        self.simulated.reset_on_command = True
-
-    def garble(self) -> None:
-        self.simulated.turn("garble")
-
-    def truncate(self) -> None:
-        self.simulated.turn("truncate")
-
-    def duplicate(self) -> None:
-        self.simulated.turn("duplicate")
 
     def _family(self, value: str) -> str:
         if value in NUMBERS or value in ("found", "scene"):

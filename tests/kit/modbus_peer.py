@@ -13,6 +13,7 @@ from drivers.modbus.address import ModbusDevice, ModbusPoint
 from drivers.modbus.memory import Memory
 from drivers.modbus.simulator import SimulatedDevice
 from drivers.peer import Raw, Wide
+from tests.kit.simulated_peer import SimulatedPeer
 
 ORDERS = ("ABCD", "CDAB", "BADC", "DCBA")
 KINDS = {
@@ -80,7 +81,7 @@ def one_of_everything() -> tuple[Point, ...]:
     return tuple(points)
 
 
-class ModbusPeer:
+class ModbusPeer(SimulatedPeer):
     """`drivers.peer.Peer` over `SimulatedDevice`, unit 7.
 
     Args:
@@ -93,27 +94,6 @@ class ModbusPeer:
         transport, serial_port = settings.get("transport", "tcp"), settings.get("serial_port", "")
         self.simulated = SimulatedDevice("kit", {7: self.memory}, transport=transport, serial_port=serial_port)
         self._points = one_of_everything()
-
-    @property
-    def requests(self) -> int:
-        return self.simulated.requests
-
-    @property
-    def pending_max(self) -> int:
-        return self.simulated.pending_max
-
-    @pending_max.setter
-    def pending_max(self, value: int) -> None:
-        self.simulated.pending_max = value
-
-    async def start(self) -> None:
-        await self.simulated.start()
-
-    async def stop(self) -> None:
-        await self.simulated.stop()
-
-    async def restart(self) -> None:
-        await self.simulated.restart()
 
     def device(self) -> ModbusDevice:
         way = {} if "serial_port" in self.settings else {"host": "127.0.0.1", "port": self.simulated.port}
@@ -153,36 +133,6 @@ class ModbusPeer:
             device |= {"host": "10.21.5.3", "port": 502, "connect_timeout": "3 s"}
         return device, {"table": "holding", "address": 104, "type": "float32", "order": "CDAB"}
 
-    def refuse(self, on: bool = True) -> None:
-        if on:
-            self.simulated.refuse(None)
-        else:
-            self.simulated.welcome()
-
-    def hang(self, delay_s: float | None) -> None:
-        if delay_s is None:
-            self.simulated.hang(None)
-        else:
-            self.simulated.late(delay_s)
-
-    def slow(self, delay_s: float) -> None:
-        self.simulated.slow(delay_s)
-
-    def reset(self) -> None:
-        self.simulated.reset()
-
-    def reset_on_write(self) -> None:
-        self.simulated.reset_on_write()
-
-    def garble(self) -> None:
-        self.simulated.spoil("garble")
-
-    def truncate(self) -> None:
-        self.simulated.spoil("truncate")
-
-    def duplicate(self) -> None:
-        self.simulated.spoil("duplicate")
-
     def reject(self, point: int) -> None:
         address = self._points[point].address
         for at in range(address.address, address.last + 1):
@@ -198,6 +148,3 @@ class ModbusPeer:
             and other.address.address <= address.last
             and address.address <= other.address.last
         ]
-
-    def heal(self) -> None:
-        self.simulated.heal()

@@ -13,6 +13,7 @@ from drivers.opcua.cells import EPOCH_TICKS
 from drivers.opcua.nodes import Nodes
 from drivers.opcua.simulator import SimulatedServer
 from drivers.peer import Raw, Wide
+from tests.kit.simulated_peer import SimulatedPeer
 from tests.sim.loop import clock
 
 URI = "urn:vigie:kit"
@@ -59,7 +60,7 @@ def wire(point: Point) -> str:
     return "Int32" if point.kind is Kind.Enumeration else point.kind.name
 
 
-class OpcuaPeer:
+class OpcuaPeer(SimulatedPeer):
     """`drivers.peer.Peer` over `SimulatedServer`.
 
     Args:
@@ -90,27 +91,6 @@ class OpcuaPeer:
         if point.kind is Kind.DateTime:
             return int(value) // 100 + EPOCH_TICKS
         return value if wire(point) in ("Double", "Float", "Boolean") else int(value)
-
-    @property
-    def requests(self) -> int:
-        return self.simulated.requests
-
-    @property
-    def pending_max(self) -> int:
-        return self.simulated.pending_max
-
-    @pending_max.setter
-    def pending_max(self, value: int) -> None:
-        self.simulated.pending_max = value
-
-    async def start(self) -> None:
-        await self.simulated.start()
-
-    async def stop(self) -> None:
-        await self.simulated.stop()
-
-    async def restart(self) -> None:
-        await self.simulated.restart()
 
     def device(self) -> OpcuaDevice:
         where = {"host": "127.0.0.1", "port": self.simulated.port, "application_uri": URI}
@@ -154,39 +134,9 @@ class OpcuaPeer:
         }
         return device, {"node": "nsu=urn:city:collector;s={root}/D1_Flow", "deadband": 2}
 
-    def refuse(self, on: bool = True) -> None:
-        self.simulated.refuse(None if on else 0.0)
-
-    def hang(self, delay_s: float | None) -> None:
-        if delay_s is None:
-            self.simulated.hang(None)
-        else:
-            self.simulated.late(delay_s)
-
-    def slow(self, delay_s: float) -> None:
-        self.simulated.slow(delay_s)
-
-    def reset(self) -> None:
-        self.simulated.reset()
-
-    def reset_on_write(self) -> None:
-        self.simulated.reset_on_write()
-
-    def garble(self) -> None:
-        self.simulated.spoil("garble")
-
-    def truncate(self) -> None:
-        self.simulated.spoil("truncate")
-
-    def duplicate(self) -> None:
-        self.simulated.spoil("duplicate")
-
     def reject(self, point: int) -> None:
         self.simulated.reject(self._node(self._points[point]))
 
     def shares(self, point: int) -> Sequence[int]:
         node = self._node(self._points[point])
         return [i for i, other in enumerate(self._points) if i != point and self._node(other) == node]
-
-    def heal(self) -> None:
-        self.simulated.heal()

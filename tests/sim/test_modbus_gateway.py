@@ -79,12 +79,12 @@ def test_a_busy_device_is_asked_again_within_its_slot_and_no_more_than_its_retri
         async with plant("tcp") as (peer, host, told):
             await asyncio.sleep(12)
             before = peer.requests
-            peer.spoil("busy", 1)
+            peer.turn("busy")
             await asyncio.sleep(10)
             assert told.misses == [], "asked again within the slot: nobody saw it"
             assert peer.requests - before == 2 * 8 * 2 + 1
             before = peer.requests
-            peer.spoil("busy", 1_000_000)
+            peer.turn("busy 1000000")
             await asyncio.sleep(10)
             most = 2 * 8 * 2 * (POLLS["p"].retries + 1)  # two slots of eight devices with two requests each
             assert most - 8 <= peer.requests - before <= most, "each request once and its retries, no more"

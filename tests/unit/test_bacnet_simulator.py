@@ -9,21 +9,12 @@ import pytest
 
 from drivers.bacnet import tags
 from drivers.bacnet.address import BacnetPoint
-from drivers.bacnet.knobs import NAMES, parse
+from drivers.bacnet.knobs import parse
 from drivers.bacnet.names import OBJECT_LIST, OBJECT_NAME, PRIORITY_ARRAY
 from drivers.bacnet.objects import Objects, Refused
-from drivers.bacnet.simulator import _TURNS
 from drivers.bacnet.tags import REAL
 from tests.bacnet import inputs, objects, rig
 from tests.sim.loop import run
-
-
-def test_every_knob_has_a_turn_and_a_line() -> None:
-    from drivers.bacnet import knobs
-
-    assert set(_TURNS) == set(NAMES)
-    for name in NAMES:
-        assert f"\n{name}" in (knobs.__doc__ or "") or f"{name} " in (knobs.__doc__ or "")
 
 
 def test_knobs_are_read() -> None:

@@ -9,25 +9,15 @@ import json
 import pytest
 
 from drivers.dali.busmodel import Bus, Gear
-from drivers.dali.knobs import NAMES, parse
+from drivers.dali.knobs import parse
 from drivers.dali.simulator import SimulatedGateway
 from drivers.knobs import Knob
 from tests.sim.loop import run
 
 
-def test_every_knob_is_understood_and_turned() -> None:
-    texts = {"late": "late 5 s", "slow": "slow 200 ms", "hang": "hang 30 s", "garble": "garble 3"}
-
-    async def main() -> None:
-        gateway = SimulatedGateway("g", [Bus([Gear(5)])])
-        await gateway.start()
-        for name in NAMES:
-            gateway.turn(texts.get(name, f"{name} 5" if name in ("lamp", "gear", "dead", "whole") else name))
-        await gateway.stop()
-
+def test_knobs_are_words() -> None:
     assert parse("hang 30 s") == Knob("hang", seconds=30.0)
     assert parse("lamp 5") == Knob("lamp", count=5)
-    run(main(), debug=False)
 
 
 @pytest.mark.parametrize("text", ["", "burn", "late", "late soon", "lamp", "lamp 64", "garble 0", "short 5"])

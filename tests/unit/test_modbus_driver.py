@@ -153,7 +153,7 @@ def test_an_answer_of_the_wrong_size_is_never_a_value(answer: bytes) -> None:
 def test_silence_is_the_device_s_and_names_what_was_asked() -> None:
     async def main() -> None:
         async with rig(registers(3)) as r:
-            r.peer.hang(None)
+            r.peer.turn("hang")
             with pytest.raises(DeviceSilent, match=r"DEV-1: holding 0..2: no answer within 0.5 s"):
                 await r.driver.read(r.requests[0], 0.5)
             r.peer.heal()
@@ -165,7 +165,7 @@ def test_silence_is_the_device_s_and_names_what_was_asked() -> None:
 def test_a_reset_link_is_down_for_every_read() -> None:
     async def main() -> None:
         async with rig(registers(3)) as r:
-            r.peer.hang(None)
+            r.peer.turn("hang")
             reading = asyncio.create_task(r.driver.read(r.requests[0], 5.0))
             await asyncio.sleep(0.1)
             r.peer.reset()
@@ -182,7 +182,7 @@ def test_a_search_is_bounded_per_poll_and_always_ends() -> None:
 
     async def main() -> None:
         async with rig(registers(90)) as r:
-            r.peer.slow(0.4)
+            r.peer.turn("slow 400 ms")
             for at in range(0, 90, 3):
                 r.peer.reject("holding", at)
             polls = 0

@@ -103,7 +103,7 @@ def test_a_port_pulled_out_is_a_broken_link_and_put_in_again_is_well(tmp_path: P
         lost: list[str] = []
         link.on_lost(lost.append)
         assert await link.ask(1, READ, 2.0)
-        peer.refuse(None)
+        peer.turn("refuse")
         while link.is_up:
             await asyncio.sleep(0.001)
         assert len(lost) == 1 and lost[0].startswith(str(tmp_path / "port"))
@@ -111,7 +111,7 @@ def test_a_port_pulled_out_is_a_broken_link_and_put_in_again_is_well(tmp_path: P
             await link.command(1, b"\x06\x00\x00\x00\x01", 1.0, lambda: True)
         with pytest.raises(LinkDown, match=r"port: No such file or directory"):
             await link.open()
-        peer.welcome()
+        peer.heal()
         await link.open()
         assert await link.ask(1, READ, 2.0) == b"\x03\x02\x00\x00"
         peer.reset()

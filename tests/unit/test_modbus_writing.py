@@ -132,7 +132,7 @@ def test_an_ended_permit_lets_nothing_leave() -> None:
 def test_a_permit_that_ends_while_the_write_waits_its_turn_lets_nothing_leave() -> None:
     async def main() -> None:
         async with rig(POINTS) as r:
-            r.peer.slow(2.0)
+            r.peer.turn("slow 2 s")
             reading = asyncio.create_task(r.driver.read(r.requests[0], 5.0))
             await asyncio.sleep(0.1)
             outcome = await put(r, "Word", 1, Permit(1, 1.0))
@@ -190,13 +190,13 @@ def test_a_wrong_echo_is_unknown() -> None:
 def test_silence_and_a_broken_link_are_unknown_and_nothing_is_sent_twice() -> None:
     async def main() -> None:
         async with rig(POINTS) as r:
-            r.peer.hang(None)
+            r.peer.turn("hang")
             found = await put(r, "Word", 1)
             assert found.outcome is Outcome.UNKNOWN
             assert "Word at holding 10: no answer within 1 s" in found.reason and "may or may not" in found.reason
             assert r.peer.requests == 1
             r.peer.heal()
-            r.peer.reset_on_write()
+            r.peer.faults.cuts_write = True
             first, second = await r.driver.write([item("Word", 2), item("Coil", True)], FOREVER, 1.0)
             assert first.outcome is Outcome.UNKNOWN and "link broke" in first.reason
             assert second.outcome is Outcome.REFUSED and "nothing was sent" in second.reason
@@ -208,7 +208,7 @@ def test_silence_and_a_broken_link_are_unknown_and_nothing_is_sent_twice() -> No
 def test_an_owned_bit_whose_register_cannot_be_read_is_refused() -> None:
     async def main() -> None:
         async with rig(POINTS) as r:
-            r.peer.hang(None)
+            r.peer.turn("hang")
             found = await put(r, "Owned", True)
             assert found.outcome is Outcome.REFUSED and "cannot read the other bits" in found.reason
 

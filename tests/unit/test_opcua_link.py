@@ -81,7 +81,7 @@ def test_nobody_listens() -> None:
 def test_questions_without_an_answer_are_bounded() -> None:
     async def main() -> None:
         async with plant(doubles(1)) as made:
-            made.server.hang(None)
+            made.server.turn("hang")
             with pytest.raises(LinkDown, match=f"{GIVEN_UP_MAX + 1} questions without an answer"):
                 for _ in range(GIVEN_UP_MAX + 2):
                     try:
@@ -98,7 +98,7 @@ def test_questions_without_an_answer_are_bounded() -> None:
 def test_a_late_answer_is_dropped_and_counted() -> None:
     async def main() -> None:
         async with plant(doubles(1)) as made:
-            made.server.late(1.5)
+            made.server.turn("late 1500 ms")
             with pytest.raises(DeviceSilent):
                 await made.read()
             made.server.heal()
@@ -126,7 +126,7 @@ def test_a_channel_that_is_not_renewed_is_lost() -> None:
         async with plant(doubles(1)) as made:
             lost: list[str] = []
             made.link.on_lost(lost.append)
-            made.server.hang(None)
+            made.server.turn("hang")
             await asyncio.sleep(3600)
             assert not made.link.is_up and "could not be renewed" in lost[0]
 

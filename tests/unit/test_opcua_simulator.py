@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from asyncua import Client, ua
 
-from drivers.opcua.knobs import NAMES, parse
-from drivers.opcua.simulator import _TURNS
+from drivers.opcua.knobs import parse
 from tests.opcua import doubles, plant
 from tests.sim.loop import clock, run
 
@@ -63,10 +62,6 @@ def test_any_bytes_end_the_connection_and_nothing_else(data: bytes) -> None:
             assert await made.values() == [0.0]
 
     virtual(main())
-
-
-def test_every_knob_has_a_hand() -> None:
-    assert set(_TURNS) == set(NAMES)
 
 
 @pytest.mark.parametrize(("text", "expected"), [("hang 30 s", 30.0), ("silent", None), ("late 200 ms", 0.2)])

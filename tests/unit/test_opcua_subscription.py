@@ -45,7 +45,7 @@ def test_a_subscription_gone_silent_is_found_within_two_keep_alives_and_nothing_
         async with plant(doubles(5), watch=True) as made:
             await made.read()
             await asyncio.sleep(5)
-            made.server.silent(None)
+            made.server.turn("silent")
             made.nodes["ns=2;i=1"].set(11.0, clock().wall_ns())  # never told
             await asyncio.sleep(4.1)
             assert made.link.subscription.breaks == 1 and made.link.is_up
@@ -61,7 +61,7 @@ def test_a_subscription_gone_silent_is_found_within_two_keep_alives_and_nothing_
 def test_one_that_breaks_again_and_again_is_asked_for_ever_more_rarely() -> None:
     async def main() -> None:
         async with plant(doubles(1), watch=True) as made:
-            made.server.silent(None)
+            made.server.turn("silent")
             for _ in range(600):
                 await made.read()
                 await asyncio.sleep(1)

@@ -77,7 +77,7 @@ def test_a_write_that_finds_the_window_full_is_refused_and_says_so() -> None:
         import asyncio
 
         async with plant(doubles(1), window=1) as made:
-            made.server.hang(None)
+            made.server.turn("hang")
             reading = asyncio.ensure_future(made.driver.read(made.requests[0], 5.0))
             await asyncio.sleep(0.1)
             [said] = await made.driver.write([WriteItem(0, 0)], LASTING, 0.5)
