@@ -8,7 +8,8 @@ CSV: a header and a row per equipment. Columns: name, area, life, was (former na
 maintained_by, fed_by, `<role>.<setting>` for the devices, and the parameters of the type. An empty cell means: not
 given.
 Planned and retired equipment may lack the address of its devices.
-YAML (at most `YAML_ROWS_MAX` entries): a list of mappings as `EquipmentModel`.
+YAML (at most `YAML_ROWS_MAX` entries): a list of mappings as `EquipmentModel`; or a pattern that makes the rows of a
+CSV file (`config.pattern`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pydantic import BaseModel, ValidationError
 
 from config.explain import keys_of, sentences, unknown_key, validate
 from config.model import EquipmentModel, Life, TypeModel
+from config.pattern import Sheet, is_pattern, once, read_pattern
 from config.problems import Problem, guess, unknown
 from config.source import YAML_ROWS_MAX, Document, Located, Place, list_of, read_yaml, scalar
 from config.table import Table, read_csv
@@ -98,13 +100,22 @@ class Reader:
         if path.suffix == ".csv":
             table, self.problems = read_csv(path, file)
             if table is not None:
-                table.data = self._rows_of(table)
-                if set(REQUIRED_COLUMNS) <= set(table.header):
-                    self._entries(table, table.data)
+                self._sheet(table)
             return
         document, self.problems = read_yaml(path, file)
-        if document is not None:
+        if document is not None and is_pattern(document):
+            sheet, self.problems = read_pattern(document, path.parent, str(Path(file).parent))
+            if sheet is not None:
+                self._sheet(sheet)
+                self.problems = once(self.problems)
+        elif document is not None:
             self._document(document)
+
+    def _sheet(self, sheet: Table | Sheet) -> None:
+        """Rows of cells, typed or made by a pattern."""
+        sheet.data = self._rows_of(sheet)
+        if set(REQUIRED_COLUMNS) <= set(sheet.header):
+            self._entries(sheet, sheet.data)
 
     def _document(self, document: Document) -> None:
         entries = list_of("equipment", document, self.problems)
@@ -116,7 +127,7 @@ class Reader:
 
     # ---------------------------------------------------------------------------------------------------------- CSV
 
-    def _rows_of(self, table: Table) -> list[dict[str, Any]]:
+    def _rows_of(self, table: Table | Sheet) -> list[dict[str, Any]]:
         """Rows as the entries of a YAML inventory."""
         stores = self._columns(table)
         entries: list[dict[str, Any]] = []
@@ -128,7 +139,7 @@ class Reader:
             entries.append(entry)
         return entries
 
-    def _columns(self, table: Table) -> list[_Store | None]:
+    def _columns(self, table: Table | Sheet) -> list[_Store | None]:
         """What to do with the cells of each column; problems of the header."""
         known = self._known_columns()
         lacking = [name for name in self._required_columns(table.header) if name not in table.header]

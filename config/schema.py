@@ -16,13 +16,14 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from config.model import EquipmentModel, SiteModel, TypeModel, UserModel
+from config.pattern import PatternModel
 from config.typefile import ProtocolSchemas
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _ADAPTERS: Final[dict[str, TypeAdapter[Any]]] = {
     "site": TypeAdapter(SiteModel),
     "type": TypeAdapter(TypeModel),
-    "inventory": TypeAdapter(list[EquipmentModel]),
+    "inventory": TypeAdapter(list[EquipmentModel] | PatternModel),
     "users": TypeAdapter(list[UserModel]),
 }
 KINDS_OF_FILE: Final = tuple(_ADAPTERS)

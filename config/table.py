@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from config.problems import Problem
-from config.source import Place, decode, dotted, read_bytes
+from config.source import decode, dotted, read_bytes
 
 CSV_BYTES_MAX: Final = 64 * 2**20
 CSV_ROWS_MAX: Final = 200_000
@@ -48,7 +48,7 @@ class Table:
         if not place or not isinstance(place[0], int):
             return self.header_problem(0, text)
         line = self.line_numbers[place[0]]
-        index = self._column(tuple(place[1:]))
+        index = column_of(self.header, place[1:])
         column = 1 if index is None else _cell_column(self.lines[line - 1], index)
         shown_place = [p for p in place if p not in ("devices", "parameters")]
         return Problem(self.file, line, column, dotted(self.data, shown_place), text)
@@ -58,14 +58,15 @@ class Table:
         name = "" if column is None else self.header[column]
         return Problem(self.file, 1, _cell_column(self.lines[0], column or 0), name, text)
 
-    def _column(self, inner: Place) -> int | None:
-        """Column of a place within a row; of a role: the first of its settings."""
-        steps = [str(p) for p in inner if p not in ("devices", "parameters") and not isinstance(p, int)]
-        for name in (".".join(steps[:2]), steps[0] if steps else ""):
-            if name in self.header:
-                return self.header.index(name)
-        role = f"{steps[0]}." if steps else "."
-        return next((i for i, name in enumerate(self.header) if name.startswith(role)), None)
+
+def column_of(header: Sequence[str], inner: Sequence[str | int]) -> int | None:
+    """Column of a place within a row; of a role: the first of its settings."""
+    steps = [str(p) for p in inner if p not in ("devices", "parameters") and not isinstance(p, int)]
+    for name in (".".join(steps[:2]), steps[0] if steps else ""):
+        if name in header:
+            return header.index(name)
+    role = f"{steps[0]}." if steps else "."
+    return next((i for i, name in enumerate(header) if name.startswith(role)), None)
 
 
 def read_csv(path: Path, file: str) -> tuple[Table | None, list[Problem]]:

@@ -17,7 +17,7 @@ from historian.catalogue import Catalogue
 from supervisor.plant.compile import compile_plant
 from supervisor.plant.plant import Plant
 
-# What the shipped demo site holds; the one place that tests count by.
+# What the shipped demo sites hold; the one place that tests count by.
 EQUIPMENT = {
     "BLD": 3,
     "BOL": 1,
@@ -40,6 +40,7 @@ TAGS_OF_TYPE = {
     "DLI": 12,
     "FDR": 1,
     "GRT": 7,
+    "GWY": 8,
     "JCT": 38,
     "LUM": 18,
     "RWS": 22,
@@ -48,6 +49,24 @@ TAGS_OF_TYPE = {
 }
 TAGS = sum(count * TAGS_OF_TYPE[name] for name, count in EQUIPMENT.items())
 DEVICES = 70
+# Tier M. Source: plant documentation 7.2, whose total leaves out the feeders.
+DIJON_EQUIPMENT = {
+    "BLD": 180,
+    "BOL": 40,
+    "CAB": 850,
+    "CAM": 384,
+    "DLI": 40,
+    "FDR": 105,
+    "GRT": 46,
+    "GWY": 30,
+    "JCT": 140,
+    "LUM": 1440,
+    "RWS": 8,
+    "SYS": 36,
+    "VEH": 205,
+}
+DIJON_TAGS = sum(count * TAGS_OF_TYPE[name] for name, count in DIJON_EQUIPMENT.items())
+DIJON_DEVICES = 3543
 
 PROTOCOLS = {"bacnet": BACNET, "dali": DALI, "modbus": MODBUS, "opcua": OPCUA}
 
@@ -61,6 +80,11 @@ def lighting(site: Site) -> Site:
     """The site with cabinets, feeders, weather station and own nodes only: a third of the work for an hour."""
     kept = {name: group for name, group in site.equipment.items() if name in ("CAB", "FDR", "RWS", "SYS")}
     return site.model_copy(update={"equipment": kept})
+
+
+def dijon() -> Site:
+    """The shipped demo site of 24 communes."""
+    return load_site("dijon-24", PROTOCOLS)
 
 
 def paced(site: Site, scan_s: float) -> Site:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from config.model import TagModel
 from config.words import Kind
 from drivers.opcua.address import ROOT, OpcuaPoint
+from drivers.opcua.cells import EPOCH_TICKS
 from drivers.opcua.nodes import Node, Nodes
 
 Values = npt.NDArray[Any]
@@ -41,6 +42,7 @@ class NodeBank:
         self._tags, self._now_ns, self.count = dict(tags), now_ns, count
         self._points = {name: points[name] for name in tags}
         self._nodes: dict[str, list[Node]] = {}
+        self._last: dict[str, Values] = {}
         for name, tag in self._tags.items():
             point = self._points[name]
             if point.index is not None or tag.scale != 1 or tag.offset != 0 or not point.node.startswith("nsu="):
@@ -68,14 +70,17 @@ class NodeBank:
 
     def put(self, tag: str, values: Values) -> None:
         """Engineering values of one tag of all instances, (count,); not for String, see `put_text`."""
-        now_ns, kind = self._now_ns(), self._tags[tag].kind
-        wanted = values.astype(np.float32) if kind is Kind.Float else values
-        for node, value in zip(self._nodes[tag], wanted.tolist(), strict=True):
-            node.set(_python(kind, value), now_ns)
+        now_ns, kind, nodes = self._now_ns(), self._tags[tag].kind, self._nodes[tag]
+        wanted = _on_the_wire(kind, values)
+        last, self._last[tag] = self._last.get(tag), wanted
+        # What a client may write may differ from what was put last.
+        all_of_it = last is None or self._tags[tag].access_mode.writable
+        for i in range(self.count) if all_of_it else np.flatnonzero(wanted != last).tolist():
+            nodes[i].set(wanted[i].item(), now_ns)
 
     def get(self, tag: str) -> Values:
         """Engineering values of one tag as the nodes now say them, (count,)."""
-        return np.array([node.value for node in self._nodes[tag]])
+        return np.array([self.value(tag, i) for i in range(self.count)])
 
     def put_text(self, tag: str, instance: int, text: str) -> None:
         """The text of a String tag of one instance."""
@@ -84,10 +89,15 @@ class NodeBank:
     def value(self, tag: str, instance: int) -> bool | int | float | str:
         """What a server must read for one tag of one instance."""
         value: bool | int | float | str = self._nodes[tag][instance].value
-        return value
+        return (int(value) - EPOCH_TICKS) * 100 if self._tags[tag].kind is Kind.DateTime else value
 
 
-def _python(kind: Kind, value: Any) -> Any:
+def _on_the_wire(kind: Kind, values: Values) -> Values:
+    """As the nodes hold them: a copy; DateTime in ticks."""
     if kind is Kind.Boolean:
-        return bool(value)
-    return float(value) if kind.is_float else int(value)
+        return values.astype(np.bool_)
+    if kind is Kind.DateTime:
+        return values.astype(np.int64) // 100 + EPOCH_TICKS
+    if kind.is_float:
+        return values.astype(np.float32 if kind is Kind.Float else np.float64)
+    return values.astype(np.int64)

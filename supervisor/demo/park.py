@@ -26,7 +26,7 @@ from supervisor.demo.registers import Bank, parse
 from supervisor.demo.resting import Resting
 from supervisor.demo.sky import Moment
 from supervisor.demo.stations import WeatherStations
-from supervisor.demo.street import Bollards, Cameras, Gritters, Junctions, Vehicles
+from supervisor.demo.street import Bollards, Cameras, Gateways, Gritters, Junctions, Vehicles
 
 Values = Mapping[str, npt.NDArray[Any]]
 
@@ -56,6 +56,7 @@ _BEHAVIOURS: Final[dict[str, Callable[[Values, int, int], Behaviour]]] = {
     "LUM": Luminaires,
     "VEH": Vehicles,
     "GRT": Gritters,
+    "GWY": Gateways,
     "BLD": Buildings,
 }
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/unit/test_demo_collector.py
-"""What a city's collector tells of: junctions, bollards, cameras, vehicles and gritters.
+"""What a city's collectors tell of: junctions, bollards, cameras, vehicles, gritters and luminaire gateways.
 
 Law of this file: all instances at once in numpy; time and sky are arguments; no nodes, no sockets.
 
 Theory of operation. Traffic has two peaks a day; junctions run through their stages and give buses 92 % of their
 requests; bollards let residents in and obey a command for seven seconds; cameras are well; vehicles drive a round
-through the commune by day and stand at the depot by night; a gritter spreads when the road is near freezing.
+through the commune by day and stand at the depot by night; a gritter spreads when the road is near freezing; a
+luminaire gateway logs energy at a quarter past each hour and has lost a luminaire or two.
 """
 
 from __future__ import annotations
@@ -265,4 +266,35 @@ class Gritters(_Street):
             "RoadT": self._full(sky.air_degc - 0.6) + self._noise(0.05),
             "AirT": self._full(sky.air_degc) + self._noise(0.05),
             "TreatedKm": self._km,
+        }
+
+
+class Gateways(_Street):
+    """GWY."""
+
+    SWITCHES: ClassVar[Mapping[str, str]] = {"clock": "ClockErr", "stuck": "Stuck"}
+    texts: Mapping[str, str] = {"FW": "4.2.0-gw"}
+
+    def __init__(self, parameters: Values, count: int, seed: int) -> None:
+        super().__init__(parameters, count, seed)
+        self._nodes = self._rng.integers(600, 1200, count)
+        self._lost = self._rng.integers(0, 4, count)
+        self._logged_ns = np.zeros(count, np.int64)
+        self._queue = np.zeros(count)
+
+    def step(self, sky: Moment, puts: Values) -> Found:
+        """The gateways at `sky.now_ns`; a stuck one logs no more, and commands wait in it."""
+        self._elapsed_s(sky)
+        stuck = self._on["Stuck"]
+        past_ns = (sky.now_ns - 900 * NS_PER_S) % (3600 * NS_PER_S)
+        self._logged_ns = np.where(stuck & (self._logged_ns > 0), self._logged_ns, sky.now_ns - past_ns)
+        # As many messages as there are luminaires come in with each log, and are gone within two minutes.
+        self._queue = np.where(stuck, self._queue, np.maximum(0.0, self._nodes * (1 - past_ns / (120 * NS_PER_S))))
+        return {
+            "Nodes": self._nodes,
+            "NodesLost": self._lost,
+            "LastLog": self._logged_ns,
+            "QueueLen": np.rint(self._queue).astype(np.int64),
+            "ClockErr": self._on["ClockErr"],
+            "CmdPending": stuck.astype(np.int64),
         }

@@ -19,19 +19,20 @@ from supervisor.demo.park import Park
 from supervisor.demo.sky import Sky
 from supervisor.demo.street import traffic
 from tests.sim.loop import clock, run
-from tests.sites import compiled, sennecey
+from tests.sites import compiled, dijon, sennecey
 
 TYPES = {"JCT": "gateway", "BOL": "controller", "CAM": "collector", "VEH": "collector", "GRT": "collector"}
 
-
 SITE = sennecey()
+CITY = dijon()
 SKY = Sky(47.28, 5.11, "Europe/Paris", 1)
 MORNING_NS = int(datetime(2026, 1, 5, 7, tzinfo=UTC).timestamp()) * 10**9
 
 
 def park(type_: str) -> Park:
-    points = {tag: point for (owner, tag), point in SITE.points.items() if owner == type_}
-    return Park(SITE.types[type_], points, SITE.equipment[type_], 1)
+    site = SITE if type_ in SITE.types else CITY
+    points = {tag: point for (owner, tag), point in site.points.items() if owner == type_}
+    return Park(site.types[type_], points, site.equipment[type_], 1)
 
 
 @pytest.mark.parametrize("type_", TYPES)
@@ -45,6 +46,19 @@ def test_a_day_stays_within_the_ranges_of_the_type(type_: str) -> None:
                 assert value in range(len(tag.values)), name
             elif tag.range is not None:
                 assert isinstance(value, int | float) and tag.range[0] <= value <= tag.range[1], (name, value)
+
+
+def test_a_stuck_gateway_logs_no_more_and_commands_wait_in_it() -> None:
+    made = park("GWY")
+    made.step(SKY.at(MORNING_NS))
+    assert made.value(0, "LastLog") == MORNING_NS - 45 * 60 * 10**9, "a quarter past the hour before"
+    made.act(1, "stuck")
+    later = MORNING_NS + 2 * 3600 * 10**9
+    made.step(SKY.at(later))
+    assert made.value(0, "LastLog") == later - 45 * 60 * 10**9 and made.value(0, "CmdPending") == 0
+    assert made.value(1, "LastLog") == MORNING_NS - 45 * 60 * 10**9 and made.value(1, "CmdPending") == 1
+    assert 0 <= int(made.value(0, "NodesLost")) < 0.02 * int(made.value(0, "Nodes"))
+    assert made.value(0, "FW") == "4.2.0-gw"
 
 
 def test_traffic_has_two_peaks() -> None:

@@ -12,7 +12,7 @@ from config.expression import parse
 from config.model import AlarmRule, Priority, Site, TagModel, TypeModel
 from drivers.modbus.address import ModbusDevice, ModbusPoint
 from drivers.opcua.address import OpcuaDevice
-from tests.sites import DEVICES, EQUIPMENT, TAGS, compiled, sennecey
+from tests.sites import DEVICES, EQUIPMENT, TAGS, compiled, dijon, sennecey
 
 # name, kind, unit, range or values, access, source, priorities of its alarm rules, history class and deadband or step.
 # Source: plant documentation 7.4. Priorities that differ from it: Comm (P3 there) is P2, since it blinds a P1; AlmRate
@@ -103,6 +103,16 @@ TABLES: dict[str, str] = {
     "FDR": """
         Supply   Double      kVA       0..1000                     r calc        P2    N
     """,
+    "GWY": """
+        Comm       Boolean  -    -           r system   P2    E
+        Nodes      Int32    -    0..4000     r point    -     A2:1
+        NodesLost  Int32    -    0..4000     r point    P3    A2:1
+        LastLog    DateTime -    -           r point    P3    E
+        QueueLen   Int32    -    0..1000000  r point    P4    A2:100
+        ClockErr   Boolean  -    -           r point    P3    E
+        FW         String   -    -           r point    -     E
+        CmdPending Int32    -    0..100000   r point    P3    E
+    """,
     "SYS": """
         Up       Boolean     -        -                           r system      P1,P3 E
         Role     Enumeration -        active/standby/isolated/off r system      P1,P2 E
@@ -120,13 +130,15 @@ TABLES: dict[str, str] = {
         Backup   DateTime    -        -                           r unsupported P3    E
     """,
 }
-COUNTS = {"CAB": (56, 36), "FDR": (1, 1), "RWS": (22, 14), "SYS": (14, 14)}
+COUNTS = {"CAB": (56, 36), "FDR": (1, 1), "GWY": (8, 6), "RWS": (22, 14), "SYS": (14, 14)}
 LINES = [(type_, line.split()) for type_, table in TABLES.items() for line in table.strip().splitlines()]
 
 
 @pytest.fixture(scope="module")
 def site() -> Site:
-    return sennecey()
+    """Sennecey, and the types that only the larger site has."""
+    small, large = sennecey(), dijon()
+    return small.model_copy(update={"types": large.types | small.types, "points": large.points | small.points})
 
 
 def _rules(model: TypeModel, tag: str) -> list[AlarmRule]:
@@ -260,7 +272,7 @@ def test_the_register_maps_exercise_the_decoders(site: Site) -> None:
     assert {point.table for point in points} == {"coil", "discrete_input", "input", "holding"}
 
 
-@pytest.mark.parametrize("type_", ["CAB", "RWS", "JCT", "BOL", "CAM", "VEH", "GRT", "DLI"])
+@pytest.mark.parametrize("type_", ["CAB", "RWS", "JCT", "BOL", "CAM", "VEH", "GRT", "GWY", "DLI"])
 def test_bad_after_is_about_three_periods(site: Site, type_: str) -> None:
     for poll in site.types[type_].poll_classes.values():
         assert poll.bad_after == 3 * poll.period
