@@ -87,11 +87,9 @@ def once_us(client: LoadClient, pid: int, bodies: list[bytes]) -> float:
 
 def notify(url: str, process: subprocess.Popen[str], pid: int, items: int) -> tuple[float, float]:
     """All of `items` change every 500 ms: per cent of a core, and the share of notifications that arrived."""
-    assert process.stdin is not None
     client = LoadClient(url).open_session()
     client.subscribe(aliases(list(range(items))), 500.0)
-    process.stdin.write(f"change {items}\n")
-    process.stdin.flush()
+    tell(process, f"change {items}")
     client.notifications_for(1.0)
     before = cpu_s(pid)
     received = client.notifications_for(NOTIFY_S, in_flight=0)
@@ -102,15 +100,13 @@ def notify(url: str, process: subprocess.Popen[str], pid: int, items: int) -> tu
 
 def crowd(url: str, process: subprocess.Popen[str], pid: int, clients: int, items: int) -> tuple[float, float, float]:
     """Many clients with the same items: per cent of a core, share that arrived, p99 of the loop's delay [ms]."""
-    assert process.stdin is not None and process.stdout is not None
     made = [LoadClient(url).open_session() for _ in range(clients)]
     for client in made:
         client.subscribe(aliases(list(range(items))), 500.0)
-    process.stdin.write(f"change {items}\n")
-    process.stdin.flush()
+    tell(process, f"change {items}")
     with ThreadPoolExecutor(clients) as pool:
         list(pool.map(lambda c: c.notifications_for(1.0), made))
-        ask_latency(process)
+        tell(process, "watch")
         before = cpu_s(pid)
         received = sum(pool.map(lambda c: c.notifications_for(NOTIFY_S, in_flight=0), made))
         used = (cpu_s(pid) - before) / NOTIFY_S * 100
@@ -120,10 +116,15 @@ def crowd(url: str, process: subprocess.Popen[str], pid: int, clients: int, item
     return used, received / (clients * items * NOTIFY_S / 0.5), late_ms
 
 
-def ask_latency(process: subprocess.Popen[str]) -> float:
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.write("latency\n")
+def tell(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(line + "\n")
     process.stdin.flush()
+
+
+def ask_latency(process: subprocess.Popen[str]) -> float:
+    assert process.stdout is not None
+    tell(process, "latency")
     return float(json.loads(process.stdout.readline()))
 
 
