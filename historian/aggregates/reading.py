@@ -117,7 +117,7 @@ def _runs(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
 def _begun_ns(reader: Reader, series: int, intervals: Intervals, config: Configuration, now_ns: int) -> int:
     """Where the data of all these intervals begin: a part of them that is read alone does not see that far back."""
     edges = intervals.edges_ns
-    first = reader.around(series, int(edges[0]), int(edges[-1]) + 1, BESIDE, BESIDE)
+    first = reader.around(series, int(edges[0]), int(edges[-1]) + 1, BESIDE, BESIDE, lean=True)
     return trace_of(first, config, now_ns).first_ns
 
 
@@ -132,7 +132,7 @@ def _of_samples(
 ) -> Values:
     """The whole from samples; in pieces if they are too many."""
     edges = intervals.edges_ns
-    around = reader.around(series, int(edges[0]), int(edges[-1]) + 1, BESIDE)
+    around = reader.around(series, int(edges[0]), int(edges[-1]) + 1, BESIDE, lean=True)
     if around.complete:
         begun_ns = NEVER_NS if begun_ns is None else begun_ns
         return AGGREGATES[name].function(Span(trace_of(around, config, now_ns, begun_ns=begun_ns), intervals))
@@ -158,7 +158,7 @@ def read_at_times(
         TooManySamples: more than ROWS_MAX samples lie between them.
         StoreError: the files cannot be read.
     """
-    around = reader.around(series, int(times[0]), int(times[-1]) + 1, BESIDE)
+    around = reader.around(series, int(times[0]), int(times[-1]) + 1, BESIDE, lean=True)
     if around.complete:
         return at_times(trace_of(around, config, now_ns), times, simple_bounds)
     if len(times) == 1 or times[0] == times[-1]:

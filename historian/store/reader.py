@@ -20,27 +20,22 @@ import numpy.typing as npt
 
 from config.words import NS_PER_S, UNCERTAIN, TimesNs
 from historian.store import query
-from historian.store.cache import Recent
 from historian.store.chunk import Chunk
 from historian.store.consumption import Consumption, consumption
 from historian.store.disk import StoreError
-from historian.store.frames import FrameDamaged
 from historian.store.index import RollupFile, Segment
+from historian.store.opened import Opened
 from historian.store.query import LOOK_BACK_NS, AtTimes, Buckets, Pieces
-from historian.store.rollup_files import RollupReader, Rows, records_of
-from historian.store.rollups import held_until
+from historian.store.rollup_files import Rows, records_of
+from historian.store.rollups import WIDTHS, held_until, lone_samples
 from historian.store.samples import CLASSES, Samples, concat, empty, last_words
-from historian.store.segments import DAY_LEVEL, DAY_NS, SegmentDamaged, SegmentFile
+from historian.store.segments import DAY_LEVEL, DAY_NS
 
 T = TypeVar("T")
 Rolled = tuple[int, int, Rows]
 """Class, width [s] and records of one series and day."""
 ROWS_MAX: Final = 1_000_000
 """Most raw samples of one query [rows]; what is left out is said."""
-FILES_MAX: Final = 128
-"""Most segments held open."""
-CONTENTS_MAX: Final = 1024
-"""Most roll-up files whose table of contents is at hand."""
 _AGAIN_MAX: Final = 5
 _READINGS_BEFORE: Final = (100, 10_000)
 """How many readings are looked through for a Good one before a span; the next time for one that was Bad for long."""
@@ -99,17 +94,16 @@ class Around:
 
 
 class Reader:
-    """Queries of one store. Every method blocks: for `Offload`; safe from several threads.
-
-    Attributes:
-        damaged: files found unreadable, wholly or in part, by path.
-    """
+    """Queries of one store. Every method blocks: for `Offload`; safe from several threads."""
 
     def __init__(self, root: Path, view: Callable[[], View]) -> None:
         self._view = view
-        self._segments = Recent(root, SegmentFile, FILES_MAX)
-        self._rollups = Recent(root, RollupReader, CONTENTS_MAX)
-        self.damaged: set[str] = set()
+        self._files = Opened(root)
+
+    @property
+    def damaged(self) -> set[str]:
+        """Files found unreadable, wholly or in part, by path."""
+        return self._files.damaged
 
     def raw(self, series: int, start_ns: int, end_ns: int, rows_max: int = ROWS_MAX) -> Raw:
         """Samples with start_ns <= time < end_ns [UTC ns]."""
@@ -119,14 +113,22 @@ class Reader:
         """The latest `rows_max` samples with start_ns <= time < end_ns [UTC ns], by time."""
         return self._again(lambda view: self._latest(view, series, start_ns, end_ns, rows_max))
 
-    def around(self, series: int, start_ns: int, end_ns: int, beside: int, rows_max: int = ROWS_MAX) -> Around:
-        """Samples with start_ns <= time < end_ns, and up to `beside` on either side, within LOOK_BACK_NS."""
+    def around(
+        self, series: int, start_ns: int, end_ns: int, beside: int, rows_max: int = ROWS_MAX, lean: bool = False
+    ) -> Around:
+        """Samples with start_ns <= time < end_ns, and up to `beside` on either side, within LOOK_BACK_NS.
+
+        Args:
+            lean: only series, time, value, status and class count; the rest may be 0. Quiet days are then read from
+                roll-ups.
+        """
+        day = self._lean_day if lean else self._day
 
         def ask(view: View) -> Around:
-            raw = self._raw(view, series, start_ns, end_ns, rows_max)
-            parts = [self._latest(view, series, start_ns - LOOK_BACK_NS, start_ns, beside), raw.samples]
+            raw = self._raw(view, series, start_ns, end_ns, rows_max, day)
+            parts = [self._latest(view, series, start_ns - LOOK_BACK_NS, start_ns, beside, day), raw.samples]
             if raw.complete:
-                parts.append(self._raw(view, series, end_ns, end_ns + LOOK_BACK_NS, beside).samples)
+                parts.append(self._raw(view, series, end_ns, end_ns + LOOK_BACK_NS, beside, day).samples)
             samples = concat([p for p in parts if len(p)])
             until = held_until(samples.time_ns, samples.class_id, view.gap_starts)
             return Around(samples, until, raw.complete)
@@ -204,12 +206,15 @@ class Reader:
 
     # ----------------------------------------------------------------------------------------------------- raw samples
 
-    def _raw(self, view: View, series: int, start_ns: int, end_ns: int, rows_max: int) -> Raw:
+    def _raw(
+        self, view: View, series: int, start_ns: int, end_ns: int, rows_max: int, of_day: _OfDay | None = None
+    ) -> Raw:
+        of_day = of_day or self._day
         parts: list[Samples] = []
         rows, damaged, complete = 0, False, True
         mask = view.mask(series)
         for day in _days(view, start_ns, end_ns) if mask else ():
-            found, hurt = self._day(view, day, series, start_ns, end_ns, mask)
+            found, hurt = of_day(view, day, series, start_ns, end_ns, mask)
             parts += found
             rows += sum(map(len, found))
             damaged |= hurt
@@ -229,7 +234,7 @@ class Reader:
         for segment in view.segments.get(day, ()):
             if not mask >> segment.class_id & 1:
                 continue
-            file = self._segment(segment.path)
+            file = self._files.segment(segment.path)
             if file is None:
                 hurt = True
                 continue
@@ -239,14 +244,35 @@ class Reader:
                 hurt = True
         return parts, hurt
 
-    def _latest(self, view: View, series: int, start_ns: int, end_ns: int, rows_max: int) -> Samples:
+    def _lean_day(
+        self, view: View, day: int, series: int, start_ns: int, end_ns: int, mask: int
+    ) -> tuple[list[Samples], bool]:
+        """The same out of the finest roll-ups, where no record of the day stands for more than one sample."""
+        listed = {
+            k: next((w for w in WIDTHS[name] if (k, day, w) in view.rollups), None)
+            for k, name in enumerate(CLASSES)
+            if mask >> k & 1
+        }
+        rolled = self._rolled(view, day, series, listed)
+        if rolled is None:
+            return self._day(view, day, series, start_ns, end_ns, mask)
+        made = [lone_samples(records_of([rows], width), class_id) for class_id, width, rows in rolled]
+        if any(m is None for m in made):
+            return self._day(view, day, series, start_ns, end_ns, mask)
+        cut = [(m, np.searchsorted(m.time_ns, [start_ns, end_ns])) for m in made if m is not None]
+        return [m.take(slice(int(a), int(b))) for m, (a, b) in cut], False
+
+    def _latest(
+        self, view: View, series: int, start_ns: int, end_ns: int, rows_max: int, of_day: _OfDay | None = None
+    ) -> Samples:
+        of_day = of_day or self._day
         mask = view.mask(series)
         newest = [c.find(series, start_ns, end_ns, n) for c, n in view.chunks]
         sealed: list[Samples] = []
         for day in reversed(_days(view, start_ns, end_ns) if mask else ()):
             if sum(map(len, sealed)) >= rows_max and len(_by_time(sealed)) >= rows_max:
                 break
-            sealed = [*self._day(view, day, series, start_ns, end_ns, mask)[0], *sealed]
+            sealed = [*of_day(view, day, series, start_ns, end_ns, mask)[0], *sealed]
         return _by_time([*sealed, *newest]).take(slice(-rows_max, None))
 
     def _known(self, view: View, series: int, start_ns: int, end_ns: int) -> Samples:
@@ -318,7 +344,7 @@ class Reader:
                 continue
             if len(own) > 1 or (own and own[0].level != DAY_LEVEL):
                 return None
-            reader = None if listed is None else self._contents(listed.path)
+            reader = None if listed is None else self._files.contents(listed.path)
             records = None if reader is None else reader.find(series)
             if records is None or listed is None:
                 return None
@@ -326,29 +352,9 @@ class Reader:
                 found.append((class_id, listed.width_s, records))
         return found if len(found) < 2 else None
 
-    # ----------------------------------------------------------------------------------------------------------- files
-
-    def _segment(self, path: str) -> SegmentFile | None:
-        """An open segment; None if it cannot be read at all."""
-        try:
-            return self._segments.get(path)
-        except SegmentDamaged:
-            self.damaged.add(path)
-            return None
-
-    def _contents(self, path: str) -> RollupReader | None:
-        """The table of contents of a roll-up file; None if it cannot be read."""
-        try:
-            return self._rollups.get(path)
-        except FrameDamaged:
-            self.damaged.add(path)
-            return None
-
     def forget(self, paths: Sequence[str]) -> None:
         """Hold these files no longer: they are gone, or written anew."""
-        self._segments.forget(paths)
-        self._rollups.forget(paths)
-        self.damaged.difference_update(paths)
+        self._files.forget(paths)
 
     def _again(self, ask: Callable[[View], T]) -> T:
         for _ in range(_AGAIN_MAX):
@@ -360,8 +366,11 @@ class Reader:
 
     def close(self) -> None:
         """Hold no file."""
-        self._segments.clear()
-        self._rollups.clear()
+        self._files.close()
+
+
+_OfDay = Callable[[View, int, int, int, int, int], tuple[list[Samples], bool]]
+"""View, day, series, start, end [UTC ns], classes -> samples of a day, and whether part of it could not be read."""
 
 
 def _joined(run: Sequence[Rolled], gap_starts: TimesNs) -> list[Pieces]:

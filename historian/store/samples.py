@@ -17,8 +17,9 @@ price of one. Two samples of one series with the same source time are one sample
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -248,15 +249,21 @@ def to_arrow(samples: Samples, sparse: bool = False) -> Any:
     return pa.RecordBatch.from_arrays([pa.array(c) if isinstance(c, np.ndarray) else c for c in found], schema=schema)
 
 
-def from_arrow(batch: Any) -> Samples:
+def from_arrow(batch: Any, alike: Mapping[str, int] = MappingProxyType({})) -> Samples:
     """Samples of a record batch or table that has the columns of SCHEMA; `whole` and `text` may be absent.
 
+    Args:
+        alike: columns that are not in it, because all rows say the same there.
     Raises:
         ValueError: a column is missing or of another type.
     """
     columns: dict[str, npt.NDArray[Any]] = {}
     for name, dtype in DTYPES.items():
-        column = _column(batch, "class" if name == "class_id" else name)
+        stored = "class" if name == "class_id" else name
+        if stored in alike:
+            columns[name] = np.full(batch.num_rows, alike[stored], dtype)
+            continue
+        column = _column(batch, stored)
         if column is None:
             if name != "whole":
                 raise ValueError(f"samples: column '{name}' is missing")

@@ -41,7 +41,9 @@ _TIME: Final = SCHEMA.get_field_index("time_ns")
 _SCHEMA: Final = SCHEMA.set(_TIME, pa.field("time_ms", pa.int64(), nullable=False)).append(
     pa.field("time_rest_ns", pa.int32(), nullable=False)
 )
-_ALWAYS: Final = ["series", "time_ms", "value", "status", "lag_ds", "class", "flags"]
+_ALWAYS: Final = ["series", "time_ms", "value"]
+_OFTEN_ALIKE: Final = ("status", "lag_ds", "class", "flags")
+"""Where all rows of a file say the same, its footer says it: the column is not decoded."""
 
 
 class SegmentDamaged(Exception):
@@ -114,11 +116,19 @@ def _table(samples: Samples, schema: Any) -> Any:
     return pa.table([*columns, pa.array((samples.time_ns - time_ms * MS_NS).astype(np.int32))], schema=schema)
 
 
-def _samples(table: Any) -> Samples:
+def _samples(table: Any, alike: dict[str, int]) -> Samples:
     time_ns = table.column("time_ms").to_numpy() * MS_NS
     if "time_rest_ns" in table.column_names:
         time_ns += table.column("time_rest_ns").to_numpy()
-    return from_arrow(table.append_column("time_ns", pa.array(time_ns)))
+    return from_arrow(table.append_column("time_ns", pa.array(time_ns)), alike)
+
+
+def _alike(groups: Sequence[Any], name: str) -> int | None:
+    """What all rows of these row groups say in a column; None if they differ."""
+    column = _SCHEMA.get_field_index(name)
+    stats = [g.column(column).statistics for g in groups]
+    said = {s.min for s in stats} | {s.max for s in stats}
+    return int(said.pop()) if len(said) == 1 and not any(s.null_count for s in stats) else None
 
 
 def seal(root: Path, samples: Samples, first: int, last: int, steps: Steps) -> list[Segment]:
@@ -151,7 +161,8 @@ class SegmentFile:
         self._mutex = threading.Lock()
         self.damaged: dict[int, int] = {}
         try:
-            self._file = pq.ParquetFile(path, page_checksum_verification=True)
+            self._source = pa.OSFile(str(path))
+            self._file = pq.ParquetFile(self._source, page_checksum_verification=True)
             meta = self._file.metadata
             groups = [meta.row_group(g) for g in range(meta.num_row_groups)]
             self.group_rows = [g.num_rows for g in groups]
@@ -162,12 +173,18 @@ class SegmentFile:
             self._time_high = np.array([s[1].max for s in stats], np.int64) * MS_NS + MS_NS - 1
             sparse = [any(g.column(c).statistics.null_count < g.num_rows for g in groups) for c in (3, 4)]
             finer = any(g.column(len(_SCHEMA) - 1).statistics.max for g in groups)
+            said = {name: _alike(groups, name) for name in _OFTEN_ALIKE}
         except FileNotFoundError:
             raise
         except (pa.ArrowException, OSError, AttributeError, TypeError, ValueError, OverflowError) as error:
             raise SegmentDamaged(f"history: {path}: {error}; its rows are lost, the rest is read") from error
+        self._alike = {name: value for name, value in said.items() if value is not None}
         names = zip(("whole", "text", "time_rest_ns"), (*sparse, finer), strict=True)
-        self._columns = _ALWAYS + [name for name, present in names if present]
+        self._columns = [
+            *_ALWAYS,
+            *(n for n in _OFTEN_ALIKE if n not in self._alike),
+            *(n for n, there in names if there),
+        ]
 
     @property
     def groups(self) -> int:
@@ -201,7 +218,7 @@ class SegmentFile:
         try:
             with self._mutex:
                 table = self._file.read_row_group(group, columns=self._columns, use_threads=False)
-            return _samples(table)
+            return _samples(table, self._alike)
         except (pa.ArrowException, OSError, ValueError):
             self.damaged[group] = self.group_rows[group]
             return empty()
@@ -218,7 +235,7 @@ class SegmentFile:
 
     def close(self) -> None:
         with self._mutex:
-            self._file.close()
+            self._source.close()
 
 
 def merge(

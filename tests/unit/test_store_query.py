@@ -145,10 +145,10 @@ def test_files_at_hand_are_bounded(tmp_path: Path) -> None:
         store.append(series(1, "A2", *((day * 24 + h, h, GOOD) for h in range(24))), at(day * 24 + 23))
     store.seal()
     store.maintain(at(6 * 24 + 3))
-    store.reader._segments.most = store.reader._rollups.most = 2
+    store.reader._files._segments.most = store.reader._files._rollups.most = 2
     assert len(store.reader.raw(1, 0, 2**62).samples) == 144
     assert store.reader.buckets(1, BEGIN, 3600, 144, at(144)).count.tolist() == [1] * 144
-    assert (len(store.reader._segments), len(store.reader._rollups)) == (2, 2)
+    assert (len(store.reader._files._segments), len(store.reader._files._rollups)) == (2, 2)
     store.close()
 
 
