@@ -43,7 +43,8 @@ def rolled(name: str, buckets: Buckets, intervals: Intervals, config: Configurat
     exact = settled & (intervals.high_ns <= known_ns) & (whole | config.treat_uncertain_as_bad)
     value, bits, only_whole = made(buckets)
     exact &= whole | (not only_whole)
-    exact &= ~buckets.at_start | (name not in _OF_EXTREMES)
+    if name in _OF_EXTREMES:
+        exact &= _settled_start(value, buckets, whole, _OF_EXTREMES[name])
     none = (buckets.good_ns == 0) & _timed(name) | np.isnan(value)
     status = np.where(none, np.uint32(StatusCode.BadNoData), _status(name, buckets, config) | bits)
     bad = status >= np.uint32(StatusCode.Bad)
@@ -53,8 +54,22 @@ def rolled(name: str, buckets: Buckets, intervals: Intervals, config: Configurat
 
 _Rolled = tuple[Values, Flags]
 _Made = tuple[Floats, Any, bool]
-_OF_EXTREMES: Final = ("Minimum", "Maximum", "Minimum2", "Maximum2")
-"""Here it matters whether the extreme lies on the start of the interval, which roll-ups say only by its absence."""
+_OF_EXTREMES: Final = {
+    "Minimum": "start_low",
+    "Minimum2": "start_low",
+    "Maximum": "start_high",
+    "Maximum2": "start_high",
+}
+"""Here it matters whether the extreme lies on the start of the interval."""
+
+
+def _settled_start(extreme: Floats, buckets: Buckets, whole: Flags, beginning: str) -> Flags:
+    """Where it is known whether the extreme lies on the start: nothing lies there, or the roll-up that begins there
+    does not reach the extreme, or all its samples do.
+    """
+    other: Flags = getattr(buckets, beginning) != extreme
+    settled: Flags = ~buckets.at_start | (whole & (other | (buckets.start_low == buckets.start_high)))
+    return settled
 
 
 def _timed(name: str) -> bool:
@@ -83,14 +98,26 @@ def _of_time(value: Floats) -> _Made:
     return value, CALCULATED, False
 
 
+def _of_extreme(value: Floats, buckets: Buckets) -> _Made:
+    """An extreme of the samples: as it was stored where it lies on the start."""
+    return value, np.where(_on_start(value, buckets), _GOOD, np.uint32(CALCULATED)), True
+
+
 def _bounded(value: Floats, buckets: Buckets) -> _Made:
     """An extreme that may be the value held at the start."""
-    return value, np.where(value == buckets.held, np.uint32(INTERPOLATED), np.uint32(CALCULATED)), False
+    held = ~buckets.at_start & (value == buckets.held)
+    bits = np.where(held, np.uint32(INTERPOLATED), np.uint32(CALCULATED))
+    return value, np.where(_on_start(value, buckets), _GOOD, bits), False
+
+
+def _on_start(value: Floats, buckets: Buckets) -> Flags:
+    one: Flags = (buckets.start_low == buckets.start_high) & (buckets.start_low == value)
+    return buckets.at_start & one
 
 
 ROLLED: Final[dict[str, Callable[[Buckets], _Made]]] = {
-    "Minimum": lambda b: _of_stored(b.lowest),
-    "Maximum": lambda b: _of_stored(b.highest),
+    "Minimum": lambda b: _of_extreme(b.lowest, b),
+    "Maximum": lambda b: _of_extreme(b.highest, b),
     "Range": lambda b: _of_stored(b.highest - b.lowest),
     "Count": lambda b: _of_stored(b.count.astype(np.float64)),
     "Minimum2": lambda b: _bounded(b.low, b),

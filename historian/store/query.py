@@ -13,7 +13,7 @@ buckets are folded from either, or from a mixture, by the same lines.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +25,7 @@ from historian.store.samples import CLASSES, Samples
 
 BUCKETS_MAX: Final = 100_000
 """Most buckets one query may ask for."""
+_NEVER: Final = np.iinfo(np.int64).max
 _NICE_S: Final = (1, 2, 5, 10, 15, 20, 30, 60)
 
 
@@ -72,6 +73,36 @@ def of_records(records: Records, width_s: int, class_id: int, gap_starts: TimesN
     return Pieces(r.first_ns, end, until, r.low, r.high, r.area, r.good_ns, r.last, good, count)
 
 
+def cuttable(
+    first_ns: TimesNs, last_ns: TimesNs, status: Statuses, until_ns: TimesNs, width_s: int, edges: TimesNs
+) -> bool:
+    """Whether each record of a roll-up lies on one side of every edge, or can be cut there: all its samples lie on one
+    side, and how long the last of them held is known. No two edges may be closer than the width.
+
+    Args:
+        first_ns, last_ns, status: time of its first sample, time and status of its last, (n,).
+        until_ns: how long the last one holds at most, (n,).
+    """
+    width_ns = width_s * NS_PER_S
+    start_ns = first_ns // width_ns * width_ns
+    end_ns, edge_ns = start_ns + width_ns, np.append(edges, _NEVER)[np.searchsorted(edges, start_ns, "right")]
+    lapsed = (status == StatusCode.Bad) & (until_ns > edge_ns) & (until_ns < end_ns)
+    whole = (edge_ns >= end_ns) | (first_ns >= edge_ns) | ((last_ns < edge_ns) & ~lapsed)
+    return bool(whole.all())
+
+
+def cut(pieces: Pieces, edges: TimesNs) -> Pieces:
+    """Pieces that end at the edge that lies within them: what its last value adds behind it is left to `fold`."""
+    p = pieces
+    edge_ns = np.append(edges, _NEVER)[np.searchsorted(edges, p.first_ns, "right")]
+    over = np.maximum(p.end_ns - edge_ns, 0)
+    if not over.any():
+        return p
+    held = np.where(p.last_good, over, 0)
+    area = p.area - np.where(np.isnan(p.last), 0.0, p.last) * (held / NS_PER_S)
+    return replace(p, end_ns=p.end_ns - over, area=area, good_ns=p.good_ns - held)
+
+
 def join(parts: Sequence[Pieces]) -> Pieces:
     """One after the other in time."""
     if len(parts) == 1:
@@ -98,6 +129,7 @@ class Buckets:
         lowest, highest: of the Good samples stored in it; NaN if there was none.
         held: Good value in effect just before it; NaN if none.
         at_start: a sample lies at its very start.
+        start_low, start_high: extremes of the piece that this sample begins; NaN if there is none.
     """
 
     start_ns: TimesNs
@@ -114,19 +146,11 @@ class Buckets:
     highest: npt.NDArray[np.float64]
     held: npt.NDArray[np.float64]
     at_start: npt.NDArray[np.bool_]
+    start_low: npt.NDArray[np.float64]
+    start_high: npt.NDArray[np.float64]
 
 
-def fold(pieces: Pieces, start_ns: int, width_ns: int, n: int, until_ns: int) -> Buckets:
-    """Aggregates over n buckets from `start_ns`, as `fold_between`.
-
-    Raises:
-        ValueError: n is not 1..BUCKETS_MAX.
-    """
-    check_buckets(width_ns, n)
-    return fold_between(pieces, start_ns + width_ns * np.arange(n + 1, dtype=np.int64), until_ns)
-
-
-def fold_between(pieces: Pieces, edges: TimesNs, until_ns: int) -> Buckets:
+def fold(pieces: Pieces, edges: TimesNs, until_ns: int) -> Buckets:
     """Aggregates over the buckets between ascending edges, (n + 1,) [UTC ns]. Pieces must lie within one bucket each,
     or before the first.
 
@@ -144,7 +168,7 @@ def fold_between(pieces: Pieces, edges: TimesNs, until_ns: int) -> Buckets:
     _extremes(low, high, b, p.low[inside], p.high[inside])
     lowest, highest = np.where(np.isinf(low), np.nan, low), np.where(np.isinf(high), np.nan, high)
 
-    following = np.append(p.first_ns[1:], np.iinfo(np.int64).max)
+    following = np.append(p.first_ns[1:], _NEVER)
     stop = np.minimum(np.minimum(following, p.until_ns), until_ns)
     owner, at, dt = _holds(p.end_ns, np.where(p.last_good, stop, p.end_ns), edges)
     b = np.searchsorted(edges, at, "right") - 1
@@ -164,20 +188,22 @@ def fold_between(pieces: Pieces, edges: TimesNs, until_ns: int) -> Buckets:
     status = np.where(share >= 1.0 - 1e-9, StatusCode.Good, StatusCode.UncertainSubNormal).astype(np.uint32)
     status[~((share > 0) | (~none))] = StatusCode.Bad
     last = np.where(known > 0, _value_at(p, np.minimum(edges[1:], until_ns)), np.nan)
-    held, at_start = _value_at(p, edges[:-1]), _is_among(edges[:-1], p.first_ns)
+    held, (at_start, start_low, start_high) = _value_at(p, edges[:-1]), _starting(p, edges[:-1])
     width_ns = int(widths_ns[0]) if (widths_ns == widths_ns[0]).all() else 0
     return Buckets(
         edges[:-1], width_ns, low, high, mean, last, count, share, status,
-        good_ns.astype(np.int64), lowest, highest, held, at_start,
+        good_ns.astype(np.int64), lowest, highest, held, at_start, start_low, start_high,
     )  # fmt: skip
 
 
-def _is_among(times: TimesNs, ascending: TimesNs) -> npt.NDArray[np.bool_]:
-    if not len(ascending):
-        return np.zeros(len(times), np.bool_)
-    at = np.minimum(np.searchsorted(ascending, times), len(ascending) - 1)
-    found: npt.NDArray[np.bool_] = ascending[at] == times
-    return found
+def _starting(p: Pieces, times: TimesNs) -> tuple[npt.NDArray[np.bool_], Any, Any]:
+    """Whether a piece begins at each time, and its extremes."""
+    if not len(p):
+        nothing = np.full(len(times), np.nan)
+        return np.zeros(len(times), np.bool_), nothing, nothing
+    at = np.minimum(np.searchsorted(p.first_ns, times), len(p) - 1)
+    found: npt.NDArray[np.bool_] = p.first_ns[at] == times
+    return found, np.where(found, p.low[at], np.nan), np.where(found, p.high[at], np.nan)
 
 
 def _sums(bucket: Any, amounts: Any, n: int) -> npt.NDArray[np.float64]:
@@ -301,6 +327,17 @@ def rollup_for(width_s: int, start_ns: int, class_id: int) -> int | None:
     start_s, rest = divmod(start_ns, NS_PER_S)
     fit = [w for w in WIDTHS[CLASSES[class_id]] if rest == 0 and width_s % w == 0 and start_s % w == 0]
     return max(fit, default=None)
+
+
+def rollups_for(width_s: int, edges: TimesNs, class_id: int) -> tuple[int, ...]:
+    """Roll-ups of a class that buckets can be folded from [s]: the widest that fits, else those to be cut at the edges,
+    the widest first.
+    """
+    fitting = rollup_for(width_s, int(edges[0]), class_id)
+    if fitting is not None:
+        return (fitting,)
+    narrowest = int(np.diff(edges).min())
+    return tuple(w for w in WIDTHS[CLASSES[class_id]][::-1] if w * NS_PER_S <= narrowest)
 
 
 def unit_of(edges: TimesNs) -> int:

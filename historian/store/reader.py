@@ -26,8 +26,8 @@ from historian.store.disk import StoreError
 from historian.store.index import RollupFile, Segment
 from historian.store.opened import Opened
 from historian.store.query import LOOK_BACK_NS, AtTimes, Buckets, Pieces
-from historian.store.rollup_files import Rows, records_of
-from historian.store.rollups import WIDTHS, held_until, lone_samples
+from historian.store.rollup_files import Rows, lone_samples, records_of
+from historian.store.rollups import WIDTHS, held_until
 from historian.store.samples import CLASSES, Samples, concat, empty, last_words
 from historian.store.segments import DAY_LEVEL, DAY_NS
 
@@ -169,10 +169,10 @@ class Reader:
         """Aggregates over n buckets of `width_s` from `start_ns`: of roll-ups where they fit, else of raw samples."""
         width_ns = width_s * NS_PER_S
         query.check_buckets(width_ns, n)
+        edges = start_ns + width_ns * np.arange(n + 1, dtype=np.int64)
 
         def ask(view: View) -> Buckets:
-            pieces = self._pieces(view, series, start_ns, start_ns + n * width_ns, width_s)
-            return query.fold(pieces, start_ns, width_ns, n, now_ns)
+            return query.fold(self._pieces(view, series, edges, width_s), edges, now_ns)
 
         return self._again(ask)
 
@@ -181,8 +181,7 @@ class Reader:
         query.check_buckets(1, len(edges) - 1)
 
         def ask(view: View) -> Buckets:
-            pieces = self._pieces(view, series, int(edges[0]), int(edges[-1]), query.unit_of(edges))
-            return query.fold_between(pieces, edges, now_ns)
+            return query.fold(self._pieces(view, series, edges, query.unit_of(edges)), edges, now_ns)
 
         return self._again(ask)
 
@@ -256,7 +255,7 @@ class Reader:
         rolled = self._rolled(view, day, series, listed)
         if rolled is None:
             return self._day(view, day, series, start_ns, end_ns, mask)
-        made = [lone_samples(records_of([rows], width), class_id) for class_id, width, rows in rolled]
+        made = [lone_samples(rows, class_id) for class_id, _, rows in rolled]
         if any(m is None for m in made):
             return self._day(view, day, series, start_ns, end_ns, mask)
         cut = [(m, np.searchsorted(m.time_ns, [start_ns, end_ns])) for m in made if m is not None]
@@ -294,9 +293,11 @@ class Reader:
 
     # -------------------------------------------------------------------------------------------------------- roll-ups
 
-    def _pieces(self, view: View, series: int, start_ns: int, end_ns: int, width_s: int) -> Pieces:
-        mask = view.mask(series)
-        widths = {k: query.rollup_for(width_s, start_ns, k) for k in range(len(CLASSES)) if mask >> k & 1}
+    def _pieces(self, view: View, series: int, edges: TimesNs, width_s: int) -> Pieces:
+        """What buckets between these edges are folded from; every edge is a multiple of the width."""
+        mask, start_ns, end_ns = view.mask(series), int(edges[0]), int(edges[-1])
+        widths = {k: query.rollups_for(width_s, edges, k) for k in range(len(CLASSES)) if mask >> k & 1}
+        levels = list(range(max(map(len, widths.values()), default=0)))
         first = max(0, start_ns // DAY_NS)
         live = {
             int(d) for c, n in view.chunks for d in np.unique(c.find(series, start_ns, end_ns, n).time_ns // DAY_NS)
@@ -306,11 +307,11 @@ class Reader:
         raw_from: int | None = None
 
         def flush() -> None:
-            parts.extend(_joined(run, view.gap_starts))
+            parts.extend(query.cut(p, edges) for p in _joined(run, view.gap_starts))
             run.clear()
 
         for day in sorted({*(_days(view, first * DAY_NS, end_ns) if mask else ()), *live}):
-            rolled = None if day in live else self._rolled(view, day, series, widths)
+            rolled = None if day in live else self._fitting(view, day, series, widths, levels, edges)
             if rolled is None:
                 flush()
                 raw_from = max(start_ns, day * DAY_NS) if raw_from is None else raw_from
@@ -326,13 +327,35 @@ class Reader:
         return query.join([before, query.from_time(query.join(parts), start_ns)])
 
     def _raw_pieces(self, view: View, series: int, start_ns: int, end_ns: int) -> Pieces:
-        raw = self._raw(view, series, start_ns, end_ns, ROWS_MAX)
+        raw = self._raw(view, series, start_ns, end_ns, ROWS_MAX, self._lean_day)
         if not raw.complete:
             text = (
                 f"history: these buckets need more than {ROWS_MAX} raw samples; ask for a shorter span or for buckets"
             )
             raise StoreError(f"{text} of whole quarters, hours or days that begin at one (UTC)")
         return query.of_samples(raw.samples, view.gap_starts)
+
+    def _fitting(
+        self,
+        view: View,
+        day: int,
+        series: int,
+        widths: dict[int, tuple[int, ...]],
+        levels: list[int],
+        edges: TimesNs,
+    ) -> list[Rolled] | None:
+        """Roll-ups of a closed day that lie between the edges, or can be cut there; None if none do.
+
+        Args:
+            levels: which of the widths to try, in that order; the one that served moves to the front.
+        """
+        for level in levels:
+            chosen = {k: w[min(level, len(w) - 1)] if w else None for k, w in widths.items()}
+            rolled = self._rolled(view, day, series, chosen)
+            if rolled is not None and all(_cuttable(r, edges, view.gap_starts) for r in rolled):
+                levels.sort(key=lambda other: other != level)
+                return rolled
+        return None
 
     def _rolled(self, view: View, day: int, series: int, widths: dict[int, int | None]) -> list[Rolled] | None:
         """Roll-ups of a closed day, none or one; None if they cannot say everything about it."""
@@ -367,6 +390,15 @@ class Reader:
     def close(self) -> None:
         """Hold no file."""
         self._files.close()
+
+
+def _cuttable(rolled: Rolled, edges: TimesNs, gap_starts: TimesNs) -> bool:
+    class_id, width_s, rows = rolled
+    if not (edges % (width_s * NS_PER_S)).any():
+        return True
+    first_ns, last_ns, status = (rows.column(name) for name in ("first_ns", "last_ns", "last_status"))
+    until = held_until(last_ns, np.full(len(rows), class_id, np.uint8), gap_starts)
+    return query.cuttable(first_ns, last_ns, status, until, width_s, edges)
 
 
 _OfDay = Callable[[View, int, int, int, int, int], tuple[list[Samples], bool]]

@@ -23,13 +23,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa  # type: ignore[import-untyped]
 
-from config.words import NS_PER_S
+from config.words import BAD, NS_PER_S, UNCERTAIN, StatusCode
 from historian.store import frames
 from historian.store.disk import Steps, make_folder, publish
 from historian.store.frames import FrameDamaged
 from historian.store.index import RollupFile
 from historian.store.rollups import DTYPES, F64, MINUTE, U32, Records, nothing
-from historian.store.samples import CLASSES
+from historian.store.samples import CLASSES, Samples
 from historian.store.segments import date_of
 
 USEFUL: Final = 4
@@ -64,6 +64,10 @@ class Rows(NamedTuple):
     def __len__(self) -> int:
         return int(self.short.shape[1])
 
+    def column(self, name: str) -> Any:
+        """One column by its name in `Records`, (k,)."""
+        return self.short[U32.index(name)] if name in U32 else self.long[_LONG.index(name)].view(DTYPES[name])
+
 
 NO_ROWS: Final = Rows(np.empty((len(_LONG), 0), "<i8"), np.empty((len(U32), 0), "<u4"))
 
@@ -77,6 +81,24 @@ def records_of(parts: Sequence[Rows], width_s: int) -> Records:
     width = width_s * NS_PER_S
     start_ns = columns["first_ns"] // width * width
     return Records(**columns, **dict(zip(U32, short, strict=True)), start_ns=start_ns)
+
+
+def lone_samples(rows: Rows, class_id: int) -> Samples | None:
+    """The samples that records were made of, if each stands for one; None if they do not say all of it.
+
+    Lag and flags are not told. A Good text or NaN, an Uncertain value and a record that lapsed say too little.
+    """
+    if (rows.column("count") != 1).any():
+        return None
+    status, value, n = rows.column("last_status"), rows.column("last"), len(rows)
+    bad = (status >= BAD) & (status != StatusCode.Bad)
+    if not (bad | ((status < UNCERTAIN) & ~np.isnan(value))).all():
+        return None
+    return Samples(
+        series=rows.column("series"), time_ns=rows.column("first_ns"), value=value, whole=np.zeros(n, np.int64),
+        status=status, lag_ds=np.zeros(n, np.int32), class_id=np.full(n, class_id, np.uint8),
+        flags=np.zeros(n, np.uint8),
+    )  # fmt: skip
 
 
 def _unpack(body: memoryview, n: int, series: int) -> Rows:

@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from config.words import BAD, NS_PER_S, UNCERTAIN, StatusCode, TimesNs
+from config.words import NS_PER_S, UNCERTAIN, StatusCode, TimesNs
 from historian.store.samples import Samples
 
 MINUTE, QUARTER, HOUR, DAY = 60, 900, 3600, 86_400
@@ -132,23 +132,6 @@ def compute(samples: Samples, width_s: int, gap_starts: TimesNs) -> Records:
         last_status=np.where(lapsed, np.uint32(StatusCode.Bad), samples.status[lasts]),
         count=np.diff(np.append(starts, len(samples))).astype(np.uint32),
     )
-
-
-def lone_samples(records: Records, class_id: int) -> Samples | None:
-    """The samples that records of one series were made of, if each stands for one; None if they do not say all of it.
-
-    Lag and flags are not told. A Good text or NaN, an Uncertain value and a record that lapsed say too little.
-    """
-    good = records.last_status < UNCERTAIN
-    bad = (records.last_status >= BAD) & (records.last_status != StatusCode.Bad)
-    if not ((records.count == 1) & ((good & ~np.isnan(records.last)) | bad)).all():
-        return None
-    n = len(records)
-    return Samples(
-        series=records.series, time_ns=records.first_ns, value=records.last, whole=np.zeros(n, np.int64),
-        status=records.last_status, lag_ds=np.zeros(n, np.int32), class_id=np.full(n, class_id, np.uint8),
-        flags=np.zeros(n, np.uint8),
-    )  # fmt: skip
 
 
 def nothing() -> Records:
