@@ -294,7 +294,7 @@ class Reader:
     # -------------------------------------------------------------------------------------------------------- roll-ups
 
     def _pieces(self, view: View, series: int, edges: TimesNs, width_s: int) -> Pieces:
-        """What buckets between these edges are folded from; every edge is a multiple of the width."""
+        """What buckets between these edges are folded from; each is a multiple of the width after the first."""
         mask, start_ns, end_ns = view.mask(series), int(edges[0]), int(edges[-1])
         widths = {k: query.rollups_for(width_s, edges, k) for k in range(len(CLASSES)) if mask >> k & 1}
         levels = list(range(max(map(len, widths.values()), default=0)))
