@@ -21,6 +21,7 @@ from supervisor.hmi.values import Stamps
 _CODES: Final = ua.StatusCodes
 _READ: Final = Response(ua.ReadResponse())
 _HEAVY: Final = 2_000  # values above which a Read waits for its turn
+_VALUES: Final = 100  # values that cost as much as an operation of another service
 
 
 async def read(call: Call) -> bytes:
@@ -29,13 +30,15 @@ async def read(call: Call) -> bytes:
     request = engine.decoder.read(call.data, call.head.at, engine.limits.nodes_per_call)
     if request is None:
         return await _read_one_by_one(call)
-    if len(request.rows) > _HEAVY:
+    if (count := len(request.rows)) > _HEAVY:
         await engine.lane.turn()
+    else:
+        await engine.lane.brief(1 + count // _VALUES)
     now_ns = call.now_ns
     rows, status = engine.space.readable(request.rows, engine.table.status[request.rows], call.session.asker.user)
     values = engine.encoder.encode(rows, status, Stamps(request.stamps), now_ns)
-    engine.counters.reads += len(rows)
-    return _READ.listed(now_ns, call.head.handle, len(rows), values)
+    engine.counters.reads += count
+    return _READ.listed(now_ns, call.head.handle, count, values)
 
 
 async def _read_one_by_one(call: Call) -> bytes:

@@ -2,8 +2,8 @@
 # Tests: tests/system/conformance/test_general.py
 """One request on its way to its service: its fields, its lists, its answer.
 
-Law of this file: no service is done here. Long lists are decoded in slices, each in its turn (`lane.py`), so that a
-request of ten thousand operations holds up nobody.
+Law of this file: no service is done here. Lists are decoded in slices, each in its turn (`lane.py`), so that neither a
+request of ten thousand operations nor a thousand requests of ten hold up anybody.
 
 A service is a coroutine that takes a `Call` and returns the encoded response, or None when it will be answered later.
 It refuses a whole request by raising ServiceError.
@@ -20,6 +20,7 @@ from asyncua import ua
 from asyncua.common.utils import ServiceError
 from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 
+from supervisor.hmi.lane import ROUND
 from supervisor.hmi.request import Header
 from supervisor.hmi.wire import CarefulBuffer
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from supervisor.hmi.engine import Engine
     from supervisor.hmi.session import Session
 
-SLICE: Final = 100  # operations decoded, done and encoded in one piece: 2 to 4 ms
+SLICE: Final = ROUND  # operations decoded, done and encoded in one piece: 2 to 4 ms
 
 
 def request_type(name: str) -> int:
@@ -88,9 +89,12 @@ class Call:
 
     async def slices(self, count: int, size: int = SLICE) -> AsyncIterator[int]:
         """0..count-1; after each `size` of them everything else has its turn."""
+        lane = self.engine.lane
+        if count <= size:
+            await lane.brief(count * (ROUND // size))
         for i in range(count):
             if i % size == 0 and count > size:
-                await self.engine.lane.turn()
+                await lane.turn()
             yield i
 
     def encode(self, response: Any) -> bytes:

@@ -69,6 +69,7 @@ class Limits:
         unacknowledged: messages kept for Republish, per subscription; `retransmission_bytes`: their bytes;
             `retransmission_bytes_total`: of all subscriptions.
         chunk_bytes: longest chunk received; `message_bytes`: longest message, `message_bytes_early`: before login.
+        malformed_requests: that cannot be decoded, of one connection; then it is closed.
         write_buffer_bytes: bytes a client may leave unread before it is cut off.
         references_per_browse: references in one answer for one node; the rest by BrowseNext.
         continuation_points: of one session.
@@ -114,6 +115,7 @@ class Limits:
     chunk_bytes: int = 65_535
     message_bytes: int = 16 * 2**20
     message_bytes_early: int = 128 * 2**10
+    malformed_requests: int = 100
     write_buffer_bytes: int = 32 * 2**20
     references_per_browse: int = 1_000
     continuation_points: int = 10

@@ -43,6 +43,7 @@ _WRITE_RESPONSE: Final = Response(ua.WriteResponse())
 _EMPTY: Final = struct.pack("<i", 0)
 _CALL_RESPONSE: Final = Response(ua.CallResponse())
 _HISTORY_RESPONSE: Final = Response(ua.HistoryReadResponse())
+_MALFORMED_LOGGED: Final = 3  # of one connection
 _UNDER_WAY_MAX: Final = 16  # Write and Call requests of one connection whose answers are outstanding
 
 
@@ -55,6 +56,7 @@ class Processor(Admission):
     def __init__(self, engine: Engine, transport: Any, limits: Any, insecure: bool) -> None:
         super().__init__(engine, transport, limits, insecure)
         self._under_way: set[asyncio.Task[None]] = set()
+        self._malformed = 0
         self._history = HistoryDoor(engine, self.peer, Back(self._answer_history, self._fault, self.send_response))
         self._handlers: dict[int, Handler] = {
             request_type("Write"): self._write,
@@ -94,13 +96,23 @@ class Processor(Admission):
         except (ServiceError, ua.uaerrors.UaStatusCodeError) as error:
             self._fault(head, seqhdr, int(error.code))
         except (NotEnoughData, struct.error, ua.UaError, ValueError, TypeError, RecursionError, UnicodeError) as error:
-            _log.warning("request %d of %s cannot be decoded: %s", head.type_id, self.peer, error)
-            self._fault(head, seqhdr, ua.StatusCodes.BadDecodingError)
+            return self._not_understood(head, seqhdr, error)
         except Exception:
             # A bug of ours or of asyncua: the client gets a fault, the log the place.
             _log.exception("request %d of %s failed", head.type_id, self.peer)
             self._fault(head, seqhdr, ua.StatusCodes.BadInternalError)
         return True
+
+    def _not_understood(self, head: Header, seqhdr: Any, error: Exception) -> bool:
+        """A fault for what cannot be decoded; who sends nothing else is sent away, and fills no log meanwhile."""
+        self._malformed += 1
+        if self._malformed <= _MALFORMED_LOGGED:
+            _log.warning("request %d of %s cannot be decoded: %s", head.type_id, self.peer, error)
+        self._fault(head, seqhdr, ua.StatusCodes.BadDecodingError)
+        if self._malformed < self.engine.limits.malformed_requests:
+            return True
+        _log.warning("connection %s closed: %d of its requests cannot be decoded", self.peer, self._malformed)
+        return self._reject(ua.StatusCodes.BadDecodingError, "too many requests that cannot be decoded")
 
     def _gate(self, head: Header) -> None:
         """Who may ask for this, here and now.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The OPC UA server of node-opcua with N variables, for tests/bench/bench_opcua.py. No security.
+// The OPC UA server of node-opcua with N variables, for tests/bench/bench_opcua.py, with and without security on one port.
 // Usage: node server.js N FIRST_ID PORT PKI_FOLDER
 // Prints one line of JSON when it listens. A line 'change M' on its input makes the first M variables change every
 // 500 ms; the end of the input ends it.
@@ -14,11 +14,14 @@ const [count, firstId, port, pki] = process.argv.slice(2);
 
 async function main() {
   const started = process.hrtime.bigint();
-  const serverCertificateManager = new OPCUACertificateManager({ rootFolder: pki });
+  const serverCertificateManager = new OPCUACertificateManager({
+    rootFolder: pki, automaticallyAcceptUnknownCertificate: true,
+  });
   await serverCertificateManager.initialize();
   const server = new OPCUAServer({
     port: Number(port), serverCertificateManager, allowAnonymous: true,
-    securityModes: [MessageSecurityMode.None], securityPolicies: [SecurityPolicy.None],
+    securityModes: [MessageSecurityMode.None, MessageSecurityMode.SignAndEncrypt],
+    securityPolicies: [SecurityPolicy.None, SecurityPolicy.Basic256Sha256],
     serverCapabilities: { maxSessions: 100, maxMonitoredItems: 1000000, maxMonitoredItemsPerSubscription: 1000000 },
   });
   await server.initialize();
@@ -35,7 +38,7 @@ async function main() {
   }
   await server.start();
   const facts = {
-    url: `opc.tcp://127.0.0.1:${port}`, pid: process.pid, namespace: namespace.index, before,
+    url: `opc.tcp://127.0.0.1:${port}`, secure_url: `opc.tcp://127.0.0.1:${port}`, pid: process.pid, namespace: namespace.index, before,
     after: process.memoryUsage().rss, start_s: Number(process.hrtime.bigint() - started) / 1e9,
   };
   console.log(JSON.stringify(facts));

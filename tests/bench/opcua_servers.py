@@ -25,15 +25,18 @@ import numpy as np
 import uvloop
 from asyncua import Server, ua
 
+from config.model import Role
 from supervisor.clock import SystemClock
 from supervisor.hmi.contract import HmiSettings
 from supervisor.hmi.server import HmiServer
 from supervisor.offload import Offload
-from supervisor.people import People
+from supervisor.people import People, User, hash_password
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
 from tests.bench.opcua_client import rss_bytes
+from tests.bench.opcua_sealed import PASSWORD, USER
 from tests.plants import TypeSpec, make_plant, tag
+from tests.system.opcua_kit import client_certificate
 
 FIRST_ID = 1_000_000  # so that every id takes the same 7 bytes on the wire
 TAGS = [f"T{i:02d}" for i in range(50)]
@@ -59,14 +62,15 @@ async def ours(n: int) -> None:
     plant = make_plant({"CAB": TypeSpec(kinds)}, {"CAB": equipment(n)}, series=series)
     table = TagTable(plant, StringPool(), SystemClock().wall_ns())
     table.status[:] = 0
-    offload = Offload()
+    offload, people = Offload(), People()
+    people.add(User(USER, Role.OPERATOR), hash_password(PASSWORD))
 
     async def put(*_: Any) -> Any:
         raise RuntimeError("the bench writes nothing")
 
     with tempfile.TemporaryDirectory() as folder:
-        settings = HmiSettings("127.0.0.1", 0, "bench", Path(folder), insecure_loopback=True)
-        server = HmiServer(plant, table, People(), SystemClock(), offload, settings, put)
+        settings = HmiSettings("127.0.0.1", 0, "bench", Path(folder), True, accept_unknown_certificates=True)
+        server = HmiServer(plant, table, people, SystemClock(), offload, settings, put)
         started = time.perf_counter()
         await server.start()
         took_s = time.perf_counter() - started
@@ -80,19 +84,24 @@ async def ours(n: int) -> None:
             table.put(rows, cells, table.status[rows], SystemClock().wall_ns())
 
         facts = {"base": base, "before": before, "start_s": took_s, "state_per_tag": table.bytes_per_row}
+        facts |= {"secure_url": server.endpoint}
         await serve(server.insecure_endpoint or "", change, facts)
         await server.stop()
     offload.close()
 
 
 async def stock(n: int) -> None:
-    """The server of asyncua with a node per tag, in folders of 50; no security."""
+    """The server of asyncua with a node per tag, in folders of 50; with and without security on one port."""
     base = rss_bytes(os.getpid())
     started = time.perf_counter()
     server = Server()
     await server.init()
     server.set_endpoint("opc.tcp://127.0.0.1:0")
-    server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+    server.set_security_policy([ua.SecurityPolicyType.NoSecurity, ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
+    with tempfile.TemporaryDirectory() as folder:
+        certificate, key = client_certificate(Path(folder), "urn:bench:stock", "server")
+        await server.load_certificate(certificate)
+        await server.load_private_key(key)
     await server.register_namespace("urn:bench")
     gc.collect()
     before = rss_bytes(os.getpid())
@@ -119,8 +128,8 @@ async def stock(n: int) -> None:
             )
 
     assert server.bserver is not None
-    facts = {"base": base, "before": before, "start_s": took_s}
-    await serve(f"opc.tcp://127.0.0.1:{server.bserver.port}", change, facts)
+    url = f"opc.tcp://127.0.0.1:{server.bserver.port}"
+    await serve(url, change, {"base": base, "before": before, "start_s": took_s, "secure_url": url})
     await server.stop()
 
 

@@ -165,6 +165,23 @@ def test_a_client_that_does_not_read_is_cut_off(site: Site) -> None:
     still_serves(site)
 
 
+def test_who_sends_nothing_but_nonsense_is_sent_away_and_fills_no_log(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(LoadClient(site.server.insecure_endpoint or "").open_session()) as client:
+        broken = client.read_body([V1])[:-3]
+        answers = 0
+        with pytest.raises((ConnectionError, OSError)):
+            while answers < 1_000:
+                client.send(broken)
+                assert client.skip_message()[:4] == b"\x01\x00\x8d\x01"  # ServiceFault
+                answers += 1
+    assert answers == Limits().malformed_requests
+    told = [r for r in caplog.records if "cannot be decoded" in r.getMessage()]
+    assert len(told) == 4, "the first three, and the end"
+    still_serves(site)
+
+
 def test_clients_killed_without_goodbye_leave_nothing_behind(site: Site) -> None:
     for _ in range(3):
         clients = [LoadClient(site.server.insecure_endpoint or "").open_session() for _ in range(10)]

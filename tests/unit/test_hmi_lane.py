@@ -7,7 +7,7 @@ import asyncio
 from types import SimpleNamespace
 
 from supervisor.hmi.call import SLICE, Call
-from supervisor.hmi.lane import Lane
+from supervisor.hmi.lane import ROUND, Lane
 from supervisor.hmi.request import Header
 
 
@@ -32,6 +32,29 @@ def test_two_pieces_never_run_in_one_turn_of_the_loop() -> None:
         when = [turn for turn, _ in worked]
         assert len(when) == 20 and len(set(when)) == 20
         assert [who for _, who in worked[:4]] == [0, 1, 2, 3]  # in the order in which they came
+
+    asyncio.run(main())
+
+
+def test_short_pieces_begin_at_once_until_the_round_is_full() -> None:
+    """A thousand requests of ten operations are as heavy as one of ten thousand."""
+
+    async def main() -> None:
+        lane, begun = Lane(), list[int]()
+
+        async def ask(who: int) -> None:
+            await lane.brief(ROUND // 4)
+            begun.append(who)
+
+        tasks = [asyncio.create_task(ask(who)) for who in range(8)]
+        await asyncio.sleep(0)
+        assert begun == [0, 1, 2, 3], "a round is full"
+        await asyncio.gather(*tasks)
+        assert sorted(begun) == list(range(8)), "nobody is forgotten"
+        await asyncio.sleep(0)
+        alone = asyncio.create_task(ask(9))
+        await asyncio.sleep(0)
+        assert alone.done(), "a new round has room"
 
     asyncio.run(main())
 
