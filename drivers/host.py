@@ -277,6 +277,11 @@ class Host:
             raise RuntimeError(f"expected a new host, got one that is {self._state}")
         return recall(self._teachable, kept, self._loop.time())
 
+    @property
+    def links(self) -> int:
+        """Connections that it keeps: so many sockets at least."""
+        return len(self._connections)
+
     def link_states(self) -> list[LinkState]:
         """State of each device, in the order they were given; cheaper than `status`."""
         return [device.standing.state()[0] for device in self._devices]

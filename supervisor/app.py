@@ -42,6 +42,7 @@ from supervisor.control.certs import Certs
 from supervisor.control.door import ControlDoor
 from supervisor.control.operations import Server
 from supervisor.core import Core
+from supervisor.descriptors import open_files
 from supervisor.failure import Failure
 from supervisor.fieldmap import at_field_map
 from supervisor.fitness import Fitness
@@ -175,6 +176,7 @@ class App:
         try:
             protocols = registry.protocols(used)
             self.core = Core.build(self.site, self.plant, protocols, self.clock, SystemRandom(), self._measured)
+            open_files(self.core.host.links)
             engine = make_engine(self.site, self.plant)
         except (registry.ProtocolUnavailable, ValueError) as e:
             raise Failure(str(e)) from e

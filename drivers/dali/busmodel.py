@@ -7,7 +7,7 @@ Law of this file: pure; no sockets. Time is an argument. Source: IEC 62386-102:2
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -47,7 +47,7 @@ class Gear:
     power_cycle: bool = False
     status_extra: int = 0
     dead: bool = False
-    numbers: dict[str, float] = field(default_factory=dict)
+    numbers: MutableMapping[str, float] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     dtr: list[int] = field(default_factory=lambda: [0, 0])
     _led: bool = False

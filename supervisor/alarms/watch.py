@@ -32,7 +32,7 @@ from supervisor.alarms.delays import Levels, Mask
 from supervisor.alarms.limits import LimitBank
 from supervisor.plant.plant import Block, EquipmentType
 from supervisor.tags.calc import scope_of
-from supervisor.tags.evaluate import Compiler, Frame, Function
+from supervisor.tags.evaluate import Compiler, Frame, Function, tags_in
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Look: TypeAlias = tuple[npt.NDArray[Any], Mask | None]
@@ -203,6 +203,25 @@ class WatchMaker:
     def condition(self, text: str) -> Function:
         """A Boolean expression over the type's tags and parameters."""
         return self._compiler.compile(bind(parse(text), self._scope, Operand(Kind.Boolean)))
+
+    def inputs(self, model: AlarmRule) -> tuple[int, ...] | None:
+        """Blocks that a rule depends on, by index: while none of them changes, it says what it said.
+
+        None: it depends on time or on what was before, too, and is looked at in each scan.
+        """
+        if model.on in ("rate", "stale"):
+            return None
+        texts = [text for text in (model.condition, model.only_while, model.suppress_when) if text is not None]
+        expressions = [parse(text) for text in texts]
+        if any(expression.blocks for expression in expressions):
+            return None
+        trees = [bind(expression, self._scope, Operand(Kind.Boolean)) for expression in expressions]
+        found = {block.index for tree in trees for block in tags_in(tree, self._type.blocks)}
+        if model.on != "calculated":
+            tag = None if model.on == "discrepancy" and model.feedback is not None else model.tag
+            names = (tag, model.from_, model.command, model.feedback)
+            found |= {self._block(name).index for name in names if name is not None}
+        return tuple(sorted(found))
 
     def _make(self, model: AlarmRule) -> Watch:
         match model.on:

@@ -41,6 +41,7 @@ from supervisor.demo.nodebank import NodeBank
 from supervisor.demo.objectbank import ObjectBank
 from supervisor.demo.park import PROTOCOLS, Park
 from supervisor.demo.sky import Sky
+from supervisor.descriptors import open_files
 from supervisor.durable import write_whole
 
 __all__ = ["FieldDoorError", "FieldOptions", "FieldSimulator", "ask_field", "run_field", "turn_knob"]
@@ -273,6 +274,11 @@ class FieldSimulator:
     # --- what tests and people ask
 
     @property
+    def ports(self) -> int:
+        """Addresses that it answers at."""
+        return len(self._listening) + len(self._served) + len(self._stations)
+
+    @property
     def devices(self) -> tuple[str, ...]:
         """Names of all simulated devices: '21605/CAB-0003.controller'."""
         return tuple(self._places)
@@ -395,6 +401,7 @@ def run_field(site: Site, options: FieldOptions) -> int:
 
 async def _run(site: Site, options: FieldOptions) -> None:
     simulator = FieldSimulator(site, SystemClock(), options.ports, options.seed, options.speed, options.state)
+    open_files(2 * simulator.ports)  # each listens and has a client
     await simulator.start()
     try:
         for device, text in options.faults:

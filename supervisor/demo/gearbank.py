@@ -8,7 +8,7 @@ would move them; what a bus or a server finds out by itself (members, load, a ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +30,28 @@ OWN: Final = ("bus_load", "cycle_time")
 """What only a server on the line can know."""
 
 
+class _Numbers(MutableMapping[str, float]):
+    """Numbers of one gear's memory banks, its elements of the bank's columns: a step costs no loop over gear."""
+
+    def __init__(self, columns: dict[str, Values], i: int) -> None:
+        self._columns, self._i = columns, i
+
+    def __getitem__(self, name: str) -> float:
+        return float(self._columns[name][self._i])
+
+    def __setitem__(self, name: str, number: float) -> None:
+        self._columns[name][self._i] = number
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("every gear of a type has the same memory banks")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
 class GearBank:
     """Gear, or lines, of all instances of one device role of a type.
 
@@ -42,7 +64,8 @@ class GearBank:
     def __init__(self, tags: Mapping[str, TagModel], points: Mapping[str, DaliPoint], count: int) -> None:
         self._tags, self.count = dict(tags), count
         self._points = {name: points[name] for name in tags if points[name].value not in OWN}
-        self._gear = [Gear(0) for _ in range(count)]
+        self._columns = {str(p.value): np.zeros(count) for p in self._points.values() if p.value in FIELDS}
+        self._gear = [Gear(0, numbers=_Numbers(self._columns, i)) for i in range(count)]
         self._bus = [Bus([]) for _ in range(count)]
         self._gateway: list[tuple[SimulatedGateway, int] | None] = [None] * count
         self._last: dict[str, Values] = {}
@@ -76,19 +99,20 @@ class GearBank:
         last, self._last[tag] = self._last.get(tag), values.copy()
         if tag not in self._points:
             return
-        value = str(self._points[tag].value)
+        value, model = str(self._points[tag].value), self._tags[tag]
+        if value in FIELDS:  # read where they stand, see `_Numbers`
+            self._columns[value][:] = (values - model.offset) / model.scale
+            return
         changed = np.arange(self.count) if last is None else np.flatnonzero(last != values)
         if value == "level_set" and len(changed) == self.count and (values == values[0]).all():
             self._all_go(curve.level(min(max(float(values[0]), 0.0), 100.0)))
             return
         for i in changed.tolist():
-            self._put(value, tag, i, float(values[i]))
+            self._put(value, i, float(values[i]))
 
-    def _put(self, value: str, tag: str, i: int, number: float) -> None:
-        gear, model = self._gear[i], self._tags[tag]
-        if value in FIELDS:
-            gear.numbers[value] = (number - model.offset) / model.scale
-        elif value == "level_set":
+    def _put(self, value: str, i: int, number: float) -> None:
+        gear = self._gear[i]
+        if value == "level_set":
             self._go(i, curve.level(min(max(number, 0.0), 100.0)))
         elif value in ("lamp_failure", "gear_failure"):
             setattr(gear, "lamp_failed" if value == "lamp_failure" else "gear_failed", bool(number))
@@ -119,6 +143,9 @@ class GearBank:
 
     def get(self, tag: str) -> Values:
         """Engineering values of one tag as gear and bus now say them, (count,)."""
+        if self._points[tag].value == "level_set":
+            levels: Values = curve.PERCENT["logarithmic"][np.array([gear.level for gear in self._gear])]
+            return levels
         return np.array([self.value(tag, i) for i in range(self.count)])
 
     def value(self, tag: str, instance: int) -> bool | int | float | str:

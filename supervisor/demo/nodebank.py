@@ -74,9 +74,10 @@ class NodeBank:
         wanted = _on_the_wire(kind, values)
         last, self._last[tag] = self._last.get(tag), wanted
         # What a client may write may differ from what was put last.
-        all_of_it = last is None or self._tags[tag].access_mode.writable
-        for i in range(self.count) if all_of_it else np.flatnonzero(wanted != last).tolist():
-            nodes[i].set(wanted[i].item(), now_ns)
+        free = last is None or self._tags[tag].access_mode.writable
+        changed = np.arange(self.count) if free else np.flatnonzero(wanted != last)
+        for i, value in zip(changed.tolist(), wanted[changed].tolist(), strict=True):
+            nodes[i].set(value, now_ns)
 
     def get(self, tag: str) -> Values:
         """Engineering values of one tag as the nodes now say them, (count,)."""

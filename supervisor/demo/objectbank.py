@@ -51,6 +51,7 @@ class ObjectBank:
         self._points = {name: points[name] for name in tags}
         self.devices = [Objects(0, "") for _ in range(count)]
         self._objects: dict[str, list[Object]] = {}
+        self._last: dict[str, Values] = {}
         for name, tag in self._tags.items():
             point = self._points[name]
             kind = point.object.partition(" ")[0]
@@ -70,19 +71,26 @@ class ObjectBank:
 
     def put(self, tag: str, values: Values) -> None:
         """Engineering values of one tag of all instances, (count,); not for String, see `put_text`."""
-        model = self._tags[tag]
-        raw = (values - model.offset) / model.scale if model.kind.is_float else values
-        for devices, each, value in zip(self.devices, self._objects[tag], raw.tolist(), strict=True):
-            new = self._wire(tag, each, value)
+        wanted = self._wire(tag, values)
+        last, self._last[tag] = self._last.get(tag), wanted
+        # What a client may write may differ from what was put last.
+        free = last is None or self._tags[tag].access_mode.writable
+        changed = np.arange(self.count) if free else np.flatnonzero(wanted != last)
+        objects = self._objects[tag]
+        for i, new in zip(changed.tolist(), wanted[changed].tolist(), strict=True):
+            each = objects[i]
             if new != each.value:
                 if each.priorities is not None:
                     each.priorities = [None] * len(each.priorities)
-                devices.hold(each, new)
+                self.devices[i].hold(each, new)
 
-    def _wire(self, tag: str, each: Object, value: Any) -> int | float:
-        if each.tag == REAL:
-            return float(np.float32(value))
-        return float(value) if each.tag == DOUBLE else round(value) + self._points[tag].first(self._tags[tag].kind)
+    def _wire(self, tag: str, values: Values) -> Values:
+        """As the objects hold them: a copy."""
+        model, wire = self._tags[tag], self._objects[tag][0].tag if self.count else REAL
+        raw = (values - model.offset) / model.scale if model.kind.is_float else values
+        if wire in (REAL, DOUBLE):
+            return raw.astype(np.float32 if wire == REAL else np.float64)
+        return np.rint(raw.astype(np.float64)).astype(np.int64) + self._points[tag].first(model.kind)
 
     def get(self, tag: str) -> Values:
         """Engineering values of one tag as the objects now say them, (count,)."""

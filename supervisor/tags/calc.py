@@ -4,9 +4,10 @@
 
 Law of this file: one step per (type, tag), over all its instances at once; no loop over rows, no clock, no I/O.
 
-Every step runs at every scan. To ask which inputs changed would cost as much as the arithmetic, and the source time
-must move even when no value did: the result's time is that of its newest input, or of the scan itself where function
-blocks count time and the result is Good. A row is dirty only if its value or status differs (TagTable's rule).
+A step runs in each scan in which one of its inputs was written, be it with what was there: the result's time is that
+of its newest input, and must move even when no value did. Steps with function blocks, and those that read nothing, run
+in every scan; the time of such a result is that of the scan itself where blocks count time and the result is Good. A
+row is dirty only if its value or status differs (TagTable's rule).
 
 The result of a step: no number, or beyond its kind -> BadOutOfRange; outside the tag's declared range ->
 UncertainEngineeringUnitsExceeded; not fitted -> BadNotSupported. Numbers become integers by rounding half to even.
@@ -41,6 +42,7 @@ class Step:
 
     Attributes:
         inputs: tags it reads.
+        asks: their blocks and its own, by index; empty: it runs in every scan.
         counts_time: its result is as new as the scan, not only as its inputs.
         unsupported: instances that do not have it; None if all do.
         blocks: its function blocks, by their rendered text.
@@ -49,6 +51,7 @@ class Step:
     block: Block
     function: Function
     inputs: tuple[Block, ...]
+    asks: tuple[int, ...]
     counts_time: bool
     unsupported: npt.NDArray[np.bool_] | None
     blocks: dict[str, FunctionBlock]
@@ -70,6 +73,7 @@ class Program:
         self.place = place
         self.steps: tuple[Step, ...] = tuple(s for t in plant.types.values() for s in _steps(plant, t))
         self.last_ns: int | None = None
+        self._ran_on: TagTable | None = None
 
     def run(self, table: TagTable, now_ns: int) -> None:
         """Compute everything once and put it into the table.
@@ -79,9 +83,13 @@ class Program:
         """
         now = tick(self.last_ns, now_ns)
         self.last_ns = now_ns
+        whole, self._ran_on = self._ran_on is not table, table
+        written = table.written_blocks
         with np.errstate(all="ignore"):
             for step in self.steps:
-                _run(step, Frame(table, now, self.place))
+                if whole or not step.asks or any(written[i] for i in step.asks):
+                    _run(step, Frame(table, now, self.place))
+        written[:] = False
 
     def memories(self) -> Iterator[tuple[Block, str, FunctionBlock]]:
         """Every function block with memory: the tag it works for, its rendered text, itself."""
@@ -170,10 +178,12 @@ def _steps(plant: Plant, t: EquipmentType) -> Iterator[Step]:
         function = compiler.compile(tree)
         supported = plant.supported[block.rows]
         timed = any(m.counts_time for m in compiler.blocks.values())
+        inputs = tags_in(tree, t.blocks)
         yield Step(
             block=block,
             function=function,
-            inputs=tags_in(tree, t.blocks),
+            inputs=inputs,
+            asks=() if expressions[tag].blocks or not inputs else (block.index, *(b.index for b in inputs)),
             counts_time=timed or _asks_the_clock(expressions[tag]),
             unsupported=None if supported.all() else ~supported,
             blocks=compiler.blocks,

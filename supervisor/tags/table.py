@@ -48,6 +48,7 @@ class TagTable:
         self.source_ns: TimesNs = np.full(n, now_ns, np.int64)
         self.last_usable_ns: TimesNs = np.zeros(n, np.int64)
         self._changed = np.zeros(n, np.bool_)
+        self._written = np.zeros(len(plant.blocks), np.bool_)
         infos = [b.info for b in plant.blocks]
         self._scale = np.array([i.scale for i in infos])
         self._offset = np.array([i.offset for i in infos])
@@ -98,6 +99,7 @@ class TagTable:
         self.status[rows] = status
         self.source_ns[rows] = source_ns
         self._changed[rows] |= changed
+        self._written[self.plant.block_of_row[rows]] = True
 
     def degrade(self, rows: Rows, status: StatusCode, now_ns: int) -> None:
         """Give rows a worse status, value kept. Rows that are already Bad stay as they are unless `status` is Bad;
@@ -122,9 +124,23 @@ class TagTable:
         self._changed[rows] = False
         return rows
 
+    @property
+    def written_blocks(self) -> npt.NDArray[np.bool_]:
+        """Which blocks were put anything, be it what was there: their times are newer. (blocks,), the flags themselves;
+        the calculated tags look at them in each scan, and take them back.
+        """
+        return self._written
+
+    def changed_blocks(self) -> npt.NDArray[np.bool_]:
+        """Which blocks have rows changed since the last `changed_rows`, (blocks,)."""
+        found = np.zeros(len(self._written), np.bool_)
+        found[self.plant.block_of_row[self._changed]] = True
+        return found
+
     def mark_changed(self, rows: Rows | slice) -> None:
         """Treat rows as changed in this scan (after a restore or a new generation)."""
         self._changed[rows] = True
+        self._written[self.plant.block_of_row[rows]] = True
 
     def value(self, row: int) -> bool | int | float | str | None:
         """One value for people; None when the status is Bad. Not for hot paths."""
