@@ -60,7 +60,7 @@ def check_site(
     equipment = [i for group in instances.values() for i in group]
     check.areas_of(equipment)
     check.maintainers(equipment)
-    feeding = {n for n, t in types.items() if any(rule.on == "fed" for rule in t.model.alarms.values())}
+    feeding = {n for n, t in types.items() if any(rule.is_feeder for rule in t.model.alarms.values())}
     check.feeders(equipment, feeding)
     check.names(equipment)
     check.partners(equipment, devices)
@@ -142,7 +142,7 @@ class _Check:
                 self.problems.append(instance.problem("maintained_by", text))
 
     def feeders(self, equipment: Sequence[Instance], feeding: Collection[str]) -> None:
-        """Equipment is fed by equipment of this site whose type has an alarm on fed. `feeding`: those types."""
+        """Equipment is fed by equipment of this site whose type has an alarm that feeds. `feeding`: those types."""
         type_of = {instance.path: instance.type for instance in equipment}
         feeders = [path for path, name in type_of.items() if name in feeding]
         for instance in equipment:
@@ -151,7 +151,7 @@ class _Check:
             if path not in type_of:
                 self.problems.append(instance.problem("fed_by", unknown("an equipment that feeds", path, feeders)))
             elif type_of[path] not in feeding or instance.type in feeding:
-                text = f"expected an equipment whose type has an alarm on fed, and which is fed by none, got {path}"
+                text = f"expected an equipment whose type has an alarm that feeds, and which is fed by none, got {path}"
                 self.problems.append(instance.problem("fed_by", text))
 
     def names(self, equipment: Sequence[Instance]) -> None:

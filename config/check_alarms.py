@@ -113,10 +113,9 @@ class _Check:
         for key in ("only_while", "suppress_when"):
             if rule.on == "fed" and _get(rule, key) is not None:
                 self._say((*place, key), f"expected no '{key}' for an alarm on fed", key=True)
-        if (rule.supply or rule.on == "fed") and not rule.parent:
-            self._say(
-                place, "expected 'parent: true' of an alarm on fed, and of one that says 'supply: true'", key=True
-            )
+        if (rule.supply or rule.is_feeder) and not rule.parent:
+            text = "expected 'parent: true' of an alarm on fed, and of one that says 'supply: true' or 'feeds: true'"
+            self._say(place, text, key=True)
         if rule.priority_extreme is not None and rule.low_low is None and rule.high_high is None:
             self._say(
                 (*place, "priority_extreme"), "expected no priority_extreme without low_low or high_high", key=True

@@ -139,8 +139,9 @@ class AlarmRule(Model):
     (numbers or parameter expressions); discrete needs `equals` (value name, true, false); discrepancy needs `command`
     and `feedback`; rate needs `per` with low/high; stale needs `after`; deviation needs `from` with high; calculated
     needs `condition`; fed needs `share` and `at_least`: so much of what this equipment feeds (`fed_by` in the
-    inventory) is in the condition of a rule that says `supply: true`. `first_out` names a group within the equipment:
-    the first of it to rise is marked.
+    inventory) is in the condition of a rule that says `supply: true`. A rule that says `feeds: true` holds back the
+    parent alarms of what this equipment feeds, as one on fed does. `first_out` names a group within the equipment: the
+    first of it to rise is marked.
     """
 
     on: Literal["limit", "discrete", "discrepancy", "rate", "stale", "deviation", "calculated", "fed"]
@@ -173,6 +174,7 @@ class AlarmRule(Model):
     suppress_when: str | None = None
     parent: bool = False
     supply: bool = False
+    feeds: bool = False
     first_out: Name | None = None
     text: Text
     cause: Text | None = None
@@ -182,6 +184,11 @@ class AlarmRule(Model):
     response_time: Duration | None = None
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+    @property
+    def is_feeder(self) -> bool:
+        """True for one that explains what is wrong with the equipment that this one feeds."""
+        return self.feeds or self.on == "fed"
 
 
 SYSTEM_SOURCES: Final[dict[str, Kind]] = {

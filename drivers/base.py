@@ -254,6 +254,21 @@ class Watching(Protocol):
 
 
 @runtime_checkable
+class Budgeted(Protocol):
+    """What a driver offers beside `Driver` where a slow bus with a budget of its own lies behind the link.
+
+    Slots that pass while a question waits for the bus are not missed by anybody: the bus carries what fits, and how
+    long a round takes is a value of its own (a DALI line's `cycle_time`).
+
+    Attributes:
+        waited_s: how long its reads have waited for the bus so far [s].
+    """
+
+    @property
+    def waited_s(self) -> float: ...
+
+
+@runtime_checkable
 class Identified(Protocol):
     """What a driver offers beside `Driver` where a device can say who it is."""
 

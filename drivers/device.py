@@ -22,7 +22,18 @@ from operator import attrgetter
 from typing import Final
 
 from config.words import NS_PER_S, Batch
-from drivers.base import Busy, DeviceSilent, DeviceSpec, Driver, DriverError, LinkDown, PollClass, Request, Watching
+from drivers.base import (
+    Budgeted,
+    Busy,
+    DeviceSilent,
+    DeviceSpec,
+    Driver,
+    DriverError,
+    LinkDown,
+    PollClass,
+    Request,
+    Watching,
+)
 from drivers.connection import Connection, passes
 from drivers.polled import Polled, polled
 from drivers.sink import Means
@@ -51,6 +62,7 @@ class Device:
     ) -> None:
         self.name = spec.name
         self.driver = driver
+        self._budget = driver if isinstance(driver, Budgeted) else None
         self.connection = link
         self.standing = Standing(index, spec.name, requests, link, means)
         self._spec = spec
@@ -174,7 +186,7 @@ class Device:
                 each.first = (start + i + 1) % n
         if not heard:
             self._unheard(self._silence)
-        missed = each.end(self._loop.time())
+        missed = each.end(self._loop.time(), self._budget.waited_s if self._budget else 0.0)
         if not self.standing.health.demoted:
             self._missed_slots += missed
 

@@ -34,6 +34,7 @@ class Polled:
     achieved_s: float = math.nan
     _begun_s: float = math.nan
     _out_of_turn: bool = False
+    _waited_s: float = 0.0
 
     @property
     def due_s(self) -> float:
@@ -50,9 +51,16 @@ class Polled:
             before_s = self.poll.period_s if math.isnan(self.achieved_s) else self.achieved_s
             self.achieved_s = before_s + SMOOTHING * (interval_s - before_s)
 
-    def end(self, now_s: float) -> int:
-        """A slot was served; returns how many were missed meanwhile."""
-        self.slot, missed = after(self.slot, now_s)
+    def end(self, now_s: float, waited_s: float = 0.0) -> int:
+        """A slot was served; returns how many were missed meanwhile.
+
+        Args:
+            waited_s: how long its device has waited so far for a bus that carries no more (`drivers.base.Budgeted`):
+                slots that passed for that alone since this class was served are skipped and not missed.
+        """
+        _, missed = after(self.slot, now_s - (waited_s - self._waited_s))
+        self._waited_s = waited_s
+        self.slot, _ = after(self.slot, now_s)
         return missed
 
     def at_once(self, now_s: float) -> None:

@@ -25,12 +25,14 @@ class Asker:
 
     Attributes:
         why: value -> why the last question had no answer for it.
+        waited_s: how long questions have waited for the bus [s].
     """
 
     def __init__(self, link: LunatoneLink, gear: int | None, dimming: curve.Curve) -> None:
         self._link, self._gear, self._curve = link, gear, dimming
         self._loop = asyncio.get_running_loop()
         self.why: dict[str, str] = {}
+        self.waited_s = 0.0
         self._sorts: dict[str, Callable[[Job, Question], Awaitable[Values]]] = {
             "level": self._level,
             "status": self._status,
@@ -51,7 +53,10 @@ class Asker:
         for name in question.values:
             self.why.pop(name, None)
         with self._link.job(question.rank, timeout_s) as job:
-            return await self._sorts[question.sort](job, question)
+            try:
+                return await self._sorts[question.sort](job, question)
+            finally:
+                self.waited_s += job.waited_s
 
     def _lacks(self, name: str, why: str) -> None:
         self.why[name] = why

@@ -45,6 +45,11 @@ class DaliDriver:
     async def close(self) -> None:
         """Nothing is held beside the link."""
 
+    @property
+    def waited_s(self) -> float:
+        """How long its questions have waited for the bus (`drivers.base.Budgeted`) [s]."""
+        return self._asker.waited_s
+
     # --- reading
 
     async def read(self, request: Request, timeout_s: float) -> Batch:

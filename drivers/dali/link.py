@@ -170,13 +170,18 @@ class LunatoneLink:
 
 
 class Job:
-    """The frames of one poll or command, in order. Use it as a context: it lets the bus go at the end."""
+    """The frames of one poll or command, in order. Use it as a context: it lets the bus go at the end.
+
+    Attributes:
+        waited_s: how long its frames have waited for the bus [s].
+    """
 
     def __init__(
         self, link: LunatoneLink, rank: Rank, timeout_s: float, may_leave: Callable[[], str] | None = None
     ) -> None:
         self._link, self._rank, self._timeout_s, self._may_leave = link, rank, timeout_s, may_leave
         self._ticket = link.turns.ticket()
+        self.waited_s = 0.0
 
     def __enter__(self) -> Job:
         return self
@@ -191,7 +196,10 @@ class Job:
             LinkDown.
         """
         air_s = f.QUERY_S if answer else f.TWICE_S if twice else f.COMMAND_S
+        loop = asyncio.get_running_loop()
+        begun_s = loop.time()
         async with self._link.turns.turn(self._ticket, self._rank, air_s, holds):
+            self.waited_s += loop.time() - begun_s
             return await self._link.ask(frame, self._timeout_s, answer, twice, self._may_leave)
 
     async def tell(self, frame: f.Frame, twice: bool = False) -> None:

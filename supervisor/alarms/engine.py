@@ -77,7 +77,7 @@ class AlarmEngine:
         tags = [-1 if b.model.tag is None else plant.types[b.type].blocks[b.model.tag].start for b in blocks]
         self._tag_start = np.array(tags, np.int64)
         self._start = np.array([b.start for b in blocks], np.int64)
-        self._rank = np.array([0 if b.model.on == "fed" else 1 if b.rule.parent else 2 for b in blocks], np.int8)
+        self._rank = np.array([0 if b.model.is_feeder else 1 if b.rule.parent else 2 for b in blocks], np.int8)
         self._is_lonely = np.array([not b.rule.parent and b.model.first_out is None for b in blocks], np.bool_)
 
     # --- a scan -----------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ class Family:
         block = self._book.block(child)
         instance = child - block.start
         own = [self._book.blocks[p].start + instance for p in block.parents]
-        return own if (feeder := int(block.feeders[instance])) < 0 else [*own, feeder]
+        return [*own, *(feeder for feeder in block.feeders[:, instance].tolist() if feeder >= 0)]
 
     def stands(self, parent: int) -> bool:
         return bool(self._conditions.level[parent])

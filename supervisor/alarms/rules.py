@@ -38,7 +38,7 @@ class RuleBlock:
         model: as the engineer wrote it.
         in_force: instances that have all its tags and are in a state of life that counts, (n,).
         parents: indices of the blocks that hold this one back while they stand; () for what is never held back.
-        feeders: condition of the equipment that feeds each instance and holds this one back, -1 for none, (n,).
+        feeders: conditions of the equipment that feeds each instance that hold this one back, -1 for none, (k, n).
     """
 
     index: int
@@ -74,6 +74,7 @@ class RuleBook:
         self.plant = plant
         blocks: list[RuleBlock] = []
         start = 0
+        ways = max((sum(m.is_feeder for m in rules.values()) for rules in alarms.values()), default=0)
         for t in plant.types.values():
             rules = alarms.get(t.name, {})
             first = len(blocks)
@@ -92,7 +93,7 @@ class RuleBook:
                         model=model,
                         in_force=_in_force(plant, t, model),
                         parents=parents if rule.suppressible and not rule.parent else (),
-                        feeders=np.full(len(t.equipment), -1, np.int64),
+                        feeders=np.full((ways, len(t.equipment)), -1, np.int64),
                     )
                 )
                 start += len(t.equipment)
@@ -116,9 +117,10 @@ class RuleBook:
             for instance, path in enumerate(t.fed_by):
                 if not path or (found := self.plant.find(path)) is None:
                     continue
-                for feeder in (b.start + found[1] for b in self._by_type[found[0].name] if b.model.on == "fed"):
+                feeders = [b.start + found[1] for b in self._by_type[found[0].name] if b.model.is_feeder]
+                for way, feeder in enumerate(feeders):
                     for block in parents:
-                        block.feeders[instance] = feeder if block.rule.suppressible else -1
+                        block.feeders[way, instance] = feeder if block.rule.suppressible else -1
                     self._fed[feeder] = self._fed.get(feeder, ()) + tuple(b.start + instance for b in parents)
 
     def fed(self, feeder: int) -> tuple[int, ...]:

@@ -181,3 +181,78 @@ def test_sennecey_a_dead_feeder_is_the_parent_of_its_cabinets() -> None:
     plant = compiled(sennecey())
     fed_by = plant.types["CAB"].fed_by
     assert [fed_by.count(f"21605/{name}") for name in ("FDR-0001", "FDR-0002")] == [9, 8]
+
+
+# --- a feeder that can tell by itself
+
+LINE: dict[str, dict[str, Any]] = {
+    "Comm_lost": {"on": "discrete", "tag": "Comm", "equals": False, "parent": True, "feeds": True, "priority": "P3",
+                  "on_delay": "5 s", "off_delay": "60 s"},
+    "Bus": {"on": "discrete", "tag": "Bus", "equals": True, "parent": True, "feeds": True, "priority": "P3",
+            "off_delay": "60 s"},
+}  # fmt: skip
+LUMINAIRE: dict[str, dict[str, Any]] = {
+    "Comm_lost": {"on": "discrete", "tag": "Comm", "equals": False, "parent": True, "priority": "P4",
+                  "on_delay": "30 s"},
+    "Lamp": {"on": "discrete", "tag": "Lamp", "equals": True, "priority": "P4"},
+}  # fmt: skip
+
+
+class Line(Street):
+    """A DALI line and 36 luminaires that it feeds."""
+
+    def __init__(self) -> None:
+        lamps = tuple(f"a/LUM-{i:04d}" for i in range(36))
+        booleans = {name: tag("Boolean") for name in ("Comm", "Lamp", "Bus")}
+        types = {"LUM": TypeSpec(booleans), "DLI": TypeSpec(booleans)}
+        self.plant = make_plant(types, {"LUM": list(lamps), "DLI": ["a/DLI-0001"]})
+        self.plant.types["LUM"] = replace(self.plant.types["LUM"], fed_by=("a/DLI-0001",) * 36)
+        alarms = {
+            t: {name: AlarmRule.model_validate(rule | {"text": TEXT}) for name, rule in of.items()}
+            for t, of in (("LUM", LUMINAIRE), ("DLI", LINE))
+        }
+        self.table = TagTable(self.plant, StringPool(), T0)
+        self.engine = AlarmEngine(Conditions(RuleBook(self.plant, alarms), Locality(47.3, 5.0, "Europe/Paris")))
+        self.now_ns, self.out, self.lamps = T0, [], lamps
+        for name in (*lamps, "a/DLI-0001"):
+            self.set(name, Comm=1, Lamp=0, Bus=0)
+        self.wait(1)
+
+    def comm(self, on: bool, *names: str) -> None:
+        for name in names:
+            self.set(name, Comm=on)
+
+
+def test_a_dead_gateway_is_one_alarm_with_its_36_luminaires_under_it() -> None:
+    line = Line()
+    line.comm(False, "a/DLI-0001", *line.lamps)
+    line.wait(60)
+    assert line.announced() == ["a/DLI-0001/Comm_lost"]
+    assert len(children(line.engine, "a/DLI-0001/Comm_lost").suppressed) == 36
+    line.comm(True, "a/DLI-0001")
+    line.wait(30)
+    line.comm(True, *line.lamps)  # heard again one after another, while the line's alarm still lasts
+    line.wait(60)
+    assert line.announced() == ["a/DLI-0001/Comm_lost"] and not line.engine.family.under
+
+
+def test_either_alarm_of_the_line_holds_its_luminaires_and_the_last_lets_go() -> None:
+    line = Line()
+    line.set("a/DLI-0001", Bus=1)
+    line.wait(10)
+    line.comm(False, "a/DLI-0001", *line.lamps)
+    line.wait(60)
+    assert line.announced() == ["a/DLI-0001/Bus", "a/DLI-0001/Comm_lost"]
+    line.set("a/DLI-0001", Bus=0)
+    line.wait(90)
+    assert len(line.announced()) == 2, "the gateway is still gone"
+
+
+def test_a_luminaire_that_is_silent_alone_is_announced_and_a_lamp_never_hidden_by_the_line() -> None:
+    line = Line()
+    line.comm(False, line.lamps[7])
+    line.wait(40)
+    line.comm(False, "a/DLI-0001")
+    line.set(line.lamps[3], Lamp=1)
+    line.wait(40)
+    assert line.announced() == ["a/LUM-0007/Comm_lost", "a/LUM-0003/Lamp", "a/DLI-0001/Comm_lost"]

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.base import PollClass
+from drivers.polled import Polled
 from drivers.slots import Slot, after, phase_s, running_slot, slot_at
 
 PERIODS = st.sampled_from([0.1, 0.25, 1.0, 3.0, 10.0, 60.0, 900.0])
@@ -90,3 +92,14 @@ def test_a_device_that_comes_back_is_due_at_once_and_then_on_its_grid(
     assert now_s - period_s * (1 + 1e-9) - 1e-9 <= slot.due_s <= now_s + 1e-9
     following, missed = after(slot, now_s)
     assert (following.index, missed) == (slot.index + 1, 0)
+
+
+def test_slots_that_pass_while_the_bus_carries_no_more_are_skipped_and_not_missed() -> None:
+    def served(waited_s: float) -> tuple[int, float]:
+        each = Polled(PollClass("p", 10.0, 1.0, 0, 60.0), [], Slot(10.0, 0.0, 0))
+        each.begin(0.0)
+        return each.end(47.0, waited_s), each.due_s
+
+    assert served(0.0) == (3, 40.0), "10, 20 and 30 s were missed; 40 s is late and served at once"
+    assert served(20.0) == (1, 40.0)
+    assert served(46.0) == (0, 40.0)
