@@ -197,6 +197,8 @@ class RegisterDriver:
         """Put a command with a count that the gateway has not seen last."""
         counted = self._map.counted
         assert counted is not None  # noqa: S101 - asked by the only caller
+        if not permit.valid(self._clock.boot_s()):
+            return WriteOutcome(Outcome.REFUSED, f"{where}: the permit to write has ended; nothing was sent")
         value = "scene" if address.value == "scene" else "level"
         at = self._commands[value]
         if self._link.count is None:

@@ -14,7 +14,8 @@ from drivers.dali.address import DaliDevice, DaliPoint
 from drivers.dali.banks import FIELDS
 from drivers.dali.busmodel import Bus, Gear
 from drivers.dali.frames import FAILURE_BITS, STATUS_BITS
-from drivers.dali.maps import MAPS
+from drivers.dali.maps import ADFWEB, MAPS
+from drivers.dali.mirror import GatewayRegisters
 from drivers.dali.registers import translate
 from drivers.dali.simulator import SimulatedGateway
 from drivers.modbus.memory import Memory
@@ -59,27 +60,17 @@ def points_of_gear() -> tuple[Point, ...]:
     )
 
 
-class LunatonePeer(SimulatedPeer):
-    """`drivers.peer.Peer` over `SimulatedGateway`, line 0."""
+class GearPeer(SimulatedPeer):
+    """What every gateway's peer has: gear 5 on a bus, which holds what its points are."""
 
-    def __init__(self) -> None:
+    def __init__(self, points: tuple[Point, ...]) -> None:
         self.gear = Gear(GEAR, groups=1 << GROUP)
         self.bus = Bus([Gear(2, groups=1 << 1), self.gear])
-        self.simulated = SimulatedGateway("kit", [self.bus])
-        self._points = points_of_gear()
-        for i in range(len(self._points)):
-            self.hold(i, self.extremes(i)[0])
+        self._points = points
 
-    def device(self) -> DaliDevice:
-        return DaliDevice(
-            wire="lunatone",
-            host="127.0.0.1",
-            port=self.simulated.port,
-            short_address=GEAR,
-            gear_max=7,
-            poll_share=0.3,
-            fault_fresh="0 s",
-        )
+    def panel(self, frame: f.Frame) -> None:
+        """A panel on the wall puts a frame on the bus."""
+        self.bus.send(frame)
 
     def points(self) -> tuple[Point, ...]:
         return self._points
@@ -116,7 +107,7 @@ class LunatonePeer(SimulatedPeer):
         return cell_of(kind, number if kind.is_float else int(number))
 
     def hold(self, point: int, value: Raw) -> None:
-        """Levels are moved by a panel on the wall: a frame that the gateway tells of."""
+        """Levels are moved by a panel on the wall: a frame on the bus."""
         name, gear, number = self._value(point), self.gear, value_of(self._points[point].kind, int(value))
         if name in NUMBERS:
             gear.numbers[name] = float(number)
@@ -132,7 +123,32 @@ class LunatonePeer(SimulatedPeer):
             self.bus.scene = int(number)
         elif name != "found":
             level = curve.level(float(number)) if self._points[point].kind.is_float else int(number)
-            self.simulated.put(0, f.direct_level(f.Target(gear=GEAR), level))
+            self.panel(f.direct_level(f.Target(gear=GEAR), level))
+
+
+class LunatonePeer(GearPeer):
+    """`drivers.peer.Peer` over `SimulatedGateway`, line 0."""
+
+    def __init__(self) -> None:
+        super().__init__(points_of_gear())
+        self.gateway = self.simulated = SimulatedGateway("kit", [self.bus])
+        for i in range(len(self._points)):
+            self.hold(i, self.extremes(i)[0])
+
+    def panel(self, frame: f.Frame) -> None:
+        """The gateway tells of it."""
+        self.gateway.put(0, frame)
+
+    def device(self) -> DaliDevice:
+        return DaliDevice(
+            wire="lunatone",
+            host="127.0.0.1",
+            port=self.simulated.port,
+            short_address=GEAR,
+            gear_max=7,
+            poll_share=0.3,
+            fault_fresh="0 s",
+        )
 
     def wide(self, n: int) -> Wide:
         points = tuple(_point(("level", "lamp_on", "short_circuit")[i % 3], Kind.Double) for i in range(n))
@@ -152,7 +168,7 @@ class LunatonePeer(SimulatedPeer):
         family = self._family(self._value(point))
         self.gear.refused.add(family)
         if family == "level":
-            self.simulated.refused |= {f.Target(gear=GEAR), f.Target(group=GROUP)}
+            self.gateway.refused |= {f.Target(gear=GEAR), f.Target(group=GROUP)}
 
     def shares(self, point: int) -> Sequence[int]:
         family = self._family(self._value(point))
@@ -199,6 +215,50 @@ class IntesisPeer(ModbusPeer):
 
     def example(self) -> tuple[dict[str, Any], dict[str, Any]]:
         return {"wire": "intesis", "host": "10.21.7.1", "line": 1, "short_address": 5}, {"value": "level"}
+
+
+class AdfwebPeer(GearPeer):
+    """`drivers.peer.Peer` over the registers of an ADFweb gateway: all of a gear in one register, commands counted."""
+
+    def __init__(self) -> None:
+        status = (_point(name, Kind.Boolean) for name in STATUS_BITS)
+        super().__init__(
+            (
+                _point("level", Kind.Double),
+                _point("arc_level", Kind.Byte),
+                _point("level_set", Kind.Double, Access.RW),
+                _point("arc_level_set", Kind.Byte, Access.RW),
+                *status,
+                _point("group_level", Kind.Double, Access.W, GROUP),
+                _point("scene", Kind.Int32, Access.W),
+                _point("line_level", Kind.Double, Access.W),
+            )
+        )
+        self.registers = GatewayRegisters(ADFWEB, [self.bus])
+        self.modbus = self.simulated = SimulatedDevice("kit", {1: self.registers.memory})
+
+    def device(self) -> DaliDevice:
+        return DaliDevice(wire="adfweb", host="127.0.0.1", port=self.simulated.port, short_address=GEAR)
+
+    def hold(self, point: int, value: Raw) -> None:
+        super().hold(point, value)
+        self.registers.mirror()
+
+    def wide(self, n: int) -> Wide:
+        points = tuple(_point(("level", "arc_level", "lamp_on")[i % 3], Kind.Double) for i in range(n))
+        return Wide(points, requests_max=1)
+
+    def example(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        return {"wire": "adfweb", "host": "10.21.7.1", "short_address": 5}, {"value": "level"}
+
+    def reject(self, point: int) -> None:
+        self.modbus.reject("input", 4 * GEAR)
+        if self._points[point].access.writable:
+            for at in (0, 1, 64, 65):
+                self.modbus.reject("holding", at)
+
+    def shares(self, point: int) -> Sequence[int]:
+        return [i for i in range(len(self._points)) if i != point]
 
 
 assert set(NUMBERS) <= set(FIELDS)

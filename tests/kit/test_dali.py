@@ -7,10 +7,11 @@ import pytest
 
 from drivers.registry import protocol
 from drivers.testkit import Kit
-from tests.kit.dali_peer import IntesisPeer, LunatonePeer
+from tests.kit.dali_peer import AdfwebPeer, IntesisPeer, LunatonePeer
 from tests.sim.loop import clock, run
 
 KIT = Kit(protocol("dali"), LunatonePeer, run=lambda main: run(main, debug=False), clock=clock)
+ADFWEB = Kit(protocol("dali"), AdfwebPeer, run=lambda main: run(main, debug=False), clock=clock)
 INTESIS = Kit(protocol("dali"), IntesisPeer, run=lambda main: run(main, debug=False), clock=clock)
 
 
@@ -22,3 +23,8 @@ def test_frames_through_lunatone(claim: str) -> None:
 @pytest.mark.parametrize("claim", INTESIS.params())
 def test_registers_of_intesis(claim: str) -> None:
     INTESIS.check(claim)
+
+
+@pytest.mark.parametrize("claim", ADFWEB.params())
+def test_registers_and_counted_commands_of_adfweb(claim: str) -> None:
+    ADFWEB.check(claim)

@@ -12,7 +12,8 @@ from drivers.base import Point, bind
 from drivers.dali import curve
 from drivers.dali.address import DaliDevice, DaliPoint
 from drivers.dali.busmodel import Bus, Gear
-from drivers.dali.intesis import IntesisRegisters
+from drivers.dali.maps import ADFWEB, INTESIS
+from drivers.dali.mirror import GatewayRegisters
 from drivers.dali.plan import plan
 from drivers.dali.protocol import PROTOCOL
 from drivers.dali.registers import translate
@@ -146,7 +147,7 @@ def test_intesis_tells_the_bus_it_polls_and_passes_commands_on() -> None:
     gear = Gear(5, groups=1 << 3, level=170, lamp_failed=True, failure_bits=2)
 
     async def main() -> None:
-        registers = IntesisRegisters([Bus([gear])])
+        registers = GatewayRegisters(INTESIS, [Bus([gear])])
         async with Bench("intesis", registers.memory, points) as made:
             seen = await made.read()
             assert (seen["level"], seen["lamp_failure"], seen["open_circuit"]) == (10.0, True, True)
@@ -155,6 +156,38 @@ def test_intesis_tells_the_bus_it_polls_and_passes_commands_on() -> None:
             assert await made.write("group_level", 100.0) is Outcome.ACCEPTED
             assert gear.level == 254
             assert (await made.read())["level"] == 100.0
+
+    run(main(), debug=False)
+
+
+def test_adfweb_obeys_a_command_once_for_each_count_and_tells_what_came_of_it() -> None:
+    points = [point("level"), point("level_set", access=Access.RW), point("scene", Kind.Int32, Access.W)]
+    gear = Gear(5, groups=1 << 3, level=170)
+
+    async def main() -> None:
+        bus = Bus([gear])
+        registers = GatewayRegisters(ADFWEB, [bus])
+        async with Bench("adfweb", registers.memory, points) as made:
+            assert (await made.read())["level"] == pytest.approx(10.0, rel=0.01)
+            assert await made.write("level_set", 100.0) is Outcome.ACCEPTED
+            assert (gear.level, bus.frames) == (254, 1)
+            assert await made.write("level_set", 100.0) is Outcome.ACCEPTED
+            assert bus.frames == 2, "the same level again is another command"
+            assert await made.write("scene", 4) is Outcome.ACCEPTED
+            assert (bus.scene, bus.frames) == (4, 3)
+
+    run(main(), debug=False)
+
+
+def test_a_permit_that_has_ended_asks_nothing_of_the_gateway() -> None:
+    async def main() -> None:
+        from drivers.base import WriteItem
+
+        async with Bench("adfweb", Memory(), [point("level_set", access=Access.RW)]) as made:
+            ended = Permit(1, clock().boot_s())
+            [outcome] = await made.driver.write([WriteItem(0, cell_of(Kind.Double, 5.0))], ended, 1.0)
+            assert outcome.outcome is Outcome.REFUSED and "permit" in outcome.reason
+            assert made.simulated.requests == 0
 
     run(main(), debug=False)
 

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests: tests/unit/test_dali_registers.py, tests/kit/test_dali.py
+"""A simulated Modbus gateway: the registers of a map, filled from a simulated bus, obeyed by it.
+
+Law of this file: pure but for the memory it fills; the Modbus simulator serves it. Which gateway it is stands in its
+map alone. It polls its bus by itself and answers from memory: `mirror` is one round of its polls.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from drivers.dali import curve
+from drivers.dali import frames as f
+from drivers.dali.busmodel import Bus, Gear
+from drivers.dali.maps import Counted, Place, RegisterMap
+from drivers.modbus.address import Table
+from drivers.modbus.memory import Memory
+
+ORDERS: Final = ("level_set", "group_level", "line_level", "scene")
+
+
+class GatewayRegisters:
+    """Registers of a gateway.
+
+    Attributes:
+        memory: what the Modbus simulator serves.
+        buses: its lines.
+    """
+
+    def __init__(self, map_: RegisterMap, buses: list[Bus]) -> None:
+        self.buses, self._map = buses, map_
+        self.memory = Memory(on_write=self._written)
+        self._orders = {} if map_.counted else {o: map_.places[o] for o in ORDERS if o in map_.places}
+        self._counts: dict[int, int] = {}
+        self.mirror()
+
+    def mirror(self) -> None:
+        """Ask all gear and note what it says."""
+        for line, bus in enumerate(self.buses):
+            for gear in bus.gear.values():
+                if not gear.dead and bus.is_well:
+                    self._note(line * self._map.per_line, gear)
+
+    def _note(self, base: int, gear: Gear) -> None:
+        bits = {name: gear.status >> bit & 1 for name, bit in f.STATUS_BITS.items()}
+        bits |= {name: gear.failure_bits >> bit & 1 for name, bit in f.FAILURE_BITS.items()}
+        for name, place in self._map.places.items():
+            if place.per_gear:
+                self._put(place, place.address(base, gear.short, 0), bits.get(name, gear.level))
+
+    def _put(self, place: Place, at: int, number: int) -> None:
+        registers = self.memory.table(place.table)
+        if place.bit is not None:
+            registers[at] = int(registers[at]) & ~(1 << place.bit) | number << place.bit
+        elif place.unit == "arc":
+            registers[at] = int(registers[at]) & 0xFF00 | number
+        else:
+            registers[at] = round(curve.percent(number))
+
+    # --- commands
+
+    def _written(self, table: Table, first: int, count: int) -> None:
+        """A client wrote: tell the bus, then look at it again."""
+        if table != "holding":
+            return
+        if self._map.counted is not None:
+            self._counted(self._map.counted)
+        else:
+            for at in range(first, first + count):
+                line, offset = divmod(at, self._map.per_line)
+                if line < len(self.buses):
+                    self._obey(self.buses[line], offset, int(self.memory.holding[at]))
+        self.mirror()
+
+    def _obey(self, bus: Bus, offset: int, value: int) -> None:
+        """A number was written to where a value lies."""
+        for order, place in self._orders.items():
+            step = place.per_gear or place.per_group or 1
+            index, rest = divmod(offset - place.first, step)
+            last = f.GEAR_MAX if place.per_gear else f.GROUP_MAX if place.per_group else 0
+            if rest == 0 and 0 <= index <= last and value <= place.most:
+                target = f.Target(gear=index) if place.per_gear else f.Target(group=index) if place.per_group else f.ALL
+                is_scene = order == "scene"
+                bus.send(_frame(target, value if is_scene else curve.level(value), is_scene))
+                return
+
+    def _counted(self, pairs: Counted) -> None:
+        """A pair whose count has changed is a command."""
+        for at in (pairs.level, pairs.scene):
+            head, value = (int(word) for word in self.memory.holding[at : at + 2])
+            if head >> 8 == self._counts.get(at, 0):
+                continue
+            self._counts[at] = head >> 8
+            who = head & 0xFF
+            target = f.ALL if who == 127 else f.Target(gear=who) if who < 64 else f.Target(group=who - 64)
+            number = value - f.GO_TO_SCENE if at == pairs.scene else min(value, curve.LEVEL_MAX)
+            self.buses[0].send(_frame(target, number, at == pairs.scene))
+
+
+def _frame(target: f.Target, number: int, is_scene: bool) -> f.Frame:
+    return f.command(target, f.GO_TO_SCENE + number) if is_scene else f.direct_level(target, number)
