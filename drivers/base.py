@@ -26,6 +26,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from config.words import Access, Batch, Clock, Kind, Outcome, Permit, Rows
+from drivers.identity import Declared, Identity
 
 
 class DriverError(Exception):
@@ -200,7 +201,7 @@ class Driver(Protocol):
     """One device on a link."""
 
     async def open(self) -> None:
-        """Called each time the link has come up, before the first read. May check identity."""
+        """Called each time the link has come up, before the first read."""
         ...
 
     async def read(self, request: Request, timeout_s: float) -> Batch:
@@ -270,11 +271,17 @@ class Budgeted(Protocol):
 
 @runtime_checkable
 class Identified(Protocol):
-    """What a driver offers beside `Driver` where a device can say who it is."""
+    """What a driver offers beside `Driver` where a device can say who it is. The host asks, compares and acts."""
 
-    async def identify(self, timeout_s: float) -> str:
-        """Ask the device who it is: its ApplicationUri, serial number, name; '' if it does not say.
+    @property
+    def declared(self) -> Declared:
+        """What the device must answer, as the engineer wrote it."""
+        ...
 
+    async def identify(self, timeout_s: float) -> Identity:
+        """Ask the device who it is: what was declared of it, or, if nothing was, what it can say at all.
+
+        Returns: name -> text, the names as in `declared`; empty if the device does not offer it.
         Raises:
             LinkDown, DeviceSilent, Busy.
         """

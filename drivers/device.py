@@ -11,13 +11,16 @@ silent, so that one dead register block cannot hide the others. After `demote_af
 demoted: one question every `probe_s`. When everybody on a link is demoted the link is dropped, and its back-off takes
 over. An error that is no `DriverError` is a bug of the driver: logged once with its traceback, the device is down
 with that reason, and tried again later; nobody else notices.
+
+A device of which it is declared who it must be is asked that when it is opened, when it comes back, and every hour
+(`drivers.identity`). While another one answers, nothing else is asked of it: its values are BadConfigurationError.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from operator import attrgetter
 from typing import Final
 
@@ -35,6 +38,7 @@ from drivers.base import (
     Watching,
 )
 from drivers.connection import Connection, passes
+from drivers.identifying import Identifier
 from drivers.polled import Polled, polled
 from drivers.sink import Means
 from drivers.standing import Standing
@@ -55,6 +59,7 @@ class Device:
 
     Attributes:
         standing: what is known of it and was told.
+        identity: whether it is the one that it should be.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class Device:
         self._budget = driver if isinstance(driver, Budgeted) else None
         self.connection = link
         self.standing = Standing(index, spec.name, requests, link, means)
+        self.identity = Identifier(spec, driver, link, means)
         self._spec = spec
         self._means = means
         self._loop = asyncio.get_running_loop()
@@ -97,14 +103,16 @@ class Device:
             await self._sleep(math.inf)
         elif self.standing.opened != self.connection.generation:
             await self._open()
-        elif not self._polled:
-            await self._sleep(math.inf)
         elif self.standing.health.demoted:
             await self._probe_or_sleep()
+        elif self.identity.check.due_s <= self._loop.time() + TICK_S:
+            await self._identify(self.identity.ask)
+        elif not self._polled:
+            await self._sleep(self.identity.check.due_s)
         else:
             next_ = self._polled[0] if len(self._polled) == 1 else min(self._polled, key=_DUE)
             if next_.due_s > self._loop.time() + TICK_S:
-                await self._sleep(next_.due_s)
+                await self._sleep(min(next_.due_s, self.identity.check.due_s))
             else:
                 await self._serve(next_)
 
@@ -140,21 +148,40 @@ class Device:
         except DriverError as error:
             await self._not_opened(self._reason(error))
         else:
+            await self._identify(self.identity.who_is_there)
             if generation == self.connection.generation and self.connection.is_up:
                 self._ready(generation)
 
     def _ready(self, generation: int) -> None:
         self.standing.opened = generation
         self.standing.probe_s = 0.0
-        for each in self._polled:
-            each.at_once(self._loop.time())
+        self._all_at_once()
         if isinstance(self.driver, Watching):
             self.driver.watch(self._told)
         self.standing.tell()
 
+    def _all_at_once(self) -> None:
+        for each in self._polled:
+            each.at_once(self._loop.time())
+
+    async def _identify(self, ask: Callable[[], Awaitable[bool]]) -> None:
+        """Who is there? If that has changed, so have all its values."""
+        generation = self.connection.generation
+        try:
+            if await ask():
+                self._all_at_once()
+        except LinkDown as error:
+            self._link_lost(generation, error)
+            raise _Lost from None
+
+    def refusal(self) -> str:
+        """Why nothing can be put to it now; empty if it can."""
+        return self.standing.refusal() or self.identity.impostor
+
     def _told(self, batch: Batch) -> None:
-        """The device tells a change; not believed of one that does not answer."""
-        if self.connection.is_up and self.standing.opened == self.connection.generation and not self.standing.lost:
+        """The device tells a change; not believed of one that does not answer, or is another."""
+        stands = self.connection.is_up and self.standing.opened == self.connection.generation
+        if stands and not self.standing.lost and self.identity.check.is_believed:
             self._means.sink.batch(batch)
 
     async def _not_opened(self, reason: str) -> None:
@@ -223,6 +250,9 @@ class Device:
 
     async def _ask(self, request: Request, poll: PollClass, attempts: int) -> bool:
         """Put one question, up to `attempts` times; False: no answer."""
+        if not self.identity.check.is_believed:
+            self._take(request, self.identity.disbelieved(request))
+            return True
         for attempt in range(attempts):
             generation = self.connection.generation
             try:
@@ -239,7 +269,10 @@ class Device:
             except DriverError as error:
                 self._silence = self._reason(error) or f"no reply within {poll.timeout_s:g} s"
             else:
-                self._take(request, batch)
+                if self.standing.lost and self.identity.check.is_wanted:
+                    await self._identify(self.identity.who_is_there)
+                believed = self.identity.check.is_believed
+                self._take(request, batch if believed else self.identity.disbelieved(request))
                 return True
         self.standing.miss(request, self._silence)
         return False
@@ -288,7 +321,7 @@ class Device:
 
     def status(self) -> DeviceStatus:
         """As `DeviceStatus` says."""
-        standing = self.standing
+        standing, impostor = self.standing, self.identity.impostor
         state, since_s, _ = standing.state()
         ago_ns = round((self._loop.time() - since_s) * NS_PER_S)
         fastest = self._polled[0] if self._polled else None
@@ -296,7 +329,7 @@ class Device:
             name=self.name,
             protocol=self._spec.protocol,
             link=state,
-            reason=standing.sentence(),
+            reason=f"{standing.sentence()}; {impostor}" if impostor else standing.sentence(),
             since_ns=self._means.clock.wall_ns() - ago_ns,
             requests=self._asked,
             answers=self._answers,
@@ -309,4 +342,7 @@ class Device:
             achieved_s=fastest.achieved_s if fastest else math.nan,
             notes=tuple(note for each in self._polled for r in each.requests for note in self.driver.notes(r)),
             failures=standing.health.silences + self.connection.link.failures,
+            declared=self.identity.declared,
+            answered=self.identity.answered,
+            impostor=impostor,
         )

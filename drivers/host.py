@@ -24,6 +24,7 @@ from drivers.base import DeviceSpec, DriverError, Exchange, ProtocolSpec, Reques
 from drivers.connection import Connection, passes
 from drivers.device import Device
 from drivers.gate import Gate
+from drivers.identity import Identities, Identity
 from drivers.learned import Teachable, learned, recall
 from drivers.sink import HostLimits, Means, Sink
 from drivers.status import DeviceStatus
@@ -39,6 +40,7 @@ class Host:
     Attributes:
         requests: all requests of all devices; a request's id is its index here.
         device_of_request: index of the device each request belongs to, parallel to `requests`.
+        identities: which devices are known not to be the ones that they should be.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Host:
         limits = limits or HostLimits()
         self.requests: list[Request] = []
         self.device_of_request: list[int] = []
+        self.identities = Identities()
         self._protocols = protocols
         self._loop = asyncio.get_running_loop()
         self._means = Means(
@@ -69,6 +72,7 @@ class Host:
             polls=Gate(limits.in_flight_max, limits.patience_s),
             probes=Gate(limits.in_flight_max, limits.patience_s),
             connects=Gate(limits.connects_max, limits.patience_s),
+            identities=self.identities,
         )
         self._plans: dict[Hashable, list[Exchange]] = {}
         self._connections: dict[tuple[str, Hashable], Connection] = {}
@@ -187,7 +191,7 @@ class Host:
             turns.leave(ticket)
 
     def _refusal(self, target: Device) -> str:
-        reason = target.standing.refusal() if self._state == "running" else f"{target.name}: the host is {self._state}"
+        reason = target.refusal() if self._state == "running" else f"{target.name}: the host is {self._state}"
         return f"{reason}; no byte left" if reason else ""
 
     async def _put(
@@ -237,6 +241,21 @@ class Host:
             return await target.driver.read_points(points, timeout_s)
         finally:
             turns.leave(ticket)
+
+    async def identify(self, device: int, timeout_s: float) -> Identity:
+        """Ask a device who it is, whatever was declared; nothing follows from the answer.
+
+        Raises:
+            DriverError: it cannot be asked, or did not answer; the text says why.
+        """
+        target = self._devices[device]
+        if reason := target.standing.refusal():
+            raise DriverError(reason)
+        try:
+            async with asyncio.timeout(2 * timeout_s):
+                return await target.identity.put(timeout_s)
+        except TimeoutError:
+            raise DriverError(f"{target.name}: the link was busy for {timeout_s:g} s") from None
 
     def abort_all(self, reason: str = "the permit to write was lost") -> None:
         """Reset every connection to the field at once; nothing unsent may leave. They are made again, with back-off."""

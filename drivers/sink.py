@@ -15,6 +15,7 @@ from typing import Protocol
 
 from config.words import Batch, Clock, LinkState, StatusCode
 from drivers.gate import Gate
+from drivers.identity import Identities
 from drivers.link import Backoff
 
 
@@ -52,7 +53,8 @@ class HostLimits:
         close_max_s: longest a link or a driver may take to close at `stop` [s].
         backoff: pause between two attempts on one link.
         demote_after: silent slots in a row until a device is asked rarely.
-        probe_s: how often a demoted device on a link that stands is asked [s].
+        probe_s: how often a demoted device on a link that stands is asked; and one that is not who it should be [s].
+        identify_s: longest wait for the answer to "who are you?" [s].
         busy_pause_s: before the same question is put again to a device that is busy [s].
     """
 
@@ -64,14 +66,15 @@ class HostLimits:
     backoff: Backoff = field(default_factory=Backoff)
     demote_after: int = 3
     probe_s: float = 10.0
+    identify_s: float = 3.0
     busy_pause_s: float = 0.1
 
     def __post_init__(self) -> None:
-        times = (self.patience_s, self.open_max_s, self.close_max_s, self.probe_s, self.busy_pause_s)
+        times = (self.patience_s, self.open_max_s, self.close_max_s, self.probe_s, self.busy_pause_s, self.identify_s)
         if min(self.in_flight_max, self.connects_max, self.demote_after) < 1:
             raise ValueError("expected in_flight_max, connects_max and demote_after of at least 1")
         if not all(0.0 < t < math.inf for t in times):
-            raise ValueError("expected patience, open_max, close_max, probe and busy_pause above 0 s")
+            raise ValueError("expected patience, open_max, close_max, probe, busy_pause and identify above 0 s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class Means:
         polls: gate for questions to devices that answered last time.
         probes: gate for questions to all others, so that they stand in nobody's way.
         connects: gate for attempts to connect.
+        identities: who is who.
     """
 
     sink: Sink
@@ -91,3 +95,4 @@ class Means:
     polls: Gate
     probes: Gate
     connects: Gate
+    identities: Identities

@@ -28,6 +28,8 @@ class DeviceStatus:
         requested_s, achieved_s: period of its fastest poll class, wanted and (smoothed) seen; NaN if never polled [s].
         notes: one sentence for each point the device refuses.
         failures: attempts and silent slots in a row since it last answered.
+        declared, answered: who it should be and who it last said it is, in words; empty: nothing was declared, said.
+        impostor: one sentence if another device answers in its place.
     """
 
     name: str
@@ -46,6 +48,9 @@ class DeviceStatus:
     achieved_s: float
     notes: tuple[str, ...] = ()
     failures: int = 0
+    declared: str = ""
+    answered: str = ""
+    impostor: str = ""
 
 
 def duration(seconds: float) -> str:

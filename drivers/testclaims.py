@@ -16,7 +16,8 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from config.words import LinkState, Outcome, Permit, StatusCode
-from drivers.base import DriverError, LinkDown, PollClass, WriteItem, WriteOutcome
+from drivers.base import DriverError, Identified, LinkDown, PollClass, WriteItem, WriteOutcome
+from drivers.identity import Finding, compare
 from drivers.peer import Raw
 from drivers.testbench import LASTING, LIMITS, NAME, POLL, TIMEOUT_S, Bench, expect, hosted, same
 
@@ -167,6 +168,24 @@ async def schemas_are_strict(made: Bench) -> None:
         raise AssertionError(f"expected {model.__name__} to refuse an unknown key")
 
 
+async def it_says_who_it_is(made: Bench) -> None:
+    """Asked who it is, a device answers by the names it was declared with; a silence is a typed error."""
+    driver = made.driver
+    expect(isinstance(driver, Identified), "expected a driver that asks who a device is, if only to say: nothing")
+    if not isinstance(driver, Identified):
+        return
+    said = await driver.identify(TIMEOUT_S)
+    expect(all(said.values()), f"expected no empty texts, got {dict(said)}")
+    found = compare(driver.declared, said)
+    expect(not driver.declared.texts or found is Finding.RIGHT, f"expected {driver.declared.texts}, got {dict(said)}")
+    made.peer.hang(None)
+    try:
+        silent = await driver.identify(TIMEOUT_S)
+    except DriverError:
+        silent = {}
+    expect(not silent, f"expected nothing from a device that hangs, got {dict(silent)}")
+
+
 # --- silver: writes, recovers, stays within its bounds
 
 
@@ -286,6 +305,7 @@ BRONZE: Final[tuple[Claim, ...]] = (
     closing_is_clean,
     errors_say_where,
     schemas_are_strict,
+    it_says_who_it_is,
 )
 SILVER: Final[tuple[Claim, ...]] = (
     one_of_everything_is_written,

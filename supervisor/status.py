@@ -162,6 +162,11 @@ def device_document(device: DeviceStatus, now_ns: int) -> dict[str, Any]:
         "round_trip_mean_s": _measured(device.round_trip_mean_s),
         "requested_s": _measured(device.requested_s),
         "achieved_s": _measured(device.achieved_s),
+        "identity": {
+            "declared": device.declared or None,
+            "answered": device.answered or None,
+            "wrong": device.impostor or None,
+        },
         "notes": list(device.notes),
     }
 

@@ -39,6 +39,8 @@ class BacnetDevice(Model):
     Attributes:
         host, port: its address, or that of the router or gateway before it.
         instance: of its device object, 0..4194302; what answers with another one is not believed.
+        object_name, vendor_name, serial: what its device object must say beside its instance; empty: not compared.
+        identity_required: one that does not say who it is counts as another one.
         network, mac: where it is behind a router: network number and MAC address in hex ('0a' on MS/TP); 0 and empty:
             at host and port itself.
         local_host, local_port: where answers are awaited (those of a device on loopback: there); port 0: the system's
@@ -68,6 +70,10 @@ class BacnetDevice(Model):
     lifetime: Duration = Field(default=300.0, ge=60, le=86_400)
     reconcile: Duration = Field(default=900.0, ge=10, le=86_400)
     check_priority: bool = True
+    object_name: str = Field(default="", max_length=250)
+    vendor_name: str = Field(default="", max_length=250)
+    serial: str = Field(default="", max_length=250)
+    identity_required: bool = False
 
     @model_validator(mode="after")
     def _fits(self) -> BacnetDevice:

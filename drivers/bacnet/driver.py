@@ -5,8 +5,7 @@
 Law of this file: the contract of `drivers.base`. Nothing here sleeps or retries, and no other error than the contract's
 leaves.
 
-When it is opened the device is asked which services it supports, by its own device object. So its instance is proved by
-the way: one that has no such device object is another one, and none of its values is believed.
+When it is opened the device is asked which services it supports. Who it is the host asks (`identify`).
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from drivers.bacnet.names import (
     DEVICE,
     OBJECT_IDENTIFIER,
     OBJECT_NAME,
+    PROPERTIES,
     SERVICES_SUPPORTED,
     SYSTEM_STATUS,
     error_text,
@@ -38,15 +38,20 @@ from drivers.bacnet.telling import Push, Telling
 from drivers.bacnet.writing import Writer
 from drivers.bacnet.writing import refused as refused_write
 from drivers.base import Busy, DeviceSilent, DriverError, Exchange, LinkDown, Point, Request, WriteItem, WriteOutcome
+from drivers.identity import Declared, Identity
 
 OPEN_TIMEOUT_S: Final = 3.0
-CONFIGURATION_ERROR: Final = int(StatusCode.BadConfigurationError)
 UNKNOWN_OBJECT: Final = 1 << 16 | 31
 RPM_BIT, COV_BIT, COV_PROPERTY_BIT = 14, 5, 38
 """Bits of protocol-services-supported. Source: clause 21, BACnetServicesSupported."""
 NOT_OPERATIONAL: Final = {2: "download-required", 3: "download-in-progress", 4: "non-operational"}
 """System-status of a device whose values mean nothing. Source: clause 21, BACnetDeviceStatus."""
 ANYBODY: Final = DEVICE << 22 | ANY_INSTANCE
+_TEXTS: Final = {
+    "name": OBJECT_NAME,
+    "vendor": PROPERTIES["vendor-name"],
+    "serial": PROPERTIES["serial-number"],
+}
 
 
 class BacnetDriver:
@@ -54,6 +59,7 @@ class BacnetDriver:
 
     Attributes:
         telling: its subscriptions.
+        declared: who it must be.
     """
 
     def __init__(
@@ -66,12 +72,18 @@ class BacnetDriver:
         self._asked: dict[int, Asked] = {}
         self._reconcile_s: dict[int, float] = {}
         self.telling = Telling(name, device)
-        self._impostor = ""
+        self.declared = Declared.of(
+            device.identity_required,
+            instance=str(device.instance),
+            name=device.object_name,
+            vendor=device.vendor_name,
+            serial=device.serial,
+        )
 
     # --- life
 
     async def open(self) -> None:
-        """Ask what the device can; another one than declared is marked, not believed.
+        """Ask what the device can.
 
         Raises:
             LinkDown, DeviceSilent.
@@ -79,16 +91,12 @@ class BacnetDriver:
         self._asked.clear()
         self._reconcile_s.clear()
         self.telling.begin(None)
-        self._impostor = ""
         station = self._station = await self._link.station(self._device)
         station.notices = lambda frame: self.telling.noticed(station, frame)
         own = DEVICE << 22 | self._device.instance
         question = property_question(own, SERVICES_SUPPORTED)
         try:
             frame = await station.ask(question.tail, OPEN_TIMEOUT_S)
-            if frame.kind is Pdu.ERROR and error_of(frame) == UNKNOWN_OBJECT:
-                who = await self.identify(OPEN_TIMEOUT_S)
-                self._impostor = f"expected device {self._device.instance}, {who or 'another one'} answers"
         except DriverError as error:
             raise self._named("its services", OPEN_TIMEOUT_S, error) from error
         found = value_of(frame, question)
@@ -101,27 +109,30 @@ class BacnetDriver:
                 bool(services >> COV_PROPERTY_BIT & 1),
             )
 
-    async def identify(self, timeout_s: float) -> str:
-        """The device's instance and name, asked now; '' if it does not say.
+    async def identify(self, timeout_s: float) -> Identity:
+        """Instance and name of its device object, and what else was declared, asked now; empty if it does not say.
 
         Raises:
             LinkDown, DeviceSilent, Busy.
         """
         station = self._stand()
+        own = DEVICE << 22 | self._device.instance
         try:
-            own = DEVICE << 22 | self._device.instance
-            question = property_question(own, OBJECT_NAME)
-            frame = await station.ask(question.tail, timeout_s)
+            frame = await station.ask(property_question(own, OBJECT_NAME).tail, timeout_s)
             if frame.kind is Pdu.ERROR and error_of(frame) == UNKNOWN_OBJECT:
                 frame = await station.ask(property_question(ANYBODY, OBJECT_IDENTIFIER).tail, timeout_s)
                 own = _object_of(frame.data, frame.body) if frame.kind is Pdu.COMPLEX_ACK else 0
-                question = property_question(own, OBJECT_NAME)
-                frame = await station.ask(question.tail, timeout_s) if own else frame
-            name = value_of(frame, question)
+                if not own:
+                    return {}
+            said = {"instance": str(own & ANY_INSTANCE)}
+            for name in ("name", *(n for n in self.declared.texts if n in _TEXTS and n != "name")):
+                question = property_question(own, _TEXTS[name])
+                found = value_of(await station.ask(question.tail, timeout_s), question)
+                if found is not None and isinstance(found.value, str):
+                    said[name] = found.value
         except DriverError as error:
             raise self._named("identity", timeout_s, error) from error
-        text = f" '{name.value}'" if name is not None and isinstance(name.value, str) else ""
-        return f"device {own & ANY_INSTANCE}{text}" if own else ""
+        return said
 
     async def close(self) -> None:
         """Nothing is held beside the link; subscriptions end by themselves after their lifetime."""
@@ -145,8 +156,6 @@ class BacnetDriver:
             DeviceSilent: no proper answer; its subscriptions are asked for anew.
             Busy: the device says so.
         """
-        if self._impostor:
-            return self._disbelieved(request)
         asked = self._asked.get(request.id)
         if asked is None:
             asked = self._asked[request.id] = Asked(request, self._stand(), self._traits, self._clock)
@@ -180,12 +189,6 @@ class BacnetDriver:
         if found is not None and isinstance(found.value, int) and found.value in NOT_OPERATIONAL:
             raise DeviceSilent(f"the device says that it is {NOT_OPERATIONAL[found.value]}")
 
-    def _disbelieved(self, request: Request) -> Batch:
-        n = len(request.rows)
-        statuses = np.full(n, CONFIGURATION_ERROR, np.uint32)
-        now_ns = np.full(n, self._clock.wall_ns(), np.int64)
-        return Batch(request.id, request.rows, np.zeros(n, np.int64), statuses, now_ns)
-
     async def read_points(self, points: Sequence[int], timeout_s: float) -> list[tuple[int, int, str | None]]:
         """Read single points now, outside their poll class: the read-back of a command.
 
@@ -202,8 +205,6 @@ class BacnetDriver:
         readable = [i for i in dict.fromkeys(points) if self._points[i].access.readable]
         if not readable:
             return [not_readable for _ in points]
-        if self._impostor:
-            return [(0, CONFIGURATION_ERROR, None) for _ in points]
         body = make_body(self._device, self._points, readable)
         rows = np.array(readable, np.int64)
         asked = Asked(Request(-1, Exchange(rows, "", body.label, body), rows), self._stand(), self._traits, self._clock)
@@ -228,17 +229,14 @@ class BacnetDriver:
     async def write(self, items: Sequence[WriteItem], permit: Permit, timeout_s: float) -> list[WriteOutcome]:
         """Write in order; see `writing`. Never raises for what the device or the link says."""
         station = self._station
-        if self._impostor or station is None:
-            reason = self._impostor or "not opened yet"
-            return [refused_write(f"{self._name}: {reason}; nothing was sent")] * len(items)
+        if station is None:
+            return [refused_write(f"{self._name}: not opened yet; nothing was sent")] * len(items)
         return [await self._writer.write(station, item, permit, timeout_s) for item in items]
 
     # --- for people
 
     def notes(self, request: Request) -> list[str]:
         """What the device refuses of this request, one sentence for each point; empty if nothing."""
-        if self._impostor:
-            return [f"{self._name}: {self._impostor}; none of its values is believed, no command is sent"]
         state: dict[int, int] | None = request.state
         body: Body = request.exchange.body
         return [

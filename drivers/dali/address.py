@@ -56,6 +56,8 @@ class DaliDevice(Model):
         gear_max: highest short address looked for when the line is counted.
         poll_share: most of the bus that polls may take, 0.05..0.9; the rest is for commands.
         fault_fresh: age up to which the answer of all gear to "is any lamp failed?" stands for each of them [s].
+        gtin, serial: what the gear must say in its memory bank 0; empty: not compared.
+        identity_required: gear that does not say who it is counts as another one.
         connect_timeout: longest wait for the connection [s].
         user_timeout: how long sent bytes may stay unacknowledged before the system drops the connection [s].
         keepalive: silence after which the system probes the connection [s].
@@ -71,6 +73,9 @@ class DaliDevice(Model):
     gear_max: int = Field(default=GEAR_MAX, ge=0, le=GEAR_MAX)
     poll_share: float = Field(default=0.5, ge=0.05, le=0.9)
     fault_fresh: Duration = Field(default=2.0, ge=0, le=60)
+    gtin: str = Field(default="", pattern=r"^[0-9]{0,14}$")
+    serial: str = Field(default="", pattern=r"^[0-9]{0,20}$")
+    identity_required: bool = False
     connect_timeout: Duration = Field(default=3.0, ge=0.1, le=60)
     user_timeout: Duration = Field(default=5.0, ge=0.5, le=60)
     keepalive: Duration = Field(default=30.0, ge=1, le=7200)
@@ -79,6 +84,12 @@ class DaliDevice(Model):
     def _usual_port(self) -> DaliDevice:
         if self.port == 0:
             self.__dict__["port"] = 80 if self.wire == LUNATONE else 502
+        return self
+
+    @model_validator(mode="after")
+    def _gear_has_a_nameplate(self) -> DaliDevice:
+        if (self.gtin or self.serial) and self.short_address is None:
+            raise ValueError("expected a short_address beside gtin and serial: a line has neither")
         return self
 
     @property

@@ -9,13 +9,14 @@ nothing at all raises.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from drivers.base import DeviceSilent
 from drivers.dali import banks, curve, lunatone
 from drivers.dali import frames as f
 from drivers.dali.link import Job, LunatoneLink
 from drivers.dali.plan import Question
+from drivers.dali.schedule import Rank
 
 Values = dict[str, float | None]
 
@@ -144,7 +145,7 @@ class Asker:
             field = banks.FIELDS[name]
             if at != field.first:
                 await job.tell((f.DTR0, field.first))
-            data = await self._locations(job, field)
+            data = await self._locations(job, field.first, field.last)
             any_answer = any_answer or data[0] is not None
             at = field.first + len(data)
             try:
@@ -157,10 +158,27 @@ class Asker:
         self._link.line.answered(self._gear or 0, self._loop.time())
         return found
 
-    async def _locations(self, job: Job, field: banks.Field) -> list[int | None]:
+    async def nameplate(self, names: Iterable[str], timeout_s: float) -> dict[str, str]:
+        """What the gear says of itself in bank 0; names as in `banks.NAMEPLATE`.
+
+        Raises:
+            LinkDown; DeviceSilent: it does not live; Busy.
+        """
+        said: dict[str, str] = {}
+        with self._link.job(Rank.LEVEL, timeout_s) as job:
+            await job.tell((f.DTR1, 0))
+            for name in names:
+                first, last = banks.NAMEPLATE[name]
+                await job.tell((f.DTR0, first))
+                said[name] = banks.nameplate(await self._locations(job, first, last))
+            if not any(said.values()):
+                await self._lives(job)
+        return {name: text for name, text in said.items() if text}
+
+    async def _locations(self, job: Job, first: int, last: int) -> list[int | None]:
         """The bytes of a field, up to the first that is not there."""
         data: list[int | None] = []
-        for _ in range(field.first, field.last + 1):
+        for _ in range(first, last + 1):
             reply = await job.query(f.command(self._target, f.READ_MEMORY), holds=True)
             data.append(reply.answer)
             if reply.answer is None:

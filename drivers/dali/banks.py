@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/unit/test_dali_banks.py
-"""Memory banks of D4i gear: energy (202 to 204), diagnostics of gear (205) and light source (206).
+"""Memory banks of gear: who it is (0), energy (202 to 204), diagnostics of gear (205) and light source (206).
 
-Law of this file: pure tables. Source: DiiA Part 252 (energy) and Part 253 (diagnostics), versions 1.1.
+Law of this file: pure tables. Source: IEC 62386-102:2014, table 9 (bank 0); DiiA Part 252 (energy) and Part 253
+(diagnostics), versions 1.1.
 
 Numbers lie with their most significant byte first. A *scaled* number begins with a signed power of ten, -6..6. All ones
 (MASK) means: not implemented; one less (TMASK): not known for the time being.
@@ -61,6 +62,17 @@ FIELDS: Final[Mapping[str, Field]] = {
     "lamp_voltage": Field(206, 0x12, 0x13, factor=0.1),  # V
     "lamp_current": Field(206, 0x14, 0x15, factor=0.001),  # A
 }
+
+
+NAMEPLATE: Final[Mapping[str, tuple[int, int]]] = {"gtin": (0x03, 0x08), "serial": (0x0B, 0x12)}
+"""First and last location in bank 0 of what a gear is called: its GTIN, and the number of this very one. The most
+significant byte first."""
+
+
+def nameplate(data: Sequence[int | None]) -> str:
+    """A number of bank 0 as it is printed on the gear; '' where it has none, or all ones (not given)."""
+    raw = bytes(byte for byte in data if byte is not None)
+    return "" if len(raw) != len(data) or raw.count(0xFF) == len(raw) else str(int.from_bytes(raw))
 
 
 class NotKnown(Exception):

@@ -35,6 +35,7 @@ class Gear:
         dead: it neither hears nor answers.
         numbers: value -> number, of its memory banks; what is not there has no location.
         refused: values whose question it does not answer (tests).
+        gtin, serial: what bank 0 says of it; 0: it has no bank 0.
     """
 
     short: int
@@ -49,6 +50,8 @@ class Gear:
     dead: bool = False
     numbers: MutableMapping[str, float] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
+    gtin: int = 0
+    serial: int = 0
     dtr: list[int] = field(default_factory=lambda: [0, 0])
     _led: bool = False
     _write: bool = False
@@ -74,6 +77,9 @@ class Gear:
 
     def _bytes(self, bank: int) -> dict[int, int]:
         found: dict[int, int] = {}
+        for name, (first, last) in banks.NAMEPLATE.items() if bank == 0 and self.serial else ():
+            number = self.gtin if name == "gtin" else self.serial
+            found |= dict(enumerate(number.to_bytes(last - first + 1), first))
         for name, field_ in banks.FIELDS.items():
             if field_.bank == bank and name in self.numbers and name not in self.refused:
                 data = banks.encode(field_, self.numbers[name], _scale(name))

@@ -15,15 +15,16 @@ import numpy as np
 
 from config.words import Batch, Clock, Outcome, Permit, StatusCode, cell_of
 from drivers.base import Busy, DeviceSilent, DriverError, LinkDown, Point, Request, WriteItem, WriteOutcome
+from drivers.dali import banks, lunatone
 from drivers.dali import frames as f
-from drivers.dali import lunatone
 from drivers.dali.address import DaliDevice
 from drivers.dali.asking import Asker
 from drivers.dali.link import LunatoneLink
 from drivers.dali.lunatone import NotSent
 from drivers.dali.plan import Question, questions
-from drivers.dali.registers import target, wire_number
+from drivers.dali.registers import declared, target, wire_number
 from drivers.dali.schedule import Rank
+from drivers.identity import Identity
 
 GOOD: Final = int(StatusCode.Good)
 NO_DATA: Final = int(StatusCode.BadNoData)
@@ -31,13 +32,18 @@ NOT_READABLE: Final = int(StatusCode.BadNotReadable)
 
 
 class DaliDriver:
-    """A `drivers.base.Driver` for one gear, or the line, on a link."""
+    """A `drivers.base.Driver` for one gear, or the line, on a link.
+
+    Attributes:
+        declared: who the gear must be.
+    """
 
     def __init__(
         self, name: str, device: DaliDevice, points: Sequence[Point], link: LunatoneLink, clock: Clock
     ) -> None:
         self._name, self._device, self._points, self._link, self._clock = name, device, points, link, clock
         self._asker = Asker(link, device.short_address, device.curve)
+        self.declared = declared(device)
 
     async def open(self) -> None:
         """Nothing to agree on: a bus has no session."""
@@ -49,6 +55,19 @@ class DaliDriver:
     def waited_s(self) -> float:
         """How long its questions have waited for the bus (`drivers.base.Budgeted`) [s]."""
         return self._asker.waited_s
+
+    async def identify(self, timeout_s: float) -> Identity:
+        """GTIN and serial number of the gear, those that were declared, or both; of a line nothing.
+
+        Raises:
+            LinkDown, DeviceSilent, Busy.
+        """
+        if self._device.short_address is None:
+            return {}
+        try:
+            return await self._asker.nameplate(tuple(self.declared.texts) or banks.NAMEPLATE, timeout_s)
+        except DriverError as error:
+            raise self._named("identity", timeout_s, error) from error
 
     # --- reading
 

@@ -21,6 +21,7 @@ from drivers.dali import curve
 from drivers.dali.address import DaliDevice, DaliPoint
 from drivers.dali.frames import Target
 from drivers.dali.maps import MAPS, Place, RegisterMap
+from drivers.identity import Declared, Identity
 from drivers.modbus.address import ModbusDevice, ModbusPoint
 from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.link import ModbusLink
@@ -107,10 +108,15 @@ def plan(device: DaliDevice, points: Sequence[Point]) -> list[Exchange]:
 
 
 class RegisterDriver:
-    """A `drivers.base.Driver` for one gear, or the line, behind a Modbus gateway."""
+    """A `drivers.base.Driver` for one gear, or the line, behind a Modbus gateway.
+
+    Attributes:
+        declared: who the gear must be; nobody can tell through such a gateway.
+    """
 
     def __init__(self, name: str, device: DaliDevice, points: Sequence[Point], link: GatewayLink, clock: Clock) -> None:
         self._name, self._device, self._points, self._link, self._clock = name, device, points, link, clock
+        self.declared = declared(device)
         self._map: RegisterMap = MAPS[device.wire]
         self._places = places(device, points)
         self._registers = translate(device, points)
@@ -124,6 +130,10 @@ class RegisterDriver:
 
     async def open(self) -> None:
         """Nothing to agree on."""
+
+    async def identify(self, timeout_s: float) -> Identity:
+        """Nothing: no map of such a gateway shows a gear's memory bank 0."""
+        return {}
 
     async def close(self) -> None:
         """Nothing is held beside the link."""
@@ -221,6 +231,11 @@ class RegisterDriver:
             chosen = [self._points[i] for i in take]
             return [f"{self._name}: {point.name}: {gateway} offers no {point.address}" for point in chosen]
         return self._inner.notes(request)
+
+
+def declared(device: DaliDevice) -> Declared:
+    """Who a gear must be; its GTIN without leading zeros."""
+    return Declared.of(device.identity_required, gtin=device.gtin.lstrip("0"), serial=device.serial.lstrip("0"))
 
 
 def target(device: DaliDevice, address: DaliPoint) -> Target:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any, Final, Literal
 
-from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from config.model import Duration, Model
@@ -122,6 +122,10 @@ class ModbusDevice(Model):
         connect_timeout: longest wait for the connection [s].
         user_timeout: how long sent bytes may stay unacknowledged before the system drops the connection [s].
         keepalive: silence after which the system probes the connection [s].
+        serial, serial_at: the serial number it must have, and the registers that hold it (an integer or a text).
+        vendor_name, product_code, application_name: what it must answer to Read Device Identification (43/14, objects
+            0, 1 and 6); on transport tcp only. Empty: not compared.
+        identity_required: a device that does not say who it is counts as another one.
     """
 
     transport: Literal["tcp", "rtu_tcp", "serial"] = "tcp"
@@ -142,6 +146,19 @@ class ModbusDevice(Model):
     connect_timeout: Duration = Field(default=3.0, ge=0.1, le=60)
     user_timeout: Duration = Field(default=5.0, ge=0.5, le=60)
     keepalive: Duration = Field(default=30.0, ge=1, le=7200)
+    serial: str = Field(default="", max_length=100)
+    serial_at: ModbusPoint | None = None
+    vendor_name: str = Field(default="", max_length=240)
+    product_code: str = Field(default="", max_length=240)
+    application_name: str = Field(default="", max_length=240)
+    identity_required: bool = False
+
+    @field_validator("serial_at")
+    @classmethod
+    def _is_a_number_or_a_text(cls, at: ModbusPoint | None) -> ModbusPoint | None:
+        if at is not None and (at.table in BIT_TABLES or (at.type != "string" and at.type not in _BOUNDS)):
+            raise ValueError(f"expected registers with an integer or a text, got {at}")
+        return at
 
     @model_validator(mode="wrap")
     @classmethod
@@ -203,6 +220,7 @@ class ModbusDevice(Model):
 
 _NETWORK_KEYS: Final = ("host", "port", "connect_timeout", "user_timeout", "keepalive")
 _SERIAL_KEYS: Final = ("serial_port", "baud_rate", "parity", "stop_bits")
+_IDENTIFICATION_KEYS: Final = ("vendor_name", "product_code", "application_name")
 
 
 def _misplaced(data: dict[str, Any], transport: object) -> list[InitErrorDetails]:
@@ -226,6 +244,11 @@ def _misplaced(data: dict[str, Any], transport: object) -> list[InitErrorDetails
             wrong(key, f"expected no {key} for transport {transport}; it belongs to {belongs}")
     if transport == "tcp" and "turnaround" in data:
         wrong("turnaround", "expected no turnaround for transport tcp; it belongs to rtu_tcp and serial")
+    for key in _IDENTIFICATION_KEYS if transport != "tcp" else ():
+        if key in data:
+            wrong(key, f"expected no {key} for transport {transport}: 43/14 is asked through tcp; use serial_at")
+    if data.get("serial") and "serial_at" not in data:
+        wrong("serial", "expected serial_at beside serial: the registers that hold the serial number")
     if transport != "tcp" and data.get("window", 1) != 1:
         wrong("window", f"expected window 1 for transport {transport}: an RTU line takes one question at a time")
     if transport != "tcp" and data.get("unit_id", 1) == 0:

@@ -23,9 +23,11 @@ import numpy as np
 
 from config.words import Batch, Cells, Clock, Permit, StatusCode, Statuses
 from drivers.base import Busy, DeviceSilent, DriverError, LinkDown, Point, Request, WriteItem, WriteOutcome
+from drivers.identity import Identity
 from drivers.modbus import split
 from drivers.modbus.address import ModbusDevice
 from drivers.modbus.link import ModbusLink
+from drivers.modbus.nameplate import Nameplate
 from drivers.modbus.plan import Body, bodies, make_body
 from drivers.modbus.split import Learned, Part
 from drivers.modbus.writing import Writer
@@ -51,7 +53,11 @@ DEVICE_FAILURE: Final = int(StatusCode.BadDeviceFailure)
 
 
 class ModbusDriver:
-    """A `drivers.base.Driver` for one unit on a link."""
+    """A `drivers.base.Driver` for one unit on a link.
+
+    Attributes:
+        declared: who it must be.
+    """
 
     def __init__(
         self, name: str, device: ModbusDevice, points: Sequence[Point], link: ModbusLink, clock: Clock
@@ -59,12 +65,18 @@ class ModbusDriver:
         self._name, self._device, self._points, self._link, self._clock = name, device, points, link, clock
         self._unit = device.unit_id
         self._writer = Writer(name, device, points, link, clock)
+        self._plate = Nameplate(name, device, link)
+        self.declared = self._plate.declared
 
     async def open(self) -> None:
         """Nothing to agree on: Modbus has no session."""
 
     async def close(self) -> None:
         """Nothing is held beside the link."""
+
+    async def identify(self, timeout_s: float) -> Identity:
+        """As `nameplate.Nameplate.ask`."""
+        return await self._plate.ask(timeout_s)
 
     # --- reading
 

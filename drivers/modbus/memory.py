@@ -39,6 +39,7 @@ class Memory:
         coil, discrete_input: bits, (size,) bool.
         rejected: (table, address) that get exception 2, also within a block.
         on_write: called after a client wrote: table, first address, count.
+        identification: objects that 43/14 tells, by number; empty: it does not know the function.
     """
 
     def __init__(self, size: int = 65536, on_write: OnWrite | None = None) -> None:
@@ -48,6 +49,7 @@ class Memory:
         self.discrete_input: npt.NDArray[np.bool_] = np.zeros(size, np.bool_)
         self.rejected: set[tuple[str, int]] = set()
         self.on_write = on_write
+        self.identification: dict[int, str] = {}
 
     def table(self, name: str) -> npt.NDArray[Any]:
         """The array of a table."""
@@ -165,6 +167,22 @@ class Memory:
         self._tell("holding", first, 1)
         return pdu
 
+    def _identify(self, pdu: bytes) -> bytes:
+        _, mei, category, first = struct.unpack(">BBBB", pdu)
+        if not self.identification or mei != 0x0E:
+            raise _Refusal(ILLEGAL_FUNCTION)
+        last = {1: 2, 2: 6, 3: 255}.get(category)
+        if last is None:
+            raise _Refusal(ILLEGAL_VALUE)
+        told = [(n, text.encode("latin-1")) for n, text in sorted(self.identification.items()) if first <= n <= last]
+        part, size = [], 7
+        while told and size + 2 + len(told[0][1]) <= 253:
+            size += 2 + len(told[0][1])
+            part.append(told.pop(0))
+        more = (0xFF, told[0][0]) if told else (0, 0)
+        head = bytes((0x2B, 0x0E, category, category, *more, len(part)))
+        return head + b"".join(bytes((n, len(text))) + text for n, text in part)
+
     def _tell(self, table: Table, first: int, count: int) -> None:
         if self.on_write is not None:
             self.on_write(table, first, count)
@@ -179,4 +197,5 @@ class Memory:
         15: _write_coils,
         16: _write_registers,
         22: _mask_write,
+        43: _identify,
     }

@@ -55,6 +55,7 @@ class OpcuaDevice(Model):
         certificates: folder of the client's own certificate and of those trusted; by default in the state folder.
         application_uri: what the server must call itself; anything else is another device, and none of its values is
             believed.
+        identity_required: a server that does not say who it is counts as another one.
         subscribe: have changes told; without it, or where the server has no subscriptions, values are polled.
         publishing: how often the server tells changes [s].
         sampling: how often it looks for them [s]; by default as often as it tells them.
@@ -78,6 +79,7 @@ class OpcuaDevice(Model):
     password_secret: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]{0,100}$")
     certificates: str = ""
     application_uri: str = Field(default="", max_length=300)
+    identity_required: bool = False
     subscribe: bool = True
     publishing: Duration = Field(default=1.0, ge=0.05, le=3600)
     sampling: Duration | None = Field(default=None, ge=0, le=3600)

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from config.words import Batch, Clock, Outcome, Permit, StatusCode, Statuses
+from config.words import Batch, Clock, Permit, StatusCode, Statuses
 from drivers.base import (
     Busy,
     DeviceSilent,
@@ -34,6 +34,7 @@ from drivers.base import (
     WriteItem,
     WriteOutcome,
 )
+from drivers.identity import Declared, Identity
 from drivers.opcua import codec
 from drivers.opcua.address import OpcuaDevice
 from drivers.opcua.asked import Asked, Push
@@ -46,7 +47,6 @@ from drivers.opcua.writing import Writer
 
 TOO_MUCH: Final = (0x80080000, 0x80100000, 0x80B80000, 0x80B90000)
 BUSY: Final = (0x80030000, 0x80040000, 0x807D0000, 0x80EE0000)
-CONFIGURATION_ERROR: Final = int(StatusCode.BadConfigurationError)
 # What will not mend by itself: the node, the rights or the type are not as configured.
 REFUSALS: Final = {
     0x801F0000: "the user may not read it",
@@ -64,25 +64,27 @@ _REFUSAL_CODES: Final = np.array(sorted(REFUSALS), np.uint32)
 
 
 class OpcuaDriver:
-    """A `drivers.base.Driver` for one piece of equipment on a link."""
+    """A `drivers.base.Driver` for one piece of equipment on a link.
+
+    Attributes:
+        declared: who its server must be.
+    """
 
     def __init__(self, name: str, device: OpcuaDevice, points: Sequence[Point], link: OpcuaLink, clock: Clock) -> None:
-        self._name, self._device, self._points, self._link, self._clock = name, device, points, link, clock
+        self._name, self._device, self._points, self._link = name, device, points, link
         self._types: Bytes = np.zeros(len(points), np.uint8)
         self._writer = Writer(name, device, points, link, clock, self._types)
         self._asked: dict[int, Asked] = {}
         self._size_max = 0
         self._push: Push | None = None
-        self._impostor = ""
+        self.declared = Declared.of(device.identity_required, application_uri=device.application_uri)
 
     async def open(self) -> None:
-        """Look who answers; another server than the one declared is marked, not believed."""
+        """A session has been made; what was learned in the one before is void."""
         self._asked.clear()
-        said, wanted = await self.identify(self._device.connect_timeout), self._device.application_uri
-        self._impostor = "" if not wanted or said == wanted else f"expected the server {wanted}, {said!r} answers"
 
-    async def identify(self, timeout_s: float) -> str:
-        """The server's ApplicationUri, asked now; '' if it tells none.
+    async def identify(self, timeout_s: float) -> Identity:
+        """The server's ApplicationUri, asked now; empty if it tells none.
 
         Raises:
             LinkDown, DeviceSilent.
@@ -90,9 +92,10 @@ class OpcuaDriver:
         question = codec.read_parameters([codec.read_id(codec.node_id(codec.SERVER_ARRAY, "", ()), -1)])
         try:
             data = await self._link.wire.ask(codec.READ, question, timeout_s)
-            return codec.first_text(data, codec.answer(data, codec.READ_ANSWER)) or self._link.server.application_uri
+            said = codec.first_text(data, codec.answer(data, codec.READ_ANSWER)) or self._link.server.application_uri
         except (DriverError, ServiceFault, Garbled) as error:
             raise self._named("identity", timeout_s, error) from error
+        return {"application_uri": said} if said else {}
 
     async def close(self) -> None:
         """Nothing is held beside the link."""
@@ -112,8 +115,6 @@ class OpcuaDriver:
             DeviceSilent: no proper answer.
             Busy: the server says so, or the request was too large and is cut at the next poll.
         """
-        if self._impostor:
-            return self._disbelieved(request)
         label = request.exchange.label
         try:
             asked = self._asked_of(request)
@@ -135,13 +136,6 @@ class OpcuaDriver:
             asked = self._asked[request.id] = Asked(request, self._link, self._device.root, self._size_max)
         return asked
 
-    def _disbelieved(self, request: Request) -> Batch:
-        n = len(request.rows)
-        statuses = np.full(n, CONFIGURATION_ERROR, np.uint32)
-        return Batch(
-            request.id, request.rows, np.zeros(n, np.int64), statuses, np.full(n, self._clock.wall_ns(), np.int64)
-        )
-
     async def read_points(self, points: Sequence[int], timeout_s: float) -> list[tuple[int, int, str | None]]:
         """Read single points now, outside their poll class: the read-back of a command.
 
@@ -158,8 +152,6 @@ class OpcuaDriver:
         readable = [i for i in dict.fromkeys(points) if self._points[i].access.readable]
         if not readable:
             return [not_readable for _ in points]
-        if self._impostor:
-            return [(0, CONFIGURATION_ERROR, None) for _ in points]
         body = make_body(self._points, readable)
         request = Request(-1, Exchange(body.positions, "", body.label, body), body.positions)
         try:
@@ -196,16 +188,12 @@ class OpcuaDriver:
 
     async def write(self, items: Sequence[WriteItem], permit: Permit, timeout_s: float) -> list[WriteOutcome]:
         """Write in order; see `writing`. Never raises for what the server or the link says."""
-        if self._impostor:
-            return [WriteOutcome(Outcome.REFUSED, f"{self._name}: {self._impostor}; nothing was sent")] * len(items)
         return [await self._writer.write(item, permit, timeout_s) for item in items]
 
     # --- for people
 
     def notes(self, request: Request) -> list[str]:
         """What the server refuses of this request, one sentence for each point; empty if nothing."""
-        if self._impostor:
-            return [f"{self._name}: {self._impostor}; none of its values is believed, no command is sent"]
         state: dict[int, int] | None = request.state
         body: Any = request.exchange.body
         return [

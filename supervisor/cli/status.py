@@ -2,8 +2,8 @@
 # Tests: tests/unit/test_cli.py
 """How the running server is: tags by quality, devices that do not answer, scan, commands, journal.
 
-Exit code 0 if nothing is wrong with the server itself, 1 if it reports an error. A device that does not answer is no
-error of the server.
+Exit code 0 if nothing is wrong with the server itself, 1 if it reports an error. A device that does not answer, or one
+that answers as another (IDENTITY), is no error of the server.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
         console = ask.console()
         for line in lines(document):
             console.print(ask.plain(line))
-        shown = [d for d in document["devices"] if args.all or d["link"] != "up"]
+        shown = [d for d in document["devices"] if args.all or d["link"] != "up" or d["identity"]["wrong"]]
         if shown:
             console.print()
             console.print(devices_table(shown))
@@ -56,6 +56,7 @@ def lines(s: dict[str, Any]) -> list[str]:
     ]
     if journal["repair"]:
         made.append(f"repaired  {journal['repair']}")
+    made += [f"IDENTITY  {wrong}" for d in s["devices"] if (wrong := d["identity"]["wrong"])]
     return made + [f"ERROR     {sentence}" for sentence in s["errors"]]
 
 

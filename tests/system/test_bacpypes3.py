@@ -103,7 +103,7 @@ async def read(driver: BacnetDriver, requests: list[Request]) -> dict[int, tuple
 def test_values_flags_and_what_is_not_there() -> None:
     async def main() -> None:
         async with other() as peer, driven(peer.port) as (driver, requests):
-            assert await driver.identify(5.0) == "device 777 'other'"
+            assert await driver.identify(5.0) == {"instance": "777", "name": "other"}
             seen = await read(driver, requests)
             assert seen[0] == (1.0, 0) and seen[29] == (30.0, 0) and seen[SP] == (20.0, 0)
             assert seen[1][1] == StatusCode.BadSensorFailure, "fault, no-sensor"

@@ -8,7 +8,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from config.words import Kind, StatusCode
+from config.words import StatusCode
 from drivers.bacnet import frames
 from drivers.bacnet.address import BacnetDevice
 from drivers.bacnet.driver import BacnetDriver
@@ -18,8 +18,8 @@ from drivers.bacnet.plan import plan, property_question
 from drivers.bacnet.quality import FAULT, OUT_OF_SERVICE, OVERRIDDEN
 from drivers.bacnet.simulator import SimulatedDevice
 from drivers.bacnet.tags import NULL, REAL
-from drivers.base import Busy, DeviceSilent, DriverError, LinkDown, WriteItem, bind
-from tests.bacnet import FOREVER, INSTANCE, inputs, objects, point, rig
+from drivers.base import Busy, DeviceSilent, DriverError, LinkDown, bind
+from tests.bacnet import INSTANCE, inputs, objects, rig
 from tests.sim.loop import clock, run
 
 
@@ -118,17 +118,11 @@ def test_a_busy_device_is_busy() -> None:
     run(main())
 
 
-def test_another_device_at_the_address_is_not_believed_and_not_written_to() -> None:
+def test_another_device_at_the_address_says_who_it_is() -> None:
     async def main() -> None:
-        points = [*inputs(2), point("SP", Kind.Float, "rw", object="analog-input 1")]
-        async with rig(points, objects(2, instance=77)) as r:
-            assert [status for _, status in await r.read()] == [StatusCode.BadConfigurationError] * 3
-            [note] = r.driver.notes(r.requests[0])
-            assert "expected device 2101, device 77 'BLD-77' answers" in note
-            before = r.peer.requests
-            [outcome] = await r.driver.write([WriteItem(2, 0)], FOREVER, 1.0)
-            assert "device 77" in outcome.reason and r.peer.requests == before
-            assert (await r.driver.read_points([0], 1.0))[0][1] == StatusCode.BadConfigurationError
+        async with rig(inputs(2), objects(2, instance=77), object_name="BLD-2101") as r:
+            assert r.driver.declared.texts == {"instance": "2101", "name": "BLD-2101"}
+            assert await r.driver.identify(1.0) == {"instance": "77", "name": "BLD-77"}
 
     run(main())
 
@@ -241,6 +235,10 @@ def test_closing_fails_what_is_asked() -> None:
 def test_identity_is_instance_and_name() -> None:
     async def main() -> None:
         async with rig(inputs(1), objects(1)) as r:
-            assert await r.driver.identify(1.0) == "device 2101 'BLD-2101'"
+            assert await r.driver.identify(1.0) == {"instance": "2101", "name": "BLD-2101"}
+        async with rig(inputs(1), objects(1), vendor_name="Acme", serial="7") as r:
+            assert r.driver.declared.texts == {"instance": "2101", "vendor": "Acme", "serial": "7"}
+            said = {"instance": "2101", "name": "BLD-2101", "vendor": "Vigie"}
+            assert await r.driver.identify(1.0) == said, "it has no serial number"
 
     run(main())

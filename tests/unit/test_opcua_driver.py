@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from config.words import Access, Kind, Outcome, Permit, StatusCode
-from drivers.base import Busy, DeviceSilent, Identified, Point, Watching, WriteItem
+from config.words import Access, Kind, StatusCode
+from drivers.base import Busy, DeviceSilent, Identified, Point, Watching
 from drivers.opcua.address import OpcuaDevice, OpcuaPoint
 from drivers.opcua.plan import plan
 from tests.opcua import URI, doubles, plant
@@ -47,20 +47,12 @@ def test_the_servers_limit_is_kept_and_one_it_did_not_tell_is_found_out() -> Non
     virtual(main())
 
 
-def test_another_server_than_the_declared_is_not_believed() -> None:
+def test_a_server_says_who_it_is() -> None:
     async def main() -> None:
         async with plant(doubles(2), application_uri="urn:the:right:one") as made:
             assert isinstance(made.driver, Identified) and isinstance(made.driver, Watching)
-            assert await made.driver.identify(1.0) == URI
-            seen = await made.read()
-            assert (seen.statuses == StatusCode.BadConfigurationError).all() and not seen.cells.any()
-            assert "expected the server urn:the:right:one" in made.driver.notes(made.requests[0])[0]
-            before = made.server.requests
-            [outcome] = await made.driver.write([WriteItem(0, 0)], Permit(1, np.inf), 1.0)
-            assert outcome.outcome is Outcome.REFUSED and made.server.requests == before
-            assert [s for _, s, _ in await made.driver.read_points([0, 1], 1.0)] == [
-                StatusCode.BadConfigurationError
-            ] * 2
+            assert made.driver.declared.texts == {"application_uri": "urn:the:right:one"}
+            assert await made.driver.identify(1.0) == {"application_uri": URI}
 
     virtual(main())
 

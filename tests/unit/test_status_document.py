@@ -69,6 +69,7 @@ def test_a_device_says_since_when_and_null_for_what_was_not_measured() -> None:
     assert device["round_trip_last_s"] is None
     assert device["round_trip_mean_s"] == 0.02
     assert device["notes"] == ["x"]
+    assert device["identity"] == {"declared": None, "answered": None, "wrong": None}, "nobody said who it must be"
 
 
 def test_errors_are_sentences_of_everyone_who_has_one() -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from config.words import Batch, Outcome, Permit, StatusCode
 from drivers.base import DeviceSilent, DriverError, LinkDown, ProtocolSpec, Request, WriteItem, WriteOutcome
+from drivers.identity import Identity
 from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.link import ModbusLink
 from drivers.modbus.wire import Connection
@@ -101,6 +102,13 @@ class Lawless(ModbusDriver):
 
     async def write(self, items: Sequence[WriteItem], permit: Permit, timeout_s: float) -> list[WriteOutcome]:
         return await super().write(items, LASTING, timeout_s)
+
+
+class Sure(ModbusDriver):
+    """Says who it is without asking."""
+
+    async def identify(self, timeout_s: float) -> Identity:
+        return {"vendor": "Acme"}
 
 
 class Forgetful(ModbusDriver):
@@ -192,6 +200,7 @@ def kit(spec: ProtocolSpec, **more: Any) -> Kit:
         ("loss_is_told_when_the_device_hangs", with_driver(Rosy)),
         ("errors_say_where", with_driver(Terse)),
         ("closing_is_clean", with_link(Careless)),
+        ("it_says_who_it_is", with_driver(Sure)),
         ("schemas_are_strict", replace(MODBUS, point_model=Loose)),
         ("one_of_everything_is_written", with_driver(Forgetful)),
         ("recovers_by_itself", with_link(Once)),
@@ -262,7 +271,7 @@ def test_the_level_is_what_holds() -> None:
 def test_skips_are_named_and_appear_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     skips = {name: "not for this test" for name in CLAIMS if name != "schemas_are_strict"}
     table = driver_table([kit(MODBUS, skips=skips)])
-    assert "| modbus | gold | 1 of 18 | one of everything is read: not for this test;" in table
+    assert "| modbus | gold | 1 of 19 | one of everything is read: not for this test;" in table
     with pytest.raises(ValueError, match=r"expected a claim of .* and a reason, got 'no_such_claim': 'because'"):
         kit(MODBUS, skips={"no_such_claim": "because"})
     with pytest.raises(ValueError, match="and a reason"):
