@@ -12,6 +12,7 @@ meant. State 1 of a multi-state object is the first of an Enumeration's values, 
 from __future__ import annotations
 
 import builtins
+import ipaddress
 import re
 from typing import Final, Literal
 
@@ -29,6 +30,7 @@ from drivers.bacnet.names import (
     PROPERTIES,
 )
 
+USUAL_PORT: Final = 47808
 WireType = Literal["real", "double", "unsigned", "integer", "enumerated", "boolean", "text"]
 _OBJECT: Final = re.compile(r"([a-z-]+|\d{1,4}) (\d{1,7})")
 
@@ -45,6 +47,10 @@ class BacnetDevice(Model):
             at host and port itself.
         local_host, local_port: where answers are awaited (those of a device on loopback: there); port 0: the system's
             choice, one for each partner. With a port of its own (47808), all devices share that socket.
+        bbmd: 'host' or 'host:port' of the broadcast manager we register with as a foreign device, so that what devices
+            in other subnets broadcast is heard; an address, no name. With a `local_port` all devices share one
+            registration.
+        bbmd_ttl: time to live of the registration [s]; renewed after half of it.
         apdu: longest message the device takes and gives [bytes]; on MS/TP 480.
         window: questions in flight to one host and port. Routers to MS/TP bear 1 or 2.
         rpm: it knows ReadPropertyMultiple. One that says it does not is asked property by property in any case.
@@ -56,12 +62,14 @@ class BacnetDevice(Model):
     """
 
     host: str = Field(min_length=1, max_length=253)
-    port: int = Field(default=47808, ge=1, le=65535)
+    port: int = Field(default=USUAL_PORT, ge=1, le=65535)
     instance: int = Field(ge=0, lt=ANY_INSTANCE)
     network: int = Field(default=0, ge=0, le=65534)
     mac: str = Field(default="", pattern=r"^([0-9A-Fa-f]{2}){0,7}$")
     local_host: str = Field(default="0.0.0.0", min_length=1, max_length=253)
     local_port: int = Field(default=0, ge=0, le=65535)
+    bbmd: str = Field(default="", max_length=21)
+    bbmd_ttl: Duration = Field(default=60.0, ge=10, le=65_535)
     apdu: Literal[50, 128, 206, 480, 1024, 1476] = 1476
     window: int = Field(default=2, ge=1, le=16)
     rpm: bool = True
@@ -83,6 +91,24 @@ class BacnetDevice(Model):
                 f"with mac {self.mac!r}"
             )
         return self
+
+    @field_validator("bbmd")
+    @classmethod
+    def _is_bbmd(cls, text: str) -> str:
+        host, _, port = text.partition(":")
+        try:
+            sound = not text or (bool(ipaddress.IPv4Address(host)) and 0 < int(port or USUAL_PORT) < 65536)
+        except ValueError:
+            sound = False
+        if not sound:
+            raise ValueError(f"expected an address such as '10.21.0.1' or '10.21.0.1:47808', got {text!r}")
+        return text
+
+    @property
+    def broadcaster(self) -> tuple[str, int] | None:
+        """Host and port of the BBMD; None: there is none."""
+        host, _, port = self.bbmd.partition(":")
+        return (host, int(port or USUAL_PORT)) if host else None
 
     @property
     def where(self) -> str:

@@ -26,10 +26,10 @@ from drivers.bacnet import tags
 from drivers.bacnet.cells import Decoder, Told
 from drivers.bacnet.frames import Frame, Pdu, Service
 from drivers.bacnet.layout import Bytes, packed, walk
-from drivers.bacnet.link import Station
 from drivers.bacnet.names import ABORT_REASONS, REJECT_REASONS, RELIABILITY, error_text
 from drivers.bacnet.plan import Body, Question, multiple, property_question, single, single_flags
 from drivers.bacnet.quality import FAULT, refused, weigh
+from drivers.bacnet.station import Station
 from drivers.bacnet.tags import Garbled
 from drivers.base import Busy, DeviceSilent, Request
 

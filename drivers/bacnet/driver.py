@@ -21,7 +21,7 @@ from drivers.bacnet import tags
 from drivers.bacnet.address import BacnetDevice
 from drivers.bacnet.asked import UNKNOWN_LENGTH, Asked, Traits, error_of, value_of
 from drivers.bacnet.frames import Pdu
-from drivers.bacnet.link import BacnetLink, Station
+from drivers.bacnet.link import BacnetLink
 from drivers.bacnet.names import (
     ANY_INSTANCE,
     DEVICE,
@@ -34,6 +34,7 @@ from drivers.bacnet.names import (
 )
 from drivers.bacnet.plan import Body, make_body, property_question
 from drivers.bacnet.quality import refused as meaning
+from drivers.bacnet.station import Station
 from drivers.bacnet.telling import Push, Telling
 from drivers.bacnet.writing import Writer
 from drivers.bacnet.writing import refused as refused_write

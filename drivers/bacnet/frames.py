@@ -17,6 +17,8 @@ FRAME_MAX: Final = 1497
 """Longest message of BACnet/IP [bytes]. Source: clause 6.1, table 6-1 (NPDU of 1497)."""
 BVLC: Final = 0x81
 RESULT, FORWARDED, REGISTER, TO_BBMD, UNICAST, BROADCAST = 0x00, 0x04, 0x05, 0x09, 0x0A, 0x0B
+GRANTED, REGISTER_REFUSED, BROADCAST_REFUSED = 0x0000, 0x0030, 0x0060
+"""Results of a BBMD. Source: annex J.2.1.2."""
 REJECT_TO_NETWORK: Final = 0x03
 APDU_CODES: Final = {50: 0, 128: 1, 206: 2, 480: 3, 1024: 4, 1476: 5}
 """Max-APDU-length-accepted as it is told. Source: clause 20.1.2.5."""
@@ -130,6 +132,22 @@ def _apdu(data: bytes, at: int, network: int, mac: bytes, origin: tuple[str, int
             return Frame(data, at, network, mac, kind, data[at + 1], data[at + 2], at + 3, origin)
         case _:
             return Frame(data, at, network, mac, kind, data[at + 1], data[at + 2], at + 3, origin)
+
+
+def result(data: bytes) -> int | None:
+    """The code of a BVLC-Result; None: it is none. Source: annex J.2.1."""
+    if len(data) == 6 and data[:4] == bytes((BVLC, RESULT, 0, 6)):
+        return data[4] << 8 | data[5]
+    return None
+
+
+def register(ttl_s: int) -> bytes:
+    """Register-Foreign-Device. Source: annex J.2.6.
+
+    Args:
+        ttl_s: time to live, 1..65535 [s].
+    """
+    return bytes((BVLC, REGISTER, 0, 6)) + ttl_s.to_bytes(2, "big")
 
 
 def envelope(npdu: bytes, apdu: bytes, function: int = UNICAST) -> bytes:

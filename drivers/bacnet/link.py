@@ -2,14 +2,12 @@
 # Tests: tests/unit/test_bacnet_driver.py, tests/kit/test_bacnet.py
 """One UDP socket, and the stations that are reached through it.
 
-Law of this file: whose answer is whose. What an answer means is `asked`'s and `writing`'s; messages that nobody asked
-for are handed to the station they come from.
+Law of this file: the socket, and from whom a message is. Which answer belongs to which question is `station`'s.
 
 Theory of operation. BACnet/IP has no connection: the link is up once its socket is open, and only answers show that
-somebody is there. A question bears an invoke id of 8 bits, so a late answer could be taken for that of a later question
-with the same id. Therefore an id whose answer did not come is *owed* and not used again for OWED_S; a device that owes
-all 256 is not asked until it has been silent that long. An answer counts only from the address, network and MAC that
-was asked.
+somebody is there. An answer counts only from the address, network and MAC that was asked. What comes through a BBMD
+(`foreign`) was a broadcast: it may tell, never answer, and only the BBMD we are registered with is believed about who
+said it.
 
 A datagram leaves at once or not at all: there is no queue of ours in which a command could wait. (Where the partner's
 hardware address is not known, the system holds the last few datagrams while it looks for it, about 3 s.)
@@ -26,13 +24,13 @@ from typing import Any, Final
 
 from drivers.bacnet import frames
 from drivers.bacnet.address import BacnetDevice
+from drivers.bacnet.foreign import Foreign
 from drivers.bacnet.frames import Frame, Pdu
+from drivers.bacnet.station import Key, NotSent, Station
 from drivers.bacnet.tags import Garbled
-from drivers.base import Busy, DeviceSilent, LinkDown
+from drivers.base import DeviceSilent, LinkDown
 from drivers.gate import Gate
 
-OWED_S: Final = 60.0
-IDS: Final = 256
 SHARED_WINDOW: Final = 64
 ROUTER_REASONS: Final = {
     1: "it knows no way to this network", 2: "it is busy", 3: "it does not know the message",
@@ -40,122 +38,19 @@ ROUTER_REASONS: Final = {
 }  # fmt: skip
 
 
-class NotSent(Exception):
-    """No byte left, and why."""
-
-
-class Station:
-    """One device on a link, as it is addressed.
-
-    Attributes:
-        key: host, port, network, MAC.
-        notices: takes messages of the station that answer nothing of ours.
-    """
-
-    def __init__(self, link: BacnetLink, device: BacnetDevice) -> None:
-        self.key = (link.address(device), device.port, device.network, bytes.fromhex(device.mac))
-        self.notices: Callable[[Frame], None] = lambda frame: None
-        self.pending: dict[int, asyncio.Future[Frame]] = {}
-        self._link = link
-        self._npdu = frames.npdu_to(device.network, self.key[3], True)
-        self._plain = frames.npdu_to(device.network, self.key[3], False)
-        self._gate = Gate(device.window)
-        self._next = 0
-        self._owed: dict[int, float] = {}
-
-    async def ask(self, tail: bytes, timeout_s: float, may_leave: Callable[[], bool] | None = None) -> Frame:
-        """Put one question and wait for its answer, whichever it is: an acknowledgement, error, reject or abort.
-
-        Args:
-            tail: service choice and parameters.
-            timeout_s: from when it leaves [s].
-            may_leave: asked last, right before the socket; only for writes.
-
-        Raises:
-            LinkDown: the socket is closed, or was while waiting; DeviceSilent: no answer; Busy: too many answers owed.
-            NotSent: a write that did not leave; only with `may_leave`.
-        """
-        ticket = self._gate.try_enter() or await self._gate.enter(first=may_leave is not None)
-        try:
-            turn = self._link.turns.try_enter() or await self._link.turns.enter(first=may_leave is not None)
-            try:
-                return await self._ask(tail, timeout_s, may_leave)
-            finally:
-                self._link.turns.leave(turn)
-        finally:
-            self._gate.leave(ticket)
-
-    async def _ask(self, tail: bytes, timeout_s: float, may_leave: Callable[[], bool] | None) -> Frame:
-        loop = asyncio.get_running_loop()
-        id_ = self._invoke_id(loop.time())
-        apdu = frames.confirmed(id_, tail[0], tail[1:])
-        if may_leave is not None and not may_leave():
-            raise NotSent("the permit to write has ended")
-        self._link.send(frames.envelope(self._npdu, apdu), self.key, may_leave is not None)
-        answer: asyncio.Future[Frame] = loop.create_future()
-        self.pending[id_] = answer
-        timer = loop.call_later(timeout_s, _silent, answer)
-        try:
-            return await answer
-        except BaseException:
-            self._owed[id_] = loop.time() + OWED_S
-            raise
-        finally:
-            timer.cancel()
-            self.pending.pop(id_, None)
-
-    def _invoke_id(self, now_s: float) -> int:
-        for _ in range(IDS):
-            id_ = self._next
-            self._next = (id_ + 1) % IDS
-            if id_ not in self.pending and self._owed.get(id_, 0.0) <= now_s:
-                self._owed.pop(id_, None)
-                return id_
-        raise Busy(f"all {IDS} invoke ids wait for answers that may still come late")
-
-    def tell(self, apdu: bytes) -> None:
-        """Send what needs no answer: an acknowledgement."""
-        if self._link.is_up:
-            self._link.send(frames.envelope(self._plain, apdu), self.key, False)
-
-    def heard(self, frame: Frame) -> None:
-        """A message from this station has come."""
-        answer = None
-        if frame.kind in _ANSWERS:
-            answer = self.pending.get(frame.id)
-        if answer is None:
-            if frame.kind in (Pdu.CONFIRMED, Pdu.UNCONFIRMED):
-                self.notices(frame)
-        elif not answer.done():
-            answer.set_result(frame)
-
-    def lost(self, error: Exception) -> None:
-        """Nothing will be answered."""
-        for answer in self.pending.values():
-            if not answer.done():
-                answer.set_exception(error)
-
-
-_ANSWERS: Final = (Pdu.SIMPLE_ACK, Pdu.COMPLEX_ACK, Pdu.ERROR, Pdu.REJECT, Pdu.ABORT)
-
-
-def _silent(answer: asyncio.Future[Frame]) -> None:
-    if not answer.done():
-        answer.set_exception(DeviceSilent("nothing came"))
-
-
 class BacnetLink:
     """A `drivers.base.Link` over BACnet/IP.
 
     Attributes:
         strangers: messages from nobody who was asked, or that were none.
+        foreign: our registration with a BBMD; None: there is none to register with.
     """
 
     def __init__(self, device: BacnetDevice) -> None:
         self.where = device.where
         self.strangers = 0
         self._device = device
-        self._stations: dict[tuple[str, int, int, bytes], Station] = {}
+        self._stations: dict[Key, Station] = {}
         self._addresses: dict[str, str] = {}
         self._transport: asyncio.DatagramTransport | None = None
         self._attempt = 0
@@ -163,6 +58,7 @@ class BacnetLink:
         self._refusal: OSError | None = None
         self._on_lost: Callable[[str], None] | None = None
         self.turns = Gate(self.window)
+        self.foreign = Foreign(device.broadcaster, device.bbmd_ttl, self._put) if device.broadcaster else None
 
     # --- life
 
@@ -188,6 +84,8 @@ class BacnetLink:
             transport.abort()
             raise self._cannot("closed while it was opened")
         self._transport = transport
+        if self.foreign is not None:
+            self.foreign.start()
 
     def _cannot(self, reason: str) -> LinkDown:
         self._down = reason
@@ -210,6 +108,8 @@ class BacnetLink:
             self._lose(reason)
 
     def _lose(self, reason: str) -> None:
+        if self.foreign is not None:
+            self.foreign.stop()
         for station in self._stations.values():
             station.lost(LinkDown(f"{self.where}: {reason}"))
 
@@ -241,10 +141,6 @@ class BacnetLink:
 
     # --- stations
 
-    def address(self, device: BacnetDevice) -> str:
-        """The IP address a device's messages come from; its host's, as it was last looked up."""
-        return self._addresses.get(device.host, device.host)
-
     async def station(self, device: BacnetDevice) -> Station:
         """The station of a device; its host's name is looked up.
 
@@ -258,13 +154,18 @@ class BacnetLink:
             except (OSError, UnicodeError) as error:
                 raise LinkDown(f"{self.where}: expected a host name or address: {_text(error)}") from error
             self._addresses[device.host] = str(found[0][4][0])
-        station = Station(self, device)
+        station = Station(self, device, self._addresses.get(device.host, device.host))
         known = self._stations.get(station.key)
         if known is None:
             known = self._stations[station.key] = station
         return known
 
-    def send(self, data: bytes, key: tuple[str, int, int, bytes], is_write: bool) -> None:
+    def _put(self, data: bytes, to: tuple[str, int]) -> None:
+        """Hand over what nobody waits for."""
+        if self._transport is not None:
+            self._transport.sendto(data, to)
+
+    def send(self, data: bytes, key: Key, is_write: bool) -> None:
         """Hand a datagram to the system.
 
         Raises:
@@ -285,6 +186,10 @@ class BacnetLink:
 
     def heard(self, data: bytes, sender: tuple[Any, ...]) -> None:
         """A datagram has come; what is no message of a partner is counted and forgotten."""
+        is_bbmd = self.foreign is not None and sender[:2] == self.foreign.bbmd
+        if is_bbmd and self.foreign is not None and (code := frames.result(data)) is not None:
+            self.foreign.heard(code)
+            return
         try:
             frame = frames.parse(data)
         except Garbled:
@@ -295,7 +200,8 @@ class BacnetLink:
             return
         host, port = frame.origin or sender[:2]
         station = self._stations.get((host, port, frame.network, frame.mac))
-        if station is None:
+        broadcast = frame.kind is Pdu.UNCONFIRMED and is_bbmd
+        if station is None or (frame.origin is not None and not broadcast):
             self.strangers += 1
         else:
             station.heard(frame)

@@ -15,8 +15,8 @@ from drivers.base import Driver, Link, Point, ProtocolSpec
 
 def _link_key(device: BacnetDevice) -> Hashable:
     if device.local_port:
-        return (device.local_host, device.local_port)
-    return (device.local_host, 0, device.host, device.port)
+        return (device.local_host, device.local_port, device.bbmd)
+    return (device.local_host, 0, device.bbmd, device.host, device.port)
 
 
 def _plan_key(device: BacnetDevice) -> Hashable:

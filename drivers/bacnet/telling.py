@@ -20,8 +20,8 @@ from drivers.bacnet.asked import Asked, Traits, error_of, said
 from drivers.bacnet.cells import told
 from drivers.bacnet.cov import Event, Notification, Subscription
 from drivers.bacnet.frames import Frame, Pdu, Service
-from drivers.bacnet.link import Station
 from drivers.bacnet.names import PRESENT_VALUE, STATUS_FLAGS
+from drivers.bacnet.station import Station
 from drivers.bacnet.tags import BITS, Garbled
 from drivers.base import DriverError
 

@@ -21,9 +21,9 @@ from drivers.bacnet import tags
 from drivers.bacnet.address import BacnetPoint
 from drivers.bacnet.asked import error_of, said
 from drivers.bacnet.frames import Frame, Pdu, Service
-from drivers.bacnet.link import NotSent, Station
 from drivers.bacnet.names import PRIORITY_ARRAY, RELINQUISH_DEFAULT
 from drivers.bacnet.plan import property_question
+from drivers.bacnet.station import NotSent, Station
 from drivers.bacnet.tags import BOOLEAN, DOUBLE, ENUMERATED, NULL, REAL, SIGNED, TEXT, UNSIGNED, Garbled
 from drivers.base import Busy, DeviceSilent, DriverError, LinkDown, Point, WriteItem, WriteOutcome
 

@@ -12,11 +12,12 @@ from config.words import StatusCode
 from drivers.bacnet import frames
 from drivers.bacnet.address import BacnetDevice
 from drivers.bacnet.driver import BacnetDriver
-from drivers.bacnet.link import IDS, OWED_S, BacnetLink
+from drivers.bacnet.link import BacnetLink
 from drivers.bacnet.names import SYSTEM_STATUS
 from drivers.bacnet.plan import plan, property_question
 from drivers.bacnet.quality import FAULT, OUT_OF_SERVICE, OVERRIDDEN
 from drivers.bacnet.simulator import SimulatedDevice
+from drivers.bacnet.station import IDS, OWED_S
 from drivers.bacnet.tags import NULL, REAL
 from drivers.base import Busy, DeviceSilent, DriverError, LinkDown, bind
 from tests.bacnet import INSTANCE, inputs, objects, rig
