@@ -5,65 +5,27 @@
 Law of this file: asking and remembering; what errors mean is `driver`'s.
 
 A request is either *read*, whole, each time; or *watched*: then its answer is what the subscription has told, proved at
-each slot by one small question that the server must answer (its state, and those nodes that it would not watch).
+each slot by one small question that the server must answer: its state (asked for all of its devices at once, `pulse`),
+and those nodes that it would not watch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 import numpy as np
 
 from config.words import Batch, Cells, StatusCode
-from drivers.base import DeviceSilent, Request
+from drivers.base import Request
 from drivers.opcua import codec
-from drivers.opcua.cells import Columns, columns
-from drivers.opcua.layout import Bytes, Layout, alike, walk
+from drivers.opcua.cells import Columns
+from drivers.opcua.layout import Bytes
 from drivers.opcua.link import OpcuaLink
 from drivers.opcua.plan import Body
+from drivers.opcua.pulse import check_state
+from drivers.opcua.question import STATE_INDEX, STATE_KIND, Question, state_id
 
-RUNNING: Final = 0
-STATES: Final = (
-    "Running",
-    "Failed",
-    "NoConfiguration",
-    "Suspended",
-    "Shutdown",
-    "Test",
-    "CommunicationFault",
-    "Unknown",
-)
 Push = Callable[[Batch], None]
-
-
-class Question:
-    """Some nodes asked together, as one Read.
-
-    Attributes:
-        places: of the nodes in the request, (n,).
-    """
-
-    def __init__(self, ids: list[bytes], places: Cells, kinds: Bytes, indexes: Cells) -> None:
-        self.places = places
-        self._n = len(ids)
-        self._kinds, self._indexes = kinds, indexes
-        self._parameters = codec.read_parameters(ids)
-        self._layout: Layout | None = None
-
-    async def ask(self, link: OpcuaLink, timeout_s: float) -> Columns:
-        """Put it once.
-
-        Raises:
-            DriverError, ServiceFault, Garbled.
-        """
-        data = await link.wire.ask(codec.READ, self._parameters, timeout_s)
-        at = codec.count(data, codec.answer(data, codec.READ_ANSWER), self._n)
-        if self._layout is None or not self._layout.fits(data, at):
-            layout = None if (self._indexes >= 0).any() else alike(data, at, self._n, 0)
-            self._layout = layout or walk(data, at, self._n, 0, self._indexes)
-        codec.ended(data, at + self._layout.size)
-        return columns(data, at, self._layout, self._kinds, link.now_ns())
 
 
 class Asked:
@@ -169,11 +131,10 @@ class Asked:
 
     def _make_proof(self, refused: list[int]) -> Question:
         """The server's state, and the nodes that are not watched."""
-        state = codec.read_id(codec.node_id(codec.STATE, "", ()), -1)
         places = self.known[refused]
-        kinds = np.concatenate(([np.uint8(6)], self.kinds[places]))
-        indexes = np.concatenate(([np.int64(-1)], self.indexes[places]))
-        return Question([state, *(self._ids[k] for k in refused)], places, kinds, indexes)
+        kinds = np.concatenate(([STATE_KIND], self.kinds[places]))
+        indexes = np.concatenate(([STATE_INDEX], self.indexes[places]))
+        return Question([state_id(), *(self._ids[k] for k in refused)], places, kinds, indexes)
 
     async def prove(self, timeout_s: float) -> None:
         """Have the server answer, so that what it has told so far is known to stand.
@@ -182,15 +143,15 @@ class Asked:
             DeviceSilent: it answers, but is not running.
             DriverError, ServiceFault, Garbled.
         """
-        if self._proof is None:
-            return
         question = self._proof
+        if question is None:
+            return
+        if not len(question.places):
+            await self._link.pulse.feel(timeout_s)
+            return
         found = await question.ask(self._link, timeout_s)
-        state = int(found.cells[0])
-        if found.statuses[0] < StatusCode.Bad and state != RUNNING:
-            raise DeviceSilent(f"the server is in state {STATES[state] if 0 <= state < len(STATES) else state}")
-        if len(question.places):
-            self._take(question.places, found.some(np.arange(1, len(found.cells))))
+        check_state(found)
+        self._take(question.places, found.some(np.arange(1, len(found.cells))))
 
     def changed(self, positions: Cells, found: Columns) -> None:
         """The subscription tells new values; they go on at once."""

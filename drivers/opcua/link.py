@@ -24,6 +24,7 @@ from drivers.base import DriverError, LinkDown
 from drivers.opcua import codec, trust
 from drivers.opcua.address import OpcuaDevice
 from drivers.opcua.layout import Garbled
+from drivers.opcua.pulse import Pulse
 from drivers.opcua.secrets import NoSecret, secret
 from drivers.opcua.subscription import Subscription
 from drivers.opcua.wire import Wire
@@ -75,6 +76,7 @@ class OpcuaLink:
     Attributes:
         generation: how often a session has been made; what was learned of an older one is void.
         subscription: what changes are told by.
+        pulse: proof for all devices that the server is there.
     """
 
     def __init__(self, device: OpcuaDevice, clock: Clock) -> None:
@@ -82,6 +84,7 @@ class OpcuaLink:
         self.where = device.endpoint
         self.generation = 0
         self.subscription = Subscription(self)
+        self.pulse = Pulse(self)
         self._clock = clock
         self._wire: Wire | None = None
         self._server: Server | None = None

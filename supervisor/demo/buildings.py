@@ -40,6 +40,17 @@ WEEKLY_PER_S: Final = 1 / (7 * 86400)
 FORCED_S: Final = 600.0
 METERS_NS: Final = 1_704_067_200 * NS_PER_S
 """Since when the meters count: the beginning of 2024, UTC."""
+SAMPLE_NS: Final = 10 * NS_PER_S
+"""How often sensors measure anew."""
+RESOLUTION: Final = {
+    **{f"Zone{i + 1}_T": 0.1 for i in range(ZONES)},
+    **dict.fromkeys(("OutT", "AHU_SupT", "Boiler_Flow", "Boiler_Ret", "DHW_T"), 0.1),
+    **dict.fromkeys(("CO2_1", "CO2_2", "AHU_FiltDP"), 1.0),
+    **dict.fromkeys(("Boiler_Press", "Water_V"), 0.01),
+    **dict.fromkeys(("Elec_P", "Elec_E", "Gas_E", "Heat_E"), 0.1),
+}
+"""What a sensor or meter can tell apart, in the tag's unit: less is no change, and is told to nobody."""
+NOISES: Final = 9
 USUAL_PER_M2_H: Final = np.array([0.006, 0.010, 0.009, 0.020])
 """Electricity, gas and heat [kWh], water [l], per m2 and hour on average."""
 
@@ -76,6 +87,8 @@ class Buildings:
         self._drift_s = rng.uniform(-5, 5, count)
         self._last_ns: int | None = None
         self._now_s = 0.0
+        self._sampled = -1
+        self._noise = np.zeros((NOISES, count))
 
     def step(self, sky: Moment, puts: Values) -> dict[str, npt.NDArray[Any]]:
         """Let the buildings go on until `sky.now_ns`.
@@ -99,7 +112,10 @@ class Buildings:
         people = np.where(settings["SchedOvr"] == NO_OVERRIDE, open_, settings["SchedOvr"] == OVERRIDE_ON)
         self._happen(dt_s)
         heat = self._warm(sky, settings, dt_s / 3600)
-        return {**settings, **self._measure(sky, settings, people.astype(np.float64), heat, dt_s / 3600)}
+        found = self._measure(sky, settings, people.astype(np.float64), heat, dt_s / 3600)
+        for tag, step in RESOLUTION.items():
+            found[tag] = np.rint(found[tag] / step) * step
+        return {**settings, **found}
 
     def _defaults(self) -> dict[str, npt.NDArray[Any]]:
         return {
@@ -159,22 +175,23 @@ class Buildings:
     ) -> dict[str, npt.NDArray[Any]]:
         self._fan = settings["AHU_FanCmd"].astype(np.bool_)
         run = heat > 0.02
+        noise = iter(self._sample(sky.now_ns))
         level = 420 + people[:, None] * np.where(self._fan, 350.0, 900.0)[:, None] * np.array([1.0, 0.8])
         self._co2 += (level - self._co2) * min(1.0, dt_h * 2)
         electric = 1.5 + self._area / 1000 * (2 + 14 * people) + 1.1 * self._fan + 0.6 * settings["Lights_Ext"]
         boiler = self._area / 1000 * 60 * heat
         water = self._area / 1000 * 120 * people + np.where(self.leak, 25.0, 0.0)
         self._meters += np.stack([electric, boiler / 0.92, boiler, water], axis=1) * dt_h
-        flow = 45 + 25 * heat + self._noise(0.1)
+        flow = 45 + 25 * heat + 0.1 * next(noise)
         false = np.zeros(self._n, np.bool_)
         armed = np.where(people > 0, DISARMED, ARMED)
         return {
-            **{f"Zone{i + 1}_T": self.zones[:, i] + self._noise(0.03) for i in range(ZONES)},
+            **{f"Zone{i + 1}_T": self.zones[:, i] + 0.03 * next(noise) for i in range(ZONES)},
             **{f"Door{i + 1}": self._door(i, people, sky) for i in range(DOORS)},
-            "OutT": sky.air_degc + self._noise(0.05),
-            "AHU_SupT": np.where(self._fan, 19 + 8 * heat, self.zones[:, 0]) + self._noise(0.05),
+            "OutT": sky.air_degc + 0.05 * next(noise),
+            "AHU_SupT": np.where(self._fan, 19 + 8 * heat, self.zones[:, 0]) + 0.05 * next(noise),
             "AHU_FanFb": self._fan,
-            "AHU_FiltDP": np.where(self._fan, 110 + 20 * np.sin(self._phase), 0) * (1 + self._noise(0.01)),
+            "AHU_FiltDP": np.where(self._fan, 110 + 20 * np.sin(self._phase), 0) * (1 + 0.01 * next(noise)),
             "CO2_1": self._co2[:, 0],
             "CO2_2": self._co2[:, 1],
             "Boiler_Flow": np.where(run, flow, 40.0),
@@ -185,7 +202,7 @@ class Buildings:
             "DHW_T": 59 + np.sin(sky.now_ns / 1e9 / 1800 + self._phase),
             "Pump1_Fb": run,
             "Pump2_Fb": run,
-            "Elec_P": electric * (1 + self._noise(0.01)),
+            "Elec_P": electric * (1 + 0.01 * next(noise)),
             "Elec_E": self._meters[:, 0],
             "Gas_E": self._meters[:, 1],
             "Heat_E": self._meters[:, 2],
@@ -209,8 +226,11 @@ class Buildings:
         used = (people > 0) & (np.sin(sky.now_ns / 1e9 / (37 + 11 * i) + self._phase) > 0.9)
         return np.where(self.doors[:, i] != CLOSED, self.doors[:, i], np.where(used, OPEN, CLOSED))
 
-    def _noise(self, sigma: float) -> npt.NDArray[np.float64]:
-        return sigma * np.clip(self._rng.normal(0, 1, self._n), -3, 3)
+    def _sample(self, now_ns: int) -> npt.NDArray[np.float64]:
+        """How far off each sensor is, at most three standard deviations, (NOISES, n)."""
+        if (sample := now_ns // SAMPLE_NS) != self._sampled:
+            self._sampled, self._noise = sample, np.clip(self._rng.normal(0, 1, (NOISES, self._n)), -3, 3)
+        return self._noise
 
     # What a person may do to one building.
 
