@@ -28,7 +28,7 @@ _N: Final = 2**15
 _R: Final = 8
 _P: Final = 1
 _MEMORY_MAX: Final = 80 * 2**20  # 64 MiB, the most that `vigie check` lets a hash take, and what scrypt needs beside it
-_WRITERS: Final = frozenset({Role.OPERATOR, Role.SUPERVISOR, Role.ENGINEER})
+WRITERS: Final = frozenset({Role.OPERATOR, Role.SUPERVISOR, Role.ENGINEER})
 _PERSONAL: Final = frozenset({Role.SUPERVISOR, Role.SECURITY})
 
 
@@ -57,7 +57,7 @@ class User:
 
     def may_write(self, area: str, maintainer: str = "") -> bool:
         """Whether they may command such equipment. Nobody commands what they do not see."""
-        acts = self.role in _WRITERS and (self.areas is None or area in self.areas)
+        acts = self.role in WRITERS and (self.areas is None or area in self.areas)
         return acts and self.may_see(area, maintainer)
 
     def may_read_personal(self) -> bool:

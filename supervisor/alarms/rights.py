@@ -45,9 +45,14 @@ _ROLES: Final[dict[type, frozenset[Role]]] = {
 }
 
 
+def roles_for(event: type) -> frozenset[Role]:
+    """Roles that may do this to an alarm at all, in the areas where they act."""
+    return _ROLES.get(event, frozenset())
+
+
 def refusal(user: User, event: Operator, area: str, maintainer: str, rule: Rule) -> Refused | None:
     """Why this person may not do this; None if they may. Hiding a P1 or a safety alarm takes a supervisor."""
-    roles = _ROLES.get(type(event), frozenset())
+    roles = roles_for(type(event))
     if isinstance(event, Shelve) and (rule.safety or Priority.P1 in (rule.priority, rule.priority_extreme)):
         roles = _RESPONSIBLE
     if user.role not in roles:

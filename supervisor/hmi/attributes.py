@@ -16,9 +16,11 @@ from asyncua import ua
 from config.words import StatusCode
 from supervisor.hmi.live import Live, Room
 from supervisor.hmi.nodes import Asker, Nodes, data_value
+from supervisor.hmi.permissions import may_call
 from supervisor.people import User
 
 _VALUE: Final = int(ua.AttributeIds.Value)
+_USER_EXECUTABLE: Final = int(ua.AttributeIds.UserExecutable)
 
 Computed = Callable[[], ua.DataValue]
 
@@ -83,4 +85,6 @@ class Attributes:
                 return data_value(None, StatusCode.BadUserAccessDenied)
             return compute()
         found: ua.DataValue = self._stock.read_attribute_value(node_id, attribute)
+        if attribute == _USER_EXECUTABLE and found.Value is not None and found.Value.Value:
+            return data_value(ua.Variant(may_call(node_id.Identifier, asker.user), ua.VariantType.Boolean))
         return found

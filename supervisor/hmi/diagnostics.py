@@ -175,7 +175,9 @@ def subscription(of: Subscription) -> ua.SubscriptionDiagnosticsDataType:
         DiscardedMessageCount=tally.discarded_messages,
         MonitoredItemCount=len(of),
         DisabledMonitoredItemCount=of.disabled,
+        MonitoringQueueOverflowCount=of.items.overflows + of.nodes.overflows,
         NextSequenceNumber=of.sequence,
+        EventQueueOverflowCount=0 if of.events is None else of.events.overflows,
     )
 
 

@@ -164,7 +164,9 @@ class Engine(InternalServer):
         await self.offload.run(partial(standard.load, self.aspace))
         await self.offload.run(partial(mark_executable, self.aspace))
         types = self.event_types = await self.offload.run(partial(read_types, self.aspace, ADDED))
-        self.subscription_service.event_items = lambda _, asker: Listening(self.notifier, types, self.nodes, asker)
+        self.subscription_service.event_items = lambda of, asker: Listening(
+            self.notifier, types, self.nodes, asker, of.fired
+        )
         if self._desk is not None:
             self.alarms = Alarms(self._desk, self.notifier, types, self.clock)
         self.calling = Calling(self.aspace, lambda n, user: self.nodes.find_for(n, user) is not None, self.alarms)

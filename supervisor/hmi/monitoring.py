@@ -367,4 +367,6 @@ def set_triggering(
         subscription.nodes[triggering].triggers = links.has(triggering)
     elif subscription.items.find(np.array([triggering], np.uint32))[0]:
         subscription.items.watch(triggering, links.has(triggering))
+    elif subscription.events is not None:
+        subscription.events.watch(triggering, links.has(triggering))
     return added, removed

@@ -106,12 +106,14 @@ class NodeItems:
         fired: told the ids of items that others are linked to, when they have queued something.
     Attributes:
         asker: on whose behalf attributes are read.
+        overflows: samples lost because a queue was full, since the subscription began.
     """
 
     def __init__(self, reading: Reading, asker: Asker, fired: Callable[[list[int]], None]) -> None:
         self._reading = reading
         self.asker = asker
         self._fired = fired
+        self.overflows = 0
         self._items: dict[int, Watched] = {}
 
     def __len__(self) -> int:
@@ -190,7 +192,11 @@ class NodeItems:
 
     def _take(self, number: int, item: Watched, now_s: float, value: ua.DataValue) -> None:
         item.due_s = max(item.due_s + item.period_s, now_s + item.period_s / 2)
-        if item.mode is not ua.MonitoringMode.Disabled and item.push(value) and item.triggers:
+        full = len(item.queue) >= item.size > 1
+        if item.mode is ua.MonitoringMode.Disabled or not item.push(value):
+            return
+        self.overflows += full
+        if item.triggers:
             self._fired([number])
 
     def release(self, numbers: Iterable[int]) -> None:

@@ -16,6 +16,7 @@ from asyncua import ua
 
 from config.words import BAD, StatusCode
 from supervisor.hmi import details, properties
+from supervisor.hmi.permissions import ATTRIBUTES, Permissions
 from supervisor.hmi.place import Place, What
 from supervisor.hmi.properties import data_value, filetime, status
 from supervisor.hmi.space import Space
@@ -49,6 +50,7 @@ class Nodes:
         self._space = space
         self._table = table
         self.texts = Texts(space.plant)
+        self._permissions = Permissions(space)
         self.namespace = namespace
 
     def node_id(self, place: Place) -> ua.NodeId:
@@ -86,6 +88,8 @@ class Nodes:
             return data_value(None, StatusCode.BadNodeIdUnknown)
         if attribute == _ID.Value and place.what.is_variable:
             return self._value(place, asker, now_ns)
+        if attribute in ATTRIBUTES:
+            return self._permissions.read(place, attribute, asker.user)
         variant = self._common(place, attribute, asker.locale)
         if variant is None:
             variant = self._variable(place, attribute, asker) if place.what.is_variable else _object(place, attribute)

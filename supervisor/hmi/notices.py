@@ -12,7 +12,7 @@ by `pending()` again: MoreNotifications.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from asyncua import ua
@@ -65,12 +65,22 @@ class NotificationSource(Protocol):
 class ItemSource(NotificationSource, Protocol):
     """Monitored items of one kind in one subscription, one object an item.
 
-    Every method but `create` is called only with numbers that are in it.
+    Every method but `create` and `release` is called only with numbers that are in it.
     """
 
     def __len__(self) -> int: ...
 
     def __contains__(self, number: object) -> bool: ...
+
+    @property
+    def disabled(self) -> int:
+        """Items that are disabled."""
+        ...
+
+    @property
+    def overflows(self) -> int:
+        """Notifications lost because a queue was full, since the subscription began."""
+        ...
 
     def create(self, number: int, wanted: ua.MonitoredItemCreateRequest, stamps: int) -> ua.MonitoredItemCreateResult:
         """Make item `number`, or say by the result's StatusCode why not. `stamps`: TimestampsToReturn."""
@@ -81,6 +91,14 @@ class ItemSource(NotificationSource, Protocol):
     def set_mode(self, number: int, mode: ua.MonitoringMode) -> None: ...
 
     def remove(self, number: int) -> None: ...
+
+    def watch(self, number: int, triggers: bool) -> None:
+        """Whether other items are linked to this one: then the subscription is told when it has queued something."""
+        ...
+
+    def release(self, numbers: Iterable[int]) -> None:
+        """Items that may report once what they have although they only sample, as far as they are here."""
+        ...
 
     def hand_over(self, user: User) -> None:
         """Another user has the session now; what waits for the former one is not theirs."""

@@ -148,8 +148,8 @@ class Subscription:
 
     @property
     def disabled(self) -> int:
-        """Items of values that are disabled."""
-        return self.items.disabled + self.nodes.disabled
+        """Monitored items of all kinds that are disabled."""
+        return self.items.disabled + self.nodes.disabled + (0 if self.events is None else self.events.disabled)
 
     def next_item_id(self, count: int) -> int:
         """The first of `count` new item ids."""
@@ -195,6 +195,8 @@ class Subscription:
         released = self.links.linked(numbers)
         self.items.release(np.array(released, np.uint32))
         self.nodes.release(released)
+        if self.events is not None:
+            self.events.release(released)
 
     def available(self) -> bool:
         """Whether a message would hold notifications."""

@@ -79,6 +79,11 @@ class TagItems:
         """Items that are disabled."""
         return sum(int((items.mode == Mode.DISABLED).sum()) for items in (self.plain, self.queued))
 
+    @property
+    def overflows(self) -> int:
+        """Samples lost because a queue was full, since the subscription began."""
+        return self.queued.overflows
+
     def handles(self) -> dict[int, int]:
         """ClientHandles by id."""
         found: dict[int, int] = {}

@@ -122,7 +122,7 @@ class Scan:
     def _fall(self, now_ns: int, boot_ns: int) -> None:
         fallen = self.freshness.judge(boot_ns)
         if len(fallen.uncertain):
-            self.table.degrade(fallen.uncertain, StatusCode.UncertainLastUsableValue, now_ns)
+            self.table.degrade(fallen.uncertain, StatusCode.UncertainNoCommunicationLastUsableValue, now_ns)
         if len(fallen.bad):
             self.table.degrade(fallen.bad, StatusCode.BadNoCommunication, now_ns)
 

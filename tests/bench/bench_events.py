@@ -45,7 +45,7 @@ def listen(notifier: Notifier) -> list[Listening]:
     for _ in range(TERMINALS):
         item = notifier.listen(1, Wish(SERVER, read, b"same", "fr"), ANNE.user)
         item.resize(QUEUE_MAX, True)
-        terminals.append(Listening(notifier, types, None, Asker(ANNE.user)))
+        terminals.append(Listening(notifier, types, None, Asker(ANNE.user), lambda _: None))
         terminals[-1].items[1] = item
     return terminals
 

@@ -142,7 +142,7 @@ def test_a_dead_device_turns_uncertain_then_null_and_comes_back_and_others_do_no
         others = core.plant.rows_of("21605/CAB-0002")
         field.turn(DEVICE, "hang 600 s")
         await asyncio.sleep(3.4)  # one poll of 2 s, its timeout of 0.8 s, one scan
-        assert status(core, f"{CABINET}/K1_Fb") == StatusCode.UncertainLastUsableValue
+        assert status(core, f"{CABINET}/K1_Fb") == StatusCode.UncertainNoCommunicationLastUsableValue
         assert value(core, f"{CABINET}/K1_Fb") is True
         await asyncio.sleep(200)
         assert status(core, f"{CABINET}/K1_Fb") == StatusCode.BadNoCommunication

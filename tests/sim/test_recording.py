@@ -151,7 +151,7 @@ def test_a_device_that_hangs_is_a_gap_in_the_curve(tmp_path: Path) -> None:
             codes.index(StatusCode.BadNoCommunication),
             max(i for i, code in enumerate(codes) if code >= BAD) + 1,
         )
-        assert StatusCode.UncertainLastUsableValue in codes[:lost]
+        assert StatusCode.UncertainNoCommunicationLastUsableValue in codes[:lost]
         assert codes[back] == StatusCode.Good
         assert 150 < (raw.time_ns[back] - raw.time_ns[lost]) / NS_PER_S < 400
         minute = np.array([dead_ns + 250 * NS_PER_S])

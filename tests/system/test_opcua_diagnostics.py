@@ -12,6 +12,8 @@ from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import Primitives, nodeid_from_binary
 
 from config.model import Role
+from supervisor.hmi.events.event import SERVER as SERVER_EVENTS
+from supervisor.hmi.events.event import PlainEvent
 from supervisor.hmi.nodes import Asker
 from supervisor.people import User
 from tests.system.opcua_kit import Site, in_background, make_client, node_id
@@ -117,5 +119,25 @@ def test_a_subscription_tells_its_terms_and_its_counters(site: Site) -> None:
             assert told.SubscriptionId == subscription.subscription_id
             assert (told.PublishingInterval, told.MonitoredItemCount, told.PublishingEnabled) == (200.0, 1, True)
             assert told.MaxKeepAliveCount and told.MaxLifetimeCount
+
+    asyncio.run(main())
+
+
+def test_what_queues_lose_is_counted_for_their_subscription(site: Site) -> None:
+    """Source: OPC 10000-5, 12.15 (MonitoringQueueOverflowCount, EventQueueOverflowCount)."""
+
+    async def main() -> None:
+        async with await make_client(site) as client:
+            subscription = await client.create_subscription(60_000, Nothing())
+            value = client.get_node(node_id("21605/CAB-0001/V1"))
+            await subscription.subscribe_data_change(value, queuesize=2, sampling_interval=0)
+            for number in range(4):  # the first value is there already
+                site.set("21605/CAB-0001/V1", 100.0 + number)
+            await subscription.subscribe_events(queuesize=2)
+            for number in range(5):
+                type_ = (0, ua.ObjectIds.SystemEventType)
+                site.emit(PlainEvent(type_, bytes([number]), 1, 100, {"fr": "", "en": ""}, notifiers=(SERVER_EVENTS,)))
+            (told,) = await read(client, f"{_D}_SubscriptionDiagnosticsArray")
+            assert (told.MonitoringQueueOverflowCount, told.EventQueueOverflowCount) == (3, 3)
 
     asyncio.run(main())

@@ -21,7 +21,7 @@ from tests.system.server_kit import Process, Server, running, site_of_its_own, u
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 CABINET = "21605/CAB-0001"
-GOOD, UNCERTAIN, LOST = "Good", "UncertainLastUsableValue", "BadNoCommunication"
+GOOD, UNCERTAIN, LOST = "Good", "UncertainNoCommunicationLastUsableValue", "BadNoCommunication"
 
 
 def everything_answers(server: Server) -> bool:

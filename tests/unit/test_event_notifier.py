@@ -195,7 +195,7 @@ def full(notifier: Notifier, *, oldest: bool) -> EventItem:
 def test_the_oldest_are_lost_and_it_is_said_in_their_place(notifier: Notifier) -> None:
     item = full(notifier, oldest=True)
     assert drained(item) == [b"lost", b"c", b"d"]
-    assert notifier._counters.events_lost == 2
+    assert notifier._counters.events_lost == item.lost == 2
     assert notifier._counters.events == 4
 
 
@@ -230,6 +230,32 @@ def test_modes(notifier: Notifier) -> None:
     notifier.emit(event("b"))
     item.set_mode(Mode.REPORTING)
     assert len(item) == 0
+
+
+def test_a_released_item_reports_what_it_has_and_samples_on(notifier: Notifier) -> None:
+    """Source: OPC 10000-4, 5.13.1.6 (triggering model)."""
+    item = listen(notifier)
+    item.set_mode(Mode.SAMPLING)
+    item.release()
+    notifier.emit(event("a"))
+    assert not item.pending, "nothing waited when it was released"
+    item.release()
+    notifier.emit(event("b"))
+    assert item.pending and drained(item) == [b"a", b"b"]
+    notifier.emit(event("c"))
+    assert not item.pending, "not until it is released again"
+
+
+def test_an_item_that_triggers_others_tells_of_each_event_it_queues(notifier: Notifier) -> None:
+    fired: list[str] = []
+    item = listen(notifier)
+    item.fired = lambda: fired.append("fired")
+    item.resize(1, True)
+    for name in "ab":
+        notifier.emit(event(name))
+    item.set_mode(Mode.DISABLED)
+    notifier.emit(event("c"))
+    assert len(fired) == 2, "a disabled item triggers nothing"
 
 
 @pytest.mark.parametrize(("oldest", "left"), [(True, [b"b"]), (False, [b"a"])])

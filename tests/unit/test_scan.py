@@ -46,9 +46,9 @@ def test_a_dead_request_is_uncertain_then_null_then_good_again(plant: Plant) -> 
     scan.inbox.batch(reading(plant, 230.0))
     scan.run(S, S)
     assert (table.status == StatusCode.Good).all() and table.value(0) == 230.0
-    scan.inbox.missed([0], StatusCode.UncertainLastUsableValue, "no reply", 2 * S)
+    scan.inbox.missed([0], StatusCode.UncertainNoCommunicationLastUsableValue, "no reply", 2 * S)
     scan.run(2 * S, 2 * S)
-    assert (table.status == StatusCode.UncertainLastUsableValue).all()
+    assert (table.status == StatusCode.UncertainNoCommunicationLastUsableValue).all()
     assert table.value(0) == 230.0, "an uncertain value is still shown"
     assert table.source_ns[0] == S, "and is as old as the reading"
     changes = scan.run(5 * S, 5 * S)
@@ -65,7 +65,7 @@ def test_an_answer_after_a_miss_in_the_same_scan_wins(plant: Plant) -> None:
     scan = scan_of(plant)
     scan.inbox.batch(reading(plant, 1.0))
     scan.run(S, S)
-    scan.inbox.missed([0], StatusCode.UncertainLastUsableValue, "no reply", 2 * S)
+    scan.inbox.missed([0], StatusCode.UncertainNoCommunicationLastUsableValue, "no reply", 2 * S)
     scan.inbox.batch(reading(plant, 2.0, at=2 * S))
     scan.run(2 * S, 2 * S)
     assert (scan.table.status == StatusCode.Good).all()
@@ -79,7 +79,7 @@ def test_a_full_inbox_counts_and_makes_the_request_uncertain(plant: Plant) -> No
     scan.inbox.batch(reading(plant, 2.0, at=2 * S))
     scan.run(2 * S, 2 * S)
     assert scan.inbox.refused == plant.rows
-    assert (scan.table.status == StatusCode.UncertainLastUsableValue).all()
+    assert (scan.table.status == StatusCode.UncertainNoCommunicationLastUsableValue).all()
 
 
 def test_a_value_that_is_not_a_number_is_a_failed_sensor(plant: Plant) -> None:
@@ -98,7 +98,7 @@ def test_a_bad_point_keeps_its_own_status_when_the_link_dies(plant: Plant) -> No
     batch.statuses[1] = StatusCode.BadConfigurationError
     scan.inbox.batch(batch)
     scan.run(S, S)
-    scan.inbox.missed([0], StatusCode.UncertainLastUsableValue, "no reply", 2 * S)
+    scan.inbox.missed([0], StatusCode.UncertainNoCommunicationLastUsableValue, "no reply", 2 * S)
     scan.run(2 * S, 2 * S)
     assert scan.table.status[1] == StatusCode.BadConfigurationError
     scan.run(9 * S, 9 * S)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
 from asyncua import ua
@@ -37,15 +39,22 @@ _SERVER: Final = ua.NodeId(ua.ObjectIds.Server)
 _TELLING: Final = frozenset({What.ROOT, What.AREA, What.EQUIPMENT})
 
 
+Fired = Callable[[list[int]], None]
+
+
 class Listening:
     """The event items of one subscription.
 
+    Args:
+        fired: told the ids of items that others are linked to, when they have queued something.
     Attributes:
         items: by MonitoredItemId.
     """
 
-    def __init__(self, notifier: Notifier, types: EventTypes, nodes: Nodes, asker: Asker) -> None:
+    def __init__(self, notifier: Notifier, types: EventTypes, nodes: Nodes, asker: Asker, fired: Fired) -> None:
         self.items: dict[int, EventItem] = {}
+        self._fired = fired
+        self._lost_by_former = 0
         self._notifier = notifier
         self._types = types
         self._nodes = nodes
@@ -56,6 +65,14 @@ class Listening:
 
     def __contains__(self, number: object) -> bool:
         return number in self.items
+
+    @property
+    def disabled(self) -> int:
+        return sum(item.mode is Mode.DISABLED for item in self.items.values())
+
+    @property
+    def overflows(self) -> int:
+        return self._lost_by_former + sum(item.lost for item in self.items.values())
 
     # --- services
 
@@ -122,7 +139,17 @@ class Listening:
         self.items[number].set_mode(Mode(int(mode)))
 
     def remove(self, number: int) -> None:
-        self._notifier.forget(self.items.pop(number))
+        item = self.items.pop(number)
+        self._lost_by_former += item.lost
+        self._notifier.forget(item)
+
+    def watch(self, number: int, triggers: bool) -> None:
+        self.items[number].fired = partial(self._fired, [number]) if triggers else None
+
+    def release(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            if (item := self.items.get(number)) is not None:
+                item.release()
 
     def hand_over(self, user: User) -> None:
         self._asker = Asker(user, self._asker.locale)

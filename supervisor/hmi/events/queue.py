@@ -85,6 +85,8 @@ class EventItem:
     Attributes:
         number: MonitoredItemId; unique on the server together with its subscription, `key` alone.
         node: name of the node it listens at.
+        lost: events it had no room for.
+        fired: told when something is queued; None: no other items are linked to this one.
     """
 
     def __init__(self, key: int, number: int, node: str, group: Group, user: User) -> None:
@@ -97,6 +99,9 @@ class EventItem:
         self.mode = Mode.REPORTING
         self.queue_max = QUEUE_DEFAULT
         self.discard_oldest = True
+        self.lost = 0
+        self.fired: Callable[[], None] | None = None
+        self._released = False
         self._queue: deque[Parcel] = deque()
         self._overflow: Parcel | None = None
 
@@ -105,7 +110,15 @@ class EventItem:
 
     @property
     def pending(self) -> bool:
-        return self.mode is Mode.REPORTING and len(self) > 0
+        reports = self.mode is Mode.REPORTING or (self._released and self.mode is Mode.SAMPLING)
+        return reports and len(self) > 0
+
+    def release(self) -> None:
+        """An item that triggers this one has fired: what waits may be told although it only samples.
+
+        Source: OPC 10000-4, 5.13.1.6.
+        """
+        self._released = len(self) > 0
 
     def put(self, parcel: Parcel, overflow: Callable[[], Event]) -> bool:
         """Keep a parcel for the client.
@@ -116,24 +129,28 @@ class EventItem:
         """
         if self.mode is Mode.DISABLED:
             return True
-        if len(self._queue) < self.queue_max:
-            self._queue.append(parcel)
-            return True
-        if self.discard_oldest:
-            self._queue.popleft()
-            self._queue.append(parcel)
-        else:
-            self._queue[-1] = parcel
-        if self._overflow is None:
-            self._overflow = Parcel(overflow(), self.group)
-        return False
+        lost = len(self._queue) >= self.queue_max
+        if lost:
+            self.lost += 1
+            if self._overflow is None:
+                self._overflow = Parcel(overflow(), self.group)
+            if self.discard_oldest:
+                self._queue.popleft()
+            else:
+                self._queue.pop()
+        self._queue.append(parcel)
+        if self.fired is not None:
+            self.fired()
+        return not lost
 
     def take(self) -> Parcel:
         """The next parcel; call only while `len` is not 0. What tells of losses stands where they were."""
         if self._overflow is not None and (self.discard_oldest or not self._queue):
             told, self._overflow = self._overflow, None
-            return told
-        return self._queue.popleft()
+        else:
+            told = self._queue.popleft()
+        self._released = self._released and len(self) > 0
+        return told
 
     def set_mode(self, mode: Mode) -> None:
         """A disabled item keeps nothing."""
@@ -152,4 +169,4 @@ class EventItem:
 
     def clear(self) -> None:
         self._queue.clear()
-        self._overflow = None
+        self._overflow, self._released = None, False

@@ -165,6 +165,18 @@ def test_access_levels_tell_what_read_and_write_will_say(client: RawClient) -> N
         assert levels == expected, attribute
 
 
+def test_what_the_role_of_a_session_may_do_is_told(client: RawClient) -> None:
+    """An anonymous session is an Observer here. Source: OPC 10000-3, 5.2.10 and 5.7."""
+    acknowledge, refresh = ua.ObjectIds.AcknowledgeableConditionType_Acknowledge, 3875
+    executable = [value_id(m, a) for m in (acknowledge, refresh) for a in (ID.Executable, ID.UserExecutable)]
+    assert [v.Value.Value for v in read(client, *executable)] == [True, False, True, True]
+    own, every = read(client, value_id(V1, ID.UserRolePermissions), value_id(V1, ID.RolePermissions))
+    (told,) = own.Value.Value
+    assert told.RoleId == ua.NodeId(ua.ObjectIds.WellKnownRole_Observer)
+    assert told.Permissions & ua.PermissionType.Read and not told.Permissions & ua.PermissionType.Write
+    assert every.StatusCode.value == CODES.BadUserAccessDenied
+
+
 def test_a_value_that_nobody_may_read(client: RawClient, site: Site) -> None:
     """A node of the server whose AccessLevel lacks CurrentRead."""
     running = site.server._running

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from asyncua import ua
 
+from supervisor.hmi.events.event import SERVER as SERVER_EVENTS
+from supervisor.hmi.events.event import PlainEvent
+from tests.nodeset import clause, event_filter
 from tests.system.conformance.conftest import LIMITS
-from tests.system.conformance.raw import CAB, RawClient, codes, value_id
+from tests.system.conformance.raw import CAB, RawClient, changes, codes, value_id
 from tests.system.opcua_kit import Site
 
 CODES = ua.StatusCodes
@@ -111,6 +114,62 @@ def test_a_value_of_the_server_triggers_too(client: RawClient, site: Site) -> No
     while 2 not in told:  # the server's clock ticks once a second
         told += [handle for handle, _, _ in client.notified()]
     assert 1 not in told
+
+
+SERVER = ua.ReadValueId(ua.NodeId(ua.ObjectIds.Server), ua.AttributeIds.EventNotifier)
+
+
+def events_item(client: RawClient, number: int, handle: int, mode: int) -> int:
+    wanted = event_filter([clause("Message")])
+    return client.item(number, SERVER, handle=handle, mode=mode, queue=5, filter_=wanted)
+
+
+def happen(site: Site, *names: str) -> None:
+    type_ = (0, ua.ObjectIds.SystemEventType)
+    for name in names:
+        site.emit(PlainEvent(type_, name.encode(), 1, 100, {"fr": name, "en": name}, notifiers=(SERVER_EVENTS,)))
+
+
+def heard(parameters: Any) -> list[tuple[int, str]]:
+    """(handle, message) of each event in a PublishResponse."""
+    return [
+        (fields.ClientHandle, fields.EventFields[0].Value.Text)
+        for data in parameters.NotificationMessage.NotificationData
+        if isinstance(data, ua.EventNotificationList)
+        for fields in data.Events
+    ]
+
+
+def test_events_that_are_sampled_are_reported_with_the_value_that_triggers_them(client: RawClient, site: Site) -> None:
+    site.put([site.row(V1)], [1.0])
+    number = client.subscribe(RequestedMaxKeepAliveCount=1)
+    value = client.item(number, V1, handle=1)
+    events = events_item(client, number, 2, SAMPLING)
+    assert codes(client.call(trigger(number, value, [events])).Parameters.AddResults) == [0]
+    client.notified()
+    happen(site, "one", "two")
+    assert heard(client.published()) == []
+    site.put([site.row(V1)], [2.0])
+    told = client.published()
+    assert [handle for handle, _, _ in changes(told)] == [1] and heard(told) == [(2, "one"), (2, "two")]
+    happen(site, "three")
+    assert heard(client.published()) == []  # until it fires again
+
+
+def test_an_event_triggers_a_value_that_is_sampled(client: RawClient, site: Site) -> None:
+    site.put([site.row(INT64)], [1])
+    number = client.subscribe(RequestedMaxKeepAliveCount=1)
+    events = events_item(client, number, 1, SAMPLING)
+    linked = client.item(number, INT64, handle=2, mode=SAMPLING, queue=5)
+    assert codes(client.call(trigger(number, events, [linked])).Parameters.AddResults) == [0]
+    assert client.notified() == []
+    site.put([site.row(INT64)], [2])
+    happen(site, "one")
+    assert [(handle, value) for handle, value, _ in client.notified()] == [(2, 1), (2, 2)]
+    client.call(trigger(number, events, remove=[linked]))
+    site.put([site.row(INT64)], [3])
+    happen(site, "two")
+    assert client.notified() == []  # no longer linked
 
 
 @pytest.mark.parametrize("triggering", [0, 4242])
