@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The servers of bench_opcua_history.py, each in a process of its own: ours on a year of samples, asyncua's on a day.
+"""The servers of bench_opcua_history.py, each in its own process: ours with a year of 50 tags, asyncua's of one.
 
 python -m tests.bench.opcua_history_servers ours|stock
 
@@ -14,7 +14,6 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -73,7 +72,8 @@ async def ours(folder: Path) -> None:
     table = TagTable(plant, StringPool(), SystemClock().wall_ns())
     past = Kept(a_year(folder))
     settings = HmiSettings("127.0.0.1", 0, "bench", folder, insecure_loopback=True, accept_unknown_certificates=True)
-    server = HmiServer(plant, table, People(), SystemClock(), past.offload, settings, _refuse, past=past)
+    server = HmiServer(plant, table, People(), SystemClock(), past.offload, settings, _refuse)
+    server.past = past
     await server.start()
     await _serve(server.insecure_endpoint or "", "ns=2;s=1/T-0001/T00")
     await server.stop()
@@ -93,10 +93,10 @@ async def stock(_: Path) -> None:
     node = await server.nodes.objects.add_variable(2, "V", 0.0)
     storage = server.iserver.history_manager.storage
     await storage.new_historized_node(node.nodeid, None, 0)
-    begin = moment((YEAR_DAYS - 1) * 86_400)
-    for minute in range(1440):
-        at = begin + timedelta(minutes=minute)
-        value = ua.DataValue(ua.Variant(float(minute)), SourceTimestamp=at, ServerTimestamp=at)
+    dense_s = (YEAR_DAYS - DENSE_DAYS) * 86_400
+    for second in [*range(0, dense_s, 900), *range(dense_s, YEAR_DAYS * 86_400, 60)]:
+        at = moment(second)
+        value = ua.DataValue(ua.Variant(float(second)), SourceTimestamp=at, ServerTimestamp=at)
         await storage.save_node_value(node.nodeid, value)
     async with server:
         port = server.bserver._server.sockets[0].getsockname()[1]
