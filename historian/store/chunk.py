@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa  # type: ignore[import-untyped]
 
-from historian.store.samples import DTYPES, Samples
+from historian.store.samples import DTYPES, Samples, has_whole
 
 
 class Chunk:
@@ -33,6 +33,7 @@ class Chunk:
         self.rows = 0
         self.damaged_rows = 0
         self._columns: dict[str, npt.NDArray[Any]] = {name: np.empty(capacity, d) for name, d in DTYPES.items()}
+        self._columns["whole"] = np.zeros(capacity, DTYPES["whole"])  # hardly ever written: costs no memory then
         self._texts: list[tuple[int, int, Any]] = []
 
     def add(self, samples: Samples) -> None:
@@ -44,8 +45,10 @@ class Chunk:
         n = self.rows + len(samples)
         if n > self.capacity:
             raise ValueError(f"chunk: expected at most {self.capacity} rows, got {n}")
+        whole = has_whole(samples)
         for name, column in self._columns.items():
-            column[self.rows : n] = getattr(samples, name)
+            if whole or name != "whole":
+                column[self.rows : n] = getattr(samples, name)
         if samples.text is not None:
             self._texts.append((self.rows, n, samples.text))
         self.rows = n

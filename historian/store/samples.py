@@ -56,6 +56,12 @@ SCHEMA: Final = pa.schema(
         pa.field("flags", pa.uint8(), nullable=False),
     ]
 )
+_SPARSE: Final = {
+    (whole, text): pa.schema([f for f in SCHEMA if {"whole": whole, "text": text}.get(f.name, True)])
+    for whole in (False, True)
+    for text in (False, True)
+}
+"""SCHEMA without the columns that no row has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,20 +239,23 @@ def lag_of(time_ns: TimesNs, now_ns: int) -> npt.NDArray[np.int32]:
     return np.minimum(np.maximum(lag, -(2**31)), 2**31 - 1).astype(np.int32)
 
 
+def has_whole(samples: Samples) -> bool:
+    """Whether any row has flag WHOLE."""
+    return bool(np.bitwise_or.reduce(samples.flags) & WHOLE)
+
+
 def to_arrow(samples: Samples, sparse: bool = False) -> Any:
     """A record batch of SCHEMA; with `sparse` without `whole` and `text` if no row has one."""
     s, n = samples, len(samples)
-    held = (s.flags & WHOLE) != 0
-    whole: Any = pa.array(s.whole, mask=~held) if held.any() else None
-    columns = {"whole": whole, "text": s.text, "class": s.class_id}
-    columns |= {name: getattr(s, name) for name in _ARRAYS if name not in ("whole", "class_id")}
-    if sparse:
-        schema = pa.schema([f for f in SCHEMA if columns[f.name] is not None])
-    else:
-        schema = SCHEMA
-        columns |= {name: pa.nulls(n, SCHEMA.field(name).type) for name in ("whole", "text") if columns[name] is None}
-    found = [columns[name] for name in schema.names]
-    return pa.RecordBatch.from_arrays([pa.array(c) if isinstance(c, np.ndarray) else c for c in found], schema=schema)
+    held = has_whole(s)
+    whole = pa.array(s.whole, mask=(s.flags & WHOLE) == 0) if held else pa.nulls(n, pa.int64())
+    text = pa.nulls(n, pa.string()) if s.text is None else s.text
+    always = [pa.array(c) for c in (s.series, s.time_ns, s.value, s.status, s.lag_ds, s.class_id, s.flags)]
+    columns = [*always[:3], whole, text, *always[3:]]
+    schema = _SPARSE[held, s.text is not None] if sparse else SCHEMA
+    if len(schema) < len(columns):
+        columns = [c for c, f in zip(columns, SCHEMA, strict=True) if schema.get_field_index(f.name) >= 0]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def from_arrow(batch: Any, alike: Mapping[str, int] = MappingProxyType({})) -> Samples:

@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from config.words import NS_PER_S, Cells, Kind, Rows, StatusCode, Statuses, TimesNs
+from historian.store.chunk import Chunk
 from historian.store.rules import NOT_STORED, RowRules
-from historian.store.samples import CLASSES, LATE, Samples, concat, from_cells, speaks
+from historian.store.samples import CLASSES, LATE, Samples, from_cells, speaks
 
 NEVER: Final = -1
 PIECE: Final = 16_384
@@ -113,15 +114,19 @@ class Sieve:
         self._follow(now_ns)
         looks = now_ns >= self._look_ns
         rows = self._with_due(changed, now_ns) if looks else changed
-        made = []
+        made = Chunk(0, len(rows))
         for at in _pieces(rows):
             at, take = _narrow(at, self._choose(at, cells, status, now_ns, looks))
             if isinstance(at, np.ndarray) and not len(at):
                 continue
             samples = self._samples(at, cells, status, source_ns, now_ns, text_of)
             self._remember(at, take, cells, status, samples.time_ns, now_ns)
-            made.append(samples if take is None else samples.take(take))
-        return concat(made)
+            samples = samples if take is None else samples.take(take)
+            if len(rows) <= PIECE:
+                return samples
+            made.add(samples)  # at once: its memory serves the next piece
+        kept = made.all()
+        return kept if 4 * len(kept) >= len(rows) else kept.take(np.arange(len(kept)))  # not to hold room for all
 
     def _follow(self, now_ns: int) -> None:
         """A clock that was set back takes the intervals with it, or nothing would come due until it caught up."""

@@ -70,6 +70,7 @@ class Store:
         self._root = root
         self._lock_fd = lock_fd
         self._limits = limits
+        self._kept_ns = np.array([limits.retention_s[c] for c in CLASSES], np.int64) * NS_PER_S
         self._writing = threading.Lock()
         self._keeping = threading.Lock()
         self._files = Files(root, index, steps)
@@ -137,8 +138,7 @@ class Store:
             self._lost[cause] += rows
 
     def _in_time(self, samples: Samples, now_ns: int) -> Samples:
-        oldest = now_ns - np.array([self._limits.retention_s[c] for c in CLASSES], np.int64) * NS_PER_S
-        time_ns = samples.time_ns
+        oldest, time_ns = now_ns - self._kept_ns, samples.time_ns
         if len(samples) and time_ns.min() >= oldest.max() and time_ns.max() <= now_ns + FUTURE_NS:
             return samples
         fine = (time_ns >= np.maximum(oldest, 0)[samples.class_id]) & (time_ns <= now_ns + FUTURE_NS)
