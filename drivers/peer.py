@@ -37,10 +37,14 @@ class Peer(Protocol):
     Attributes:
         requests: questions that have arrived, reads and writes, since it was made.
         pending_max: the most questions that were ever open at the same time.
+        turned_away: connections that were reset because they came too many.
     """
 
     requests: int
     pending_max: int
+
+    @property
+    def turned_away(self) -> int: ...
 
     async def start(self) -> None:
         """Listen on 127.0.0.1; port 0 the first time, the same port at every later start."""
@@ -117,6 +121,14 @@ class Peer(Protocol):
 
     def duplicate(self) -> None:
         """The next answer is sent twice."""
+        ...
+
+    def misdirect(self) -> None:
+        """The next answer is that to another question, or another device's."""
+        ...
+
+    def one_client(self) -> None:
+        """Until healed, one connection is taken and further ones are reset."""
         ...
 
     def reject(self, point: int) -> None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from drivers.faults import Faults
 from drivers.knobs import Knob
+
+CLIENTS_MAX: Final = 1000
 
 
 class Door(Protocol):
@@ -43,6 +45,8 @@ class Simulated(ABC):
         port: 0 before the first start: the system's choice, which is kept.
         faults: the knobs that every protocol has.
         requests, pending, pending_max: as `faults.Debtor`.
+        clients_max: how many connections it takes; further ones are reset.
+        turned_away: connections that were reset because they came too many, or while it refuses.
         own: knobs that only this protocol has.
     """
 
@@ -56,7 +60,8 @@ class Simulated(ABC):
         """
         self.name, self.host, self.port = name, host, port
         self.faults = Faults(name, noise)
-        self.requests = self.pending = self.pending_max = 0
+        self.requests = self.pending = self.pending_max = self.turned_away = 0
+        self.clients_max = CLIENTS_MAX
         self._door: Door | None = None
         self._connections: set[Any] = set()
         self._restarting: asyncio.Task[None] | None = None
@@ -102,7 +107,8 @@ class Simulated(ABC):
 
     def enter(self, connection: Connection) -> bool:
         """A client comes. Returns False for one that was turned away."""
-        if self.faults.lasts("refuse"):
+        if self.faults.lasts("refuse") or len(self._connections) >= self.clients_max:
+            self.turned_away += 1
             connection.abort()
             return False
         self._connections.add(connection)
@@ -138,6 +144,8 @@ class Simulated(ABC):
             self.heal()
         elif knob.name == "restart":
             self.restart_soon()
+        elif knob.name == "clients":
+            self.clients_max = knob.count
         else:
             self.faults.turn(knob)
             if knob.name in ("reset", "refuse"):
@@ -146,6 +154,7 @@ class Simulated(ABC):
     def heal(self) -> None:
         """Turn every knob back."""
         self.faults.heal()
+        self.clients_max = CLIENTS_MAX
 
     def restart_soon(self) -> None:
         """As `restart`, from a knob; `stop` waits for it."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
 import numpy as np
 
-from config.words import StatusCode
+from config.words import Outcome, StatusCode
 from drivers.base import DriverError
 from drivers.peer import Raw
 from drivers.testbench import LASTING, LIMITS, TIMEOUT_S, Bench, expect, hosted, same
@@ -47,7 +47,42 @@ async def a_late_answer_is_nobodys(made: Bench) -> None:
 
 async def noise_is_survived(made: Bench) -> None:
     """Garbled, truncated and doubled answers: a typed error or a bad status, no wrong value, and well again soon."""
-    for spoil in (made.peer.garble, made.peer.truncate, made.peer.duplicate) * 4:
+    await _spoilt(made, (made.peer.garble, made.peer.truncate, made.peer.duplicate) * 4)
+
+
+async def an_answer_to_another_question_is_nobodys(made: Bench) -> None:
+    """Another question's answer, or another device's: no wrong value is Good, no write is accepted by it."""
+    await _spoilt(made, (made.peer.misdirect,) * 4)
+    for target in made.writable()[:1]:
+        item = item_of(target, made.peer.extremes(target)[0])
+        made.peer.misdirect()
+        [outcome] = await made.driver.write([item], LASTING, TIMEOUT_S)
+        expect(outcome.outcome is not Outcome.ACCEPTED, "expected a write not to be accepted by another one's answer")
+        made.peer.heal()
+        await made.read_patiently()
+
+
+async def one_seat_is_enough(made: Bench) -> None:
+    """A gateway that takes one client only: after every loss the old connection is gone before the next is made."""
+    loop = asyncio.get_running_loop()
+    everything = set(range(len(made.requests)))
+    async with hosted(made) as (_, seen):
+        for lose in (made.peer.reset, made.peer.garble, lambda: made.peer.hang(None), made.peer.restart) * 2:
+            made.peer.one_client()
+            if asyncio.iscoroutine(waiting := lose()):
+                await waiting
+            await asyncio.sleep(60)
+            made.peer.heal()
+            made.peer.one_client()
+            healed_s = loop.time()
+            await asyncio.sleep(LIMITS.backoff.max_s + SLOT_S)
+            expect(seen.good_after(healed_s) == everything, "expected everything good again on the one seat")
+        expect(made.peer.turned_away == 0, f"expected never a second connection, {made.peer.turned_away} were reset")
+
+
+async def _spoilt(made: Bench, spoils: Sequence[Callable[[], None]]) -> None:
+    """Answers spoilt one by one: what is read as Good is what is held."""
+    for spoil in spoils:
         held = made.distinct()
         spoil()
         try:
@@ -133,6 +168,8 @@ async def an_hour_of_faults_is_survived(made: Bench) -> None:
 GOLD: Final[tuple[Claim, ...]] = (
     a_late_answer_is_nobodys,
     noise_is_survived,
+    an_answer_to_another_question_is_nobodys,
+    one_seat_is_enough,
     cancelling_is_survived,
     time_never_goes_back,
     an_hour_of_faults_is_survived,

@@ -15,6 +15,7 @@ restart                the device stops and starts again: subscriptions are gone
 garble [N]             the next N answers are noise
 truncate [N]           the next N answers end in the middle
 duplicate [N]          the next N answers are sent twice
+wrong_id [N]           the next N answers come from another device behind the same address
 busy [N]               the next N questions get the abort out-of-resources
 reject analog-input 3  this object is unknown (accept analog-input 3 turns it back)
 hold 5                 every present-value is held by that priority (release turns it back)
@@ -30,7 +31,7 @@ from drivers.knobs import Words
 WORDS: Final = Words(
     lasting=("hang", "refuse", "silent"),
     timed=("late", "slow"),
-    counted=("garble", "truncate", "duplicate", "busy", "small", "hold"),
+    counted=("garble", "truncate", "duplicate", "wrong_id", "busy", "small", "hold"),
     named=("reject", "accept"),
     plain=("no_room", "no_rpm", "forget", "restart", "release", "heal"),
     defaults={"small": 206, "hold": 5},

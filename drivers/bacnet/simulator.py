@@ -30,6 +30,7 @@ Sender = tuple[Any, ...]
 Where = tuple[int, bytes]
 """Network and MAC behind a router; (0, b''): the address itself."""
 HERE: Final[Where] = (0, b"")
+ELSEWHERE: Final[Where] = (65_000, b"\x63")
 _Key = tuple[Sender, Where, int, int]
 
 
@@ -175,6 +176,8 @@ class SimulatedDevice(Simulated):
         return None if self.faults.lasts("hang") else said
 
     def _reply(self, where: Where, said: bytes, sender: Sender) -> bool:
+        if self.faults.take("wrong_id"):
+            where = ELSEWHERE
         owed, data = self._owed, self.faults.spoilt(self._framed(where, said))
         assert owed is not None  # noqa: S101 - asked by the only caller
 

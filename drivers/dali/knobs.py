@@ -7,10 +7,12 @@ late 5 s               each answer is held that long; later frames are not block
 slow 200 ms            each answer that long after its frame, in order
 reset                  all connections are reset once
 refuse [30 s]          connections are reset, new ones too
+clients 1              so many connections are taken, further ones are reset
 restart                the gateway stops and starts again
 garble [N]             the next N answers are noise
 truncate [N]           the next N answers end in the middle
 duplicate [N]          the next N answers are sent twice
+wrong_id [N]           the next N answers are another line's
 busy [N]               the next N frames find the buffer full
 lamp 5                 the lamp of gear 5 fails (whole 5 turns it back)
 gear 5                 gear 5 itself fails (whole 5)
@@ -30,8 +32,8 @@ from drivers.knobs import Words
 WORDS: Final = Words(
     lasting=("hang", "refuse"),
     timed=("late", "slow"),
-    counted=("garble", "truncate", "duplicate", "busy"),
-    numbered=dict.fromkeys(("lamp", "gear", "dead", "whole"), (0, 63)),
+    counted=("garble", "truncate", "duplicate", "wrong_id", "busy"),
+    numbered={**dict.fromkeys(("lamp", "gear", "dead", "whole"), (0, 63)), "clients": (1, 100)},
     plain=("reset", "restart", "short", "unpowered", "power_cycle", "heal"),
 )
 NAMES: Final = WORDS.names

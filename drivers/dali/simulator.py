@@ -96,8 +96,9 @@ class SimulatedGateway(Simulated):
         mode = data.get("mode", {})
 
         def result(code: int) -> tuple[float, list[dict[str, Any]]]:
-            return now_s, [{"type": "daliFrame", "data": {"line": line, "result": code}}]
+            return now_s, [{"type": "daliFrame", "data": {"line": told, "result": code}}]
 
+        told = line + 1 if self.faults.take("wrong_id") else line
         if self.faults.take("busy"):
             return result(lunatone.BUFFER_FULL)
         if not 0 <= line < len(self.buses):
@@ -113,7 +114,7 @@ class SimulatedGateway(Simulated):
         _, answers = result(lunatone.SENT)
         if asks:
             codes = {"nothing": lunatone.ANSWER_NONE, "value": lunatone.ANSWER_VALUE}
-            answer: dict[str, Any] = {"line": line, "result": codes.get(said, lunatone.ANSWER_GARBLED)}
+            answer: dict[str, Any] = {"line": told, "result": codes.get(said, lunatone.ANSWER_GARBLED)}
             if said == "value":
                 answer["daliData"] = value
             answers.append({"type": "daliAnswer", "data": answer})

@@ -7,6 +7,7 @@ late 5 s               each answer is held that long; later questions are not bl
 slow 200 ms            each answer that long after its question, in order
 reset                  all connections are reset once
 refuse [30 s]          connections are reset, new ones too
+clients 1              so many connections are taken, further ones are reset
 restart                the device stops and starts again, its memory kept
 garble [N]             the next N answers are noise
 truncate [N]           the next N answers end in the middle
@@ -28,6 +29,7 @@ WORDS: Final = Words(
     lasting=("hang", "refuse"),
     timed=("late", "slow"),
     counted=("garble", "truncate", "duplicate", "wrong_id", "busy"),
+    numbered={"clients": (1, 100)},
     named=("reject", "accept"),
     plain=("reset", "restart", "heal"),
 )

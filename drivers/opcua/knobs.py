@@ -10,10 +10,12 @@ no_subscriptions       no subscription is given any more: BadTooManySubscription
 forget                 all sessions are forgotten: BadSessionIdInvalid
 reset                  all connections are reset once
 refuse [30 s]          connections are reset, new ones too
+clients 1              so many connections are taken, further ones are reset
 restart                the server stops and starts again, its values kept
 garble [N]             the next N answers are noise
 truncate [N]           the next N answers end in the middle
 duplicate [N]          the next N answers are sent twice
+wrong_id [N]           the next N answers bear another request's id
 busy [N]               the next N questions get BadServerTooBusy
 reject ns=2;s=Plan     this node is unknown (accept ns=2;s=Plan turns it back)
 heal                   everything back
@@ -28,7 +30,8 @@ from drivers.knobs import Words
 WORDS: Final = Words(
     lasting=("hang", "refuse", "silent"),
     timed=("late", "slow"),
-    counted=("garble", "truncate", "duplicate", "busy"),
+    counted=("garble", "truncate", "duplicate", "wrong_id", "busy"),
+    numbered={"clients": (1, 100)},
     named=("reject", "accept"),
     plain=("no_subscriptions", "forget", "reset", "restart", "heal"),
 )

@@ -21,6 +21,7 @@ from drivers.simulated import Door, Simulated
 WRITE: Final = 673
 PUBLISH, PUBLISHED = 826, 829
 NOT_COUNTED: Final = (0, PUBLISH, PUBLISHED)
+REQUEST_ID: Final = 20  # where it stands in a message
 NOISE: Final = (0, 0xFF)  # no message begins so
 
 
@@ -94,4 +95,10 @@ class SimulatedServer(Simulated):
         elif faults.lasts("hang"):
             connection.owed.settled(counts)
         else:
-            connection.answer(lambda: b"".join(faults.spoilt(frame())), counts)
+            wrong = counts and faults.take("wrong_id")
+            connection.answer(lambda: b"".join(faults.spoilt(_other(frame()) if wrong else frame())), counts)
+
+
+def _other(frame: bytes) -> bytes:
+    """As the answer to another request. Source: OPC 10000-6, 6.7.2.4: RequestId."""
+    return frame[:REQUEST_ID] + bytes((frame[REQUEST_ID] ^ 0x55,)) + frame[REQUEST_ID + 1 :]

@@ -27,6 +27,10 @@ class SimulatedPeer:
     def pending_max(self, value: int) -> None:
         self.simulated.pending_max = value
 
+    @property
+    def turned_away(self) -> int:
+        return self.simulated.turned_away
+
     async def start(self) -> None:
         await self.simulated.start()
 
@@ -59,6 +63,12 @@ class SimulatedPeer:
 
     def duplicate(self) -> None:
         self.simulated.turn("duplicate")
+
+    def misdirect(self) -> None:
+        self.simulated.turn("wrong_id")
+
+    def one_client(self) -> None:
+        self.simulated.turn("clients 1")
 
     def heal(self) -> None:
         self.simulated.heal()

@@ -8,11 +8,15 @@ import pytest
 from drivers.registry import protocol
 from drivers.testkit import Kit
 from tests.kit.dali_peer import AdfwebPeer, IntesisPeer, LunatonePeer
+from tests.kit.simulated_peer import SimulatedPeer
 from tests.sim.loop import clock, run
 
-KIT = Kit(protocol("dali"), LunatonePeer, run=lambda main: run(main, debug=False), clock=clock)
-ADFWEB = Kit(protocol("dali"), AdfwebPeer, run=lambda main: run(main, debug=False), clock=clock)
-INTESIS = Kit(protocol("dali"), IntesisPeer, run=lambda main: run(main, debug=False), clock=clock)
+
+def kit(peer: type[SimulatedPeer], wire: str) -> Kit:
+    return Kit(protocol("dali"), peer, run=lambda main: run(main, debug=False), clock=clock, wire=wire)
+
+
+KIT, INTESIS, ADFWEB = kit(LunatonePeer, "lunatone"), kit(IntesisPeer, "intesis"), kit(AdfwebPeer, "adfweb")
 
 
 @pytest.mark.parametrize("claim", KIT.params())

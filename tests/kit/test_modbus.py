@@ -10,7 +10,7 @@ from drivers.testkit import Kit
 from tests.kit.modbus_peer import ModbusPeer
 from tests.sim.loop import clock, run
 
-KIT = Kit(protocol("modbus"), ModbusPeer, run=lambda main: run(main, debug=False), clock=clock)
+KIT = Kit(protocol("modbus"), ModbusPeer, run=lambda main: run(main, debug=False), clock=clock, wire="tcp")
 
 
 @pytest.mark.parametrize("claim", KIT.params())

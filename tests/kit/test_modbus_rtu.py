@@ -14,7 +14,11 @@ from tests.sim.loop import clock, run
 from tests.sim.terminals import run_with_terminals
 
 KIT = Kit(
-    protocol("modbus"), lambda: ModbusPeer(transport="rtu_tcp"), run=lambda main: run(main, debug=False), clock=clock
+    protocol("modbus"),
+    lambda: ModbusPeer(transport="rtu_tcp"),
+    run=lambda main: run(main, debug=False),
+    clock=clock,
+    wire="rtu_tcp",
 )
 
 
@@ -34,7 +38,7 @@ def serial_peer() -> ModbusPeer:
     return ModbusPeer(transport="serial", serial_port=Serial.path, baud_rate=115200, parity="none")
 
 
-SERIAL_KIT = Kit(protocol("modbus"), serial_peer, run=run_with_terminals, clock=clock)
+SERIAL_KIT = Kit(protocol("modbus"), serial_peer, run=run_with_terminals, clock=clock, wire="serial")
 
 
 @pytest.mark.parametrize("claim", SERIAL_KIT.params())

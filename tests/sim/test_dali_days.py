@@ -26,7 +26,7 @@ PERIOD_S = 60.0
 VALUES = (("arc_level", Kind.Byte), ("lamp_failure", Kind.Boolean), ("gear_failure", Kind.Boolean))
 KNOBS = (
     "hang", "late 1500 ms", "slow 300 ms", "reset", "refuse 30 s", "restart", "garble 3", "truncate 3", "duplicate 3",
-    "busy 5", "lamp 5", "gear 5", "dead 5", "short", "unpowered", "power_cycle",
+    "wrong_id 3", "busy 5", "clients 1", "lamp 5", "gear 5", "dead 5", "short", "unpowered", "power_cycle",
 )  # fmt: skip
 
 

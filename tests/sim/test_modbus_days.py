@@ -31,7 +31,7 @@ from tests.sim.terminals import run_with_terminals
 ADDRESSES = (*range(40), *range(200, 240))
 KNOBS = (
     "hang", "late 1500 ms", "slow 300 ms", "reset", "refuse 30 s", "restart", "garble 3", "truncate 3", "duplicate 3",
-    "wrong_id 3", "busy 5", "reject holding 17",
+    "wrong_id 3", "busy 5", "clients 1", "reject holding 17",
 )  # fmt: skip
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from drivers.link import diagram
 from drivers.sink import HostLimits
-from drivers.testkit import LEVELS
+from drivers.testkit import CLAIMS, LEVELS, driver_table
+from tests.kit import test_bacnet, test_dali, test_modbus, test_modbus_rtu, test_opcua
 
 TEXT = (Path(__file__).parents[2] / "docs" / "drivers.md").read_text(encoding="utf-8")
 
@@ -20,6 +21,15 @@ def test_every_claim_is_listed_with_its_level() -> None:
     for level, claims in LEVELS:
         for claim in claims:
             assert f"| {level} | {claim.__name__.replace('_', ' ')} | {claim.__doc__} |" in TEXT
+
+
+def test_the_readme_has_the_table_of_the_kits() -> None:
+    """Levels as they are while every test of tests/kit passes: each claim there is one."""
+    modbus = [test_modbus.KIT, test_modbus_rtu.KIT, test_modbus_rtu.SERIAL_KIT]
+    kits = [*modbus, test_opcua.KIT, test_bacnet.KIT, test_dali.KIT, test_dali.INTESIS, test_dali.ADFWEB]
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert driver_table(kits, broken={}) in readme
+    assert f"The kit tests {len(CLAIMS)} claims" in readme
 
 
 def test_the_named_bounds_are_those_of_the_host() -> None:

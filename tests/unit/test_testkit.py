@@ -171,6 +171,15 @@ class Careless(ModbusLink):
         await super().close()
 
 
+class Twice(ModbusLink):
+    """Connects a second time, to see whether it can."""
+
+    async def open(self) -> None:
+        await super().open()
+        _, writer = await asyncio.open_connection(self._device.host, self._device.port)
+        writer.close()
+
+
 class Loose(BaseModel):
     """Takes any key."""
 
@@ -208,6 +217,7 @@ def kit(spec: ProtocolSpec, **more: Any) -> Kit:
         ("a_write_has_three_outcomes", with_driver(Stubborn)),
         ("what_may_not_be_written_is_not_sent", with_driver(Lawless)),
         ("noise_is_survived", with_driver(Raw)),
+        ("one_seat_is_enough", with_link(Twice)),
         ("time_never_goes_back", with_driver(Drifting)),
         ("an_hour_of_faults_is_survived", with_link(Once)),
     ],
@@ -218,7 +228,8 @@ def test_a_driver_with_one_fault_breaks_its_claim(claim: str, spec: ProtocolSpec
         kit(spec).check(claim)
 
 
-def test_a_driver_that_takes_any_answer_for_its_own_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("claim", ["a_late_answer_is_nobodys", "an_answer_to_another_question_is_nobodys"])
+def test_a_driver_that_takes_any_answer_for_its_own_is_found(claim: str, monkeypatch: pytest.MonkeyPatch) -> None:
     take = Connection._take
 
     def first_come(self: Connection, tid: int, unit: int, pdu: bytes) -> None:
@@ -226,7 +237,7 @@ def test_a_driver_that_takes_any_answer_for_its_own_is_found(monkeypatch: pytest
 
     monkeypatch.setattr(Connection, "_take", first_come)
     with pytest.raises((AssertionError, DriverError)):
-        kit(MODBUS).check("a_late_answer_is_nobodys")
+        kit(MODBUS).check(claim)
 
 
 def test_a_link_that_asks_beyond_its_window_is_found() -> None:
@@ -270,8 +281,8 @@ def test_the_level_is_what_holds() -> None:
 
 def test_skips_are_named_and_appear_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     skips = {name: "not for this test" for name in CLAIMS if name != "schemas_are_strict"}
-    table = driver_table([kit(MODBUS, skips=skips)])
-    assert "| modbus | gold | 1 of 19 | one of everything is read: not for this test;" in table
+    table = driver_table([kit(MODBUS, skips=skips, wire="tcp")])
+    assert "| modbus (tcp) | gold | 1 of 21 | one of everything is read: not for this test;" in table
     with pytest.raises(ValueError, match=r"expected a claim of .* and a reason, got 'no_such_claim': 'because'"):
         kit(MODBUS, skips={"no_such_claim": "because"})
     with pytest.raises(ValueError, match="and a reason"):
