@@ -35,6 +35,7 @@ _NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "deviation": ("tag", "from", "high"),
     "calculated": ("condition",),
     "fed": ("share", "at_least"),
+    "identity": ("tag",),
 }
 _MAY_HAVE: Final[dict[str, tuple[str, ...]]] = {
     "limit": LIMITS,
@@ -73,6 +74,7 @@ class _Check:
             self._tag_exists(place, key, _get(rule, key))
         self._limits(place, rule)
         self._equals(place, rule)
+        self._identity(place, rule)
         self._feedback(place, rule)
         self._expressions(place, rule)
         self._importance(place, rule)
@@ -180,6 +182,12 @@ class _Check:
                 )
             elif (text := misfit(tag.kind, value)) is not None:
                 self._say(here, text)
+
+    def _identity(self, place: Place, rule: AlarmRule) -> None:
+        tag = self._tag(rule.tag)
+        if rule.on == "identity" and tag is not None and tag.system != "comm":
+            text = f"expected a tag of 'system: comm' for an alarm on identity, got '{rule.tag}'"
+            self._say((*place, "tag"), text)
 
     def _feedback(self, place: Place, rule: AlarmRule) -> None:
         command, feedback = self._tag(rule.command), self._tag(rule.feedback)

@@ -140,11 +140,12 @@ class AlarmRule(Model):
     and `feedback`; rate needs `per` with low/high; stale needs `after`; deviation needs `from` with high; calculated
     needs `condition`; fed needs `share` and `at_least`: so much of what this equipment feeds (`fed_by` in the
     inventory) is in the condition of a rule that says `supply: true`. A rule that says `feeds: true` holds back the
-    parent alarms of what this equipment feeds, as one on fed does. `first_out` names a group within the equipment: the
+    parent alarms of what this equipment feeds, as one on fed does. identity: another device than the declared one
+    answers (`tag` names the device by its tag of `system: comm`). `first_out` names a group within the equipment: the
     first of it to rise is marked.
     """
 
-    on: Literal["limit", "discrete", "discrepancy", "rate", "stale", "deviation", "calculated", "fed"]
+    on: Literal["limit", "discrete", "discrepancy", "rate", "stale", "deviation", "calculated", "fed", "identity"]
     tag: Name | None = None
     low_low: float | int | str | None = None
     low: float | int | str | None = None

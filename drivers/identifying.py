@@ -33,7 +33,7 @@ class Identifier:
         self.check = Check(spec.name, driver.declared if isinstance(driver, Identified) else Declared())
         self._driver, self._link, self._means, self._protocol = driver, link, means, spec.protocol
         self._now = asyncio.get_running_loop().time
-        means.identities.enter(self.check, spec.protocol, id(link))
+        means.identities.enter(self.check, spec.protocol, id(link), bool(len(spec.comm_rows)))
 
     # --- asking
 

@@ -148,6 +148,7 @@ class Impostor:
     Attributes:
         name: the one that was expected: '21605/CAB-0142.controller'.
         answers_as: the device of the plant that declares what was answered, else the answer itself.
+        is_known: it is a device of the plant.
         declared, answered: in words.
     """
 
@@ -155,6 +156,7 @@ class Impostor:
     answers_as: str
     declared: str
     answered: str
+    is_known: bool = False
 
     def __str__(self) -> str:
         got = self.answered or "nothing"
@@ -173,18 +175,29 @@ class Identities:
         self.wrong: dict[str, Impostor] = {}
         self.unknown: set[str] = set()
         self._names: dict[tuple[str, tuple[str, ...]], dict[tuple[str, ...], str]] = {}
-        self._partners: dict[object, str] = {}
+        self._partners: dict[object, tuple[str, bool]] = {}
         self._spokesmen: set[str] = set()
 
-    def enter(self, check: Check, protocol: str, link: object) -> None:
-        """A device of the plant. Devices on one link that declare the same are one partner; the first stands for it."""
+    def enter(self, check: Check, protocol: str, link: object, speaks: bool = True) -> None:
+        """A device of the plant. Devices on one link that declare the same are one partner; the first stands for it.
+
+        Args:
+            speaks: it has a tag that tells of its communication; one that has goes before one that has not.
+        """
         if not check.is_wanted:
             return
         texts = check.declared.texts
         self._names.setdefault((protocol, tuple(texts)), {}).setdefault(tuple(texts.values()), check.name)
-        if self._partners.setdefault((protocol, link, tuple(texts.items())), check.name) == check.name:
-            self._spokesmen.add(check.name)
-            self.unknown.add(check.name)
+        partner = (protocol, link, tuple(texts.items()))
+        first, spoke = self._partners.setdefault(partner, (check.name, speaks))
+        if speaks and not spoke:
+            self._partners[partner] = check.name, True
+            self._spokesmen.discard(first)
+            self.unknown.discard(first)
+        elif first != check.name:
+            return
+        self._spokesmen.add(check.name)
+        self.unknown.add(check.name)
 
     def who(self, protocol: str, answered: Identity) -> str:
         """The device of the plant that declares what was answered; '' if none does."""
@@ -197,8 +210,9 @@ class Identities:
     def impostor(self, check: Check, protocol: str) -> Impostor:
         """Who answers in the place of a device."""
         declared, answered = words(check.declared.texts), words(check.answered)
-        who = self.who(protocol, check.answered) or answered or "a device that does not say who it is"
-        return Impostor(check.name, who, declared, answered)
+        known = self.who(protocol, check.answered)
+        who = known or answered or "a device that does not say who it is"
+        return Impostor(check.name, who, declared, answered, bool(known))
 
     def found(self, check: Check, impostor: Impostor | None) -> None:
         """What holds of a device has changed, or is known for the first time."""

@@ -177,7 +177,7 @@ class App:
             protocols = registry.protocols(used)
             self.core = Core.build(self.site, self.plant, protocols, self.clock, SystemRandom(), self._measured)
             open_files(self.core.host.links)
-            engine = make_engine(self.site, self.plant)
+            engine = make_engine(self.site, self.plant, self.core.host.identities)
         except (registry.ProtocolUnavailable, ValueError) as e:
             raise Failure(str(e)) from e
         self.alarms = AlarmDesk(engine, self.journal, self.clock, self.offload.run)

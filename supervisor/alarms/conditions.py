@@ -25,10 +25,11 @@ import numpy as np
 import numpy.typing as npt
 
 from config.words import BAD, Rows
+from drivers.identity import Identities
 from supervisor.alarms.delays import Delays, Levels, Mask
 from supervisor.alarms.feeders import Feeders
 from supervisor.alarms.rules import RuleBlock, RuleBook
-from supervisor.alarms.watch import Watch, WatchMaker
+from supervisor.alarms.watch import IdentityWatch, Watch, WatchMaker
 from supervisor.tags.blocks import Tick, tick
 from supervisor.tags.evaluate import Frame, Function
 from supervisor.tags.locality import Locality
@@ -71,6 +72,7 @@ class Conditions:
     Args:
         book: rules and instances.
         place: of the site, for expressions.
+        identities: what the drivers found of who answers; None: they found nothing.
 
     Raises:
         ValueError: a rule that does not fit its type.
@@ -79,13 +81,15 @@ class Conditions:
         designed: suppressed by its own expression or by commissioning, (n,).
     """
 
-    def __init__(self, book: RuleBook, place: Locality) -> None:
+    def __init__(self, book: RuleBook, place: Locality, identities: Identities | None = None) -> None:
         self.book = book
         self._place = place
+        device_of = {row: d.name for d in book.plant.devices for row in d.comm_rows.tolist()}
+        identities = identities or Identities()
         self._types: list[tuple[_Line, ...]] = []
         on_ns, off_ns = np.zeros(book.count, np.int64), np.zeros(book.count, np.int64)
         for t in book.plant.types.values():
-            maker = WatchMaker(t)
+            maker = WatchMaker(t, device_of, identities)
             self._types.append(tuple(_line(maker, b) for b in book.of_type(t.name) if b.model.on != "fed"))
             for block in book.of_type(t.name):
                 on_ns[block.conditions], off_ns[block.conditions] = _delays(block)
@@ -131,6 +135,12 @@ class Conditions:
             for i, limit in zip(at.tolist(), found.tolist(), strict=True):
                 made[i] = limit if math.isfinite(limit) else None
         return made
+
+    def said(self, condition: int) -> str | None:
+        """Who answers in the place of a device, of a condition on identity; None for every other."""
+        watch = self._watches.get(self.book.block_of[condition])
+        start = self.book.block(condition).start
+        return watch.said(condition - start) if isinstance(watch, IdentityWatch) else None
 
     def run(self, table: TagTable, now_ns: int) -> Moves:
         """Evaluate every rule against the table as it stands.

@@ -21,6 +21,7 @@ import numpy as np
 
 from config.model import AlarmRule, Site
 from config.words import Clock, StatusCode
+from drivers.identity import Identities
 from historian.base import Found, Query, Record, RecordKind, Run
 from supervisor.alarms.conditions import Conditions
 from supervisor.alarms.engine import AlarmEngine
@@ -51,14 +52,16 @@ class DeskJournal(AlarmJournal, Protocol):
     async def query(self, query: Query) -> Found: ...
 
 
-def make_engine(site: Site, plant: Plant) -> AlarmEngine:
+def make_engine(site: Site, plant: Plant, identities: Identities | None = None) -> AlarmEngine:
     """The engine for a plant.
 
+    Args:
+        identities: what its drivers find of who answers.
     Raises:
         ValueError: a rule does not fit its type; `vigie check` says it earlier, with file and line.
     """
     alarms: dict[str, dict[str, AlarmRule]] = {name: dict(t.alarms) for name, t in site.types.items()}
-    return AlarmEngine(Conditions(RuleBook(plant, alarms), locality_of(site)))
+    return AlarmEngine(Conditions(RuleBook(plant, alarms), locality_of(site), identities))
 
 
 class AlarmDesk:
@@ -85,7 +88,7 @@ class AlarmDesk:
         self._journal = journal
         self._clock = clock
         self._run = run
-        self._glances = Glances(engine.book)
+        self._glances = Glances(engine.conditions)
         self._table: TagTable | None = None
 
     # --- life

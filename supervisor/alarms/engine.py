@@ -74,7 +74,9 @@ class AlarmEngine:
         self._settled_ns: int | None = None
         self._fresh: dict[tuple[int, int], tuple[Rule, State, Log, bool]] = {}
         plant, blocks = self.book.plant, self.book.blocks
-        tags = [-1 if b.model.tag is None else plant.types[b.type].blocks[b.model.tag].start for b in blocks]
+        # What rose by the word of a driver rose now, whenever its `Comm` last changed.
+        dated = [None if b.model.on == "identity" else b.model.tag for b in blocks]
+        tags = [-1 if t is None else plant.types[b.type].blocks[t].start for b, t in zip(blocks, dated, strict=True)]
         self._tag_start = np.array(tags, np.int64)
         self._start = np.array([b.start for b in blocks], np.int64)
         self._rank = np.array([0 if b.model.is_feeder else 1 if b.rule.parent else 2 for b in blocks], np.int8)

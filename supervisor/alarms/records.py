@@ -11,10 +11,11 @@ Names of people stand in records only (there they can be erased), never in rows.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from math import isfinite
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ from supervisor.alarms.conditions import Conditions
 from supervisor.alarms.happening import Happening
 from supervisor.alarms.pages import TABLE, Pages
 from supervisor.alarms.rows import Live
-from supervisor.alarms.rules import RuleBook
+from supervisor.alarms.wording import wording
 from supervisor.control.readings import plain
 from supervisor.plant.plant import TagInfo
 from supervisor.tags.table import TagTable
@@ -88,20 +89,27 @@ class Batch:
 
 
 class Glance(NamedTuple):
-    """Tags of some happenings as they were; row -1: its rule looks at no single tag."""
+    """Tags of some happenings as they were; row -1: its rule looks at no single tag.
+
+    `said`: position -> text, of those on identity: who answers.
+    """
 
     table: TagTable
     rows: Rows
     cells: Cells
     statuses: Statuses
+    said: Mapping[int, str] = MappingProxyType({})
 
     def part(self, start: int, end: int) -> Glance:
-        return Glance(self.table, self.rows[start:end], self.cells[start:end], self.statuses[start:end])
+        said = {i - start: text for i, text in self.said.items() if start <= i < end}
+        return Glance(self.table, self.rows[start:end], self.cells[start:end], self.statuses[start:end], said)
 
     def values(self) -> list[Plain]:
         """One plain value each; None for Bad, personal data and rules without a tag."""
         plant = self.table.plant
         made: list[Plain] = [None] * len(self.rows)
+        for i, text in self.said.items():
+            made[i] = text[:DATA_TEXT_LENGTH_MAX]
         usable = np.flatnonzero((self.rows >= 0) & (self.statuses < BAD))
         block_of = plant.block_of_row[self.rows[usable]]
         for index in np.unique(block_of).tolist():
@@ -150,8 +158,11 @@ class Glances:
     The value shown is the rule's tag; for a discrepancy the feedback.
     """
 
-    def __init__(self, book: RuleBook) -> None:
+    def __init__(self, conditions: Conditions) -> None:
+        book = conditions.book
         types = book.plant.types
+        self._said = conditions.said
+        self._on_identity = np.array([b.model.on == "identity" for b in book.blocks], np.bool_)
         blocks = [(b, types[b.type].blocks.get(value_tag(b.model) or "")) for b in book.blocks]
         self._offset = np.array([-(1 << 62) if tag is None else tag.start - b.start for b, tag in blocks], np.int64)
         self._block_of = book.block_numbers
@@ -159,13 +170,18 @@ class Glances:
     def take(self, table: TagTable, happenings: Sequence[Happening]) -> Glance:
         """Copy what is needed; columnar, so that a storm costs a scan next to nothing."""
         conditions = np.fromiter((h.condition for h in happenings), np.int64, len(happenings))
-        rows = conditions + self._offset[self._block_of[conditions]]
+        block_of = self._block_of[conditions]
+        rows = conditions + self._offset[block_of]
         rows[rows < 0] = -1
-        return Glance(table, rows, table.cells[rows], table.status[rows])
+        asked = np.flatnonzero(self._on_identity[block_of]).tolist()
+        said = {i: text for i in asked if (text := self._said(int(conditions[i]))) is not None}
+        return Glance(table, rows, table.cells[rows], table.status[rows], said)
 
 
 def value_tag(model: AlarmRule) -> str | None:
     """The tag whose value is shown beside an alarm of this rule."""
+    if model.on == "identity":
+        return None  # beside it stands who answers
     return model.feedback or model.tag if model.on == "discrepancy" else model.tag
 
 
@@ -196,13 +212,14 @@ class Scribe:
 
     def _sheet(self, happenings: Sequence[Happening], values: Sequence[Plain], limits: Sequence[Plain]) -> Sheet:
         """In a storm thousands share one state and one log: what follows from them is worked out once."""
-        known: dict[tuple[int, int, bool, bool], tuple[str, bytes]] = {}
+        known: dict[tuple[int, int, bool, bool], tuple[str | None, bytes]] = {}
         texts, data = [], []
         for h, value, limit in zip(happenings, values, limits, strict=True):
             key = (id(h.log), id(h.state), h.announced, h.first)
             if (shared := known.get(key)) is None:
-                text, named = self._shared(h)
-                shared = known[key] = text, encode_data(named)[:-1]
+                words, named = self._shared(h)
+                own = self._book.block(h.condition).model.on == "identity"
+                shared = known[key] = None if own else words, encode_data(named)[:-1]
             text, line = shared
             if h.field_ns and h.field_ns != h.time_ns:
                 line += b',"field":%d' % h.field_ns
@@ -210,9 +227,14 @@ class Scribe:
                 line += b',"value":' + encode_data(value)
                 if limit is not None:
                     line += b',"limit":' + encode_data(limit)
-            texts.append(text)
+            texts.append(self._of_identity(h, value) if text is None else text)
             data.append(line + b"}")
         return Sheet(happenings[0].time_ns, RecordKind.ALARM, [h.name for h in happenings], texts, data)
+
+    def _of_identity(self, h: Happening, value: Plain) -> str:
+        """A text that is no other's: who answers in whose place."""
+        model = self._book.block(h.condition).model
+        return f"{h.log.what.value}: {wording(model, h.name, value)['en']}"[:TEXT_LENGTH_MAX]
 
     def _shared(self, h: Happening) -> tuple[str, dict[str, Plain]]:
         """Text and data of everything that is in this state by this log, and was announced and first alike."""

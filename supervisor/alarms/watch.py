@@ -14,11 +14,13 @@ everywhere. What is usable is what is not Bad: an Uncertain value is still a val
 - discrepancy: command and feedback differ (numbers: by more than the deadband).
 - stale: the value did not change in this scan; how long that may last is its on-delay.
 - calculated: a condition in the language of calculated tags.
+- identity: the device that a `Comm` tag speaks of answers as another one. The one kind that looks at no value: what the
+  drivers found is handed in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, cast
 
 import numpy as np
@@ -28,6 +30,7 @@ from config.binding import Operand, bind
 from config.expression import ExpressionError, parse
 from config.model import AlarmRule
 from config.words import BAD, NS_PER_S, Kind, Rows, Statuses
+from drivers.identity import Identities
 from supervisor.alarms.delays import Levels, Mask
 from supervisor.alarms.limits import LimitBank
 from supervisor.plant.plant import Block, EquipmentType
@@ -142,6 +145,40 @@ class CalculatedWatch(Watch):
         return truth, _usable(status)
 
 
+class IdentityWatch(Watch):
+    """Another device answers.
+
+    Args:
+        devices: of each instance, '' where it has none, (n,).
+    """
+
+    def __init__(self, devices: Sequence[str], identities: Identities) -> None:
+        self._devices, self._identities = devices, identities
+        self._instance = {name: i for i, name in enumerate(devices) if name}
+        self._level: Levels = np.zeros(len(devices), np.int8)
+        self._usable: Mask = np.ones(len(devices), np.bool_)
+        self._unknown = 0
+
+    def look(self, frame: Frame) -> Look:
+        if self._level.any():
+            self._level[:] = 0
+        for name in self._identities.wrong:
+            if (instance := self._instance.get(name)) is not None:
+                self._level[instance] = 1
+        unknown = self._identities.unknown
+        if len(unknown) != self._unknown:  # it is the same set that shrinks
+            self._unknown = len(unknown)
+            self._usable = np.array([name not in unknown for name in self._devices], np.bool_)
+        return self._level, self._usable
+
+    def said(self, instance: int) -> str | None:
+        """Who answers in the place of an instance: an equipment's name, or what the device says; None: it is right."""
+        found = self._identities.wrong.get(self._devices[instance])
+        if found is None:
+            return None
+        return found.answers_as.rpartition("/")[2].partition(".")[0] if found.is_known else found.answers_as
+
+
 class Change:
     """How far a value rose or fell within a time, (n,); source of a rate.
 
@@ -183,12 +220,18 @@ class Change:
 class WatchMaker:
     """Makes the watches of one type; its expressions share their function blocks.
 
+    Args:
+        device_of: row of a `Comm` tag -> the device it speaks of.
+        identities: who answers in whose place.
+
     Raises (all methods):
         ValueError: a rule that does not fit its type. `vigie check` reports the same before, with file and line.
     """
 
-    def __init__(self, t: EquipmentType) -> None:
+    def __init__(self, t: EquipmentType, device_of: Mapping[int, str], identities: Identities) -> None:
         self._type = t
+        self._device_of = device_of
+        self._identities = identities
         self._n = len(t.equipment)
         self._scope = scope_of(t)
         self._compiler = Compiler(t.blocks, t.parameters, self._n)
@@ -207,9 +250,9 @@ class WatchMaker:
     def inputs(self, model: AlarmRule) -> tuple[int, ...] | None:
         """Blocks that a rule depends on, by index: while none of them changes, it says what it said.
 
-        None: it depends on time or on what was before, too, and is looked at in each scan.
+        None: it depends on time, on what was before or on no tag, and is looked at in each scan.
         """
-        if model.on in ("rate", "stale"):
+        if model.on in ("rate", "stale", "identity"):
             return None
         texts = [text for text in (model.condition, model.only_while, model.suppress_when) if text is not None]
         expressions = [parse(text) for text in texts]
@@ -242,6 +285,10 @@ class WatchMaker:
                 return StaleWatch(self._block(model.tag))
             case "calculated":
                 return CalculatedWatch(self.condition(model.condition or ""))
+            case "identity":
+                block = self._block(model.tag)
+                rows = range(block.start, block.start + block.count)
+                return IdentityWatch([self._device_of.get(row, "") for row in rows], self._identities)
             case "fed":
                 raise ValueError("what is fed is counted over all types (`feeders`)")
 

@@ -17,6 +17,7 @@ from supervisor.alarms.records import value_tag
 from supervisor.alarms.rules import RuleBook
 from supervisor.alarms.shown import Entry
 from supervisor.alarms.state import COMMISSIONING, QUIET_NS, Rule
+from supervisor.alarms.wording import wording
 from supervisor.commands.values import iso
 
 CHILDREN_SHOWN: Final = 50
@@ -77,7 +78,7 @@ def document(desk: AlarmDesk, condition: int, entry: Entry, now_ns: int, sees: C
         "area_title": known_area.title if known_area is not None else area,
         "equipment": equipment.partition("/")[2],
         "equipment_title": kind.titles[instance],
-        "text": {"fr": model.text.fr, "en": model.text.en},
+        "text": wording(model, book.name(condition), entry.value),
         "value": entry.value,
         "unit": tag.info.unit if tag is not None else None,
         "limit": desk.engine.conditions.limit(condition, state.level),

@@ -33,6 +33,7 @@ from supervisor.alarms.happening import By
 from supervisor.alarms.records import EventId
 from supervisor.alarms.report import Tally
 from supervisor.alarms.shown import Entry
+from supervisor.alarms.wording import wording
 from supervisor.commands.values import iso
 from supervisor.control.alarm_names import is_shown, matcher, resolve
 from supervisor.control.alarm_view import LISTS, document, order
@@ -237,14 +238,16 @@ def _told(call: AlarmCall, line: Line, matches: Callable[[str], bool]) -> bool:
 def _line(desk: AlarmDesk, line: Line) -> dict[str, Any]:
     record = line.record
     condition = desk.book.find(record.subject)
-    text = None if condition is None else desk.book.block(condition).model.text
+    model = None if condition is None else desk.book.block(condition).model
     return {
         "event": str(EventId(line.post, *line.position)),
         "time": iso(record.time_ns),
         "name": record.subject,
         "user": record.user,
         "what": str(record.data.get("what", "")),
-        "text": {"fr": record.text, "en": record.text} if text is None else {"fr": text.fr, "en": text.en},
+        "text": {"fr": record.text, "en": record.text}
+        if model is None
+        else wording(model, record.subject, record.data.get("value")),
         "data": dict(record.data),
     }
 

@@ -146,6 +146,7 @@ class FieldSimulator:
                 memory = device.units[settings.unit_id]
                 for table, registers in bank.tables.items():
                     setattr(memory, table, registers[i])
+                memory.identification = {0: "Vigie", 1: type_, 2: "1", 6: unit.name}
                 self._places[name] = _Place(park, role, i, device)
                 if unit.feeder is not None:
                     self._fed.setdefault(unit.feeder, []).append(name)

@@ -49,7 +49,9 @@ class Town:
             self.site, plant, PROTOCOLS, clock(), Random(1), lambda: {"post.up": 1, "alarms.rate": rate()}
         )
         self.journal = await ChainJournal.open(self.folder, self.epoch, self.offload.run, reserve_size=0)
-        self.desk = AlarmDesk(make_engine(self.site, plant), self.journal, clock(), self.offload.run)
+        self.desk = AlarmDesk(
+            make_engine(self.site, plant, self.core.host.identities), self.journal, clock(), self.offload.run
+        )
         await self.desk.restore()
         self.desk.start()
         self.core.scan.watchers = (self.desk.watch,)

@@ -17,6 +17,7 @@ from asyncua import ua
 
 from historian.base import Plain
 from supervisor.alarms.state import State
+from supervisor.alarms.wording import wording
 from supervisor.hmi.conditions.kind import LIMITED, NAMESPACE
 from supervisor.hmi.events import value as v
 from supervisor.hmi.events.hierarchy import CONDITION_ID, Field
@@ -74,8 +75,7 @@ def _tag(e: ConditionEvent, tag: str | None) -> Value:
 
 def message(e: ConditionEvent, locale: str) -> str:
     """The rule's text, and how far it is where it has limits."""
-    texts = e.kind.block.model.text
-    words = texts.fr if locale == "fr" else texts.en
+    words = wording(e.kind.block.model, e.name, e.value)["fr" if locale == "fr" else "en"]
     level = LEVELS.get(e.state.level) if e.kind.block.model.on in LIMITED else None
     return f"{words} ({level[locale]})" if level else words
 

@@ -34,6 +34,7 @@ _TYPES: Final = {
     "stale": _IDS.InstrumentDiagnosticAlarmType,
     "calculated": _IDS.AlarmConditionType,
     "fed": _IDS.AlarmConditionType,
+    "identity": _IDS.InstrumentDiagnosticAlarmType,
     "discrete": _IDS.OffNormalAlarmType,
 }
 _CLASSES: Final = {
