@@ -2,7 +2,7 @@
 """`make bench`: the numbers to reach, measured now, each beside a peer in the same run on the same machine.
 
 Every `bench_*.py` has `rows() -> list[dict]` with the keys what, ours, peer, unit, reach, note. Nothing is asserted:
-a number on a shared machine is a fact to read, not a gate.
+a number on a shared machine is a fact to read, not a gate. That each still runs is a test (tests/system/test_bench.py).
 """
 
 from __future__ import annotations
@@ -20,11 +20,22 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+PROGRAM = """
+import importlib, json, sys
+bench = importlib.import_module("tests.bench." + sys.argv[1])
+vars(bench).update(json.loads(sys.argv[2]))
+print(json.dumps(bench.rows()))
+"""
 
-def measure(name: str) -> list[dict[str, Any]]:
-    """Rows of one module, each module in a fresh process so that none warms or fills the other's memory."""
-    program = f"import json; from tests.bench import {name} as m; print(json.dumps(m.rows()))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+def measure(name: str, **sizes: object) -> list[dict[str, Any]]:
+    """Rows of one module, each module in a fresh process so that none warms or fills the other's memory.
+
+    Args:
+        sizes: constants of the module to set first, for a quick run.
+    """
+    command = [sys.executable, "-c", PROGRAM, name, json.dumps(sizes)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         return [{"what": name, "ours": "failed", "note": done.stderr.strip().splitlines()[-1]}]
     rows: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])

@@ -43,9 +43,7 @@ _TAG = """  T{i}:
 """
 
 
-def tier_l(
-    folder: Path, cabinets_count: int = CABINETS, luminaires_count: int = LUMINAIRES, life: str = "in service"
-) -> None:
+def tier_l(folder: Path, cabinets_count: int, luminaires_count: int, life: str = "in service") -> None:
     """A plant of the size of tier L: Sennecey with its cabinets 50 times over, and as many lamps as the metropolis has.
 
     Args:
@@ -72,7 +70,7 @@ def tier_l(
     (folder / "inventory" / "LMP.csv").write_text(luminaires(99, luminaires_count, life), encoding="utf-8")
 
 
-def luminaires(power_max: int, count: int = LUMINAIRES, life: str = "in service") -> str:
+def luminaires(power_max: int, count: int, life: str = "in service") -> str:
     """The inventory of luminaires; powers beyond 400 W are outside the range."""
     header = "name,area,life,title,gateway.host,gateway.unit_id,power_W,crossing\n"
     return header + "".join(
@@ -84,7 +82,7 @@ def luminaires(power_max: int, count: int = LUMINAIRES, life: str = "in service"
 
 def as_yaml() -> str:
     """The same luminaires as YAML."""
-    header, *rows = luminaires(99).replace('"', "").splitlines()
+    header, *rows = luminaires(99, LUMINAIRES).replace('"', "").splitlines()
     names = header.split(",")
     return "".join(
         "- {" + ", ".join(f"{n}: '{c}'" for n, c in zip(names, row.split(","), strict=False)) + "}\n" for row in rows
@@ -94,13 +92,13 @@ def as_yaml() -> str:
 def rows() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "site"
-        tier_l(folder)
+        tier_l(folder, CABINETS, LUMINAIRES)
         begin = time.perf_counter()
         site = load_site(folder, PROTOCOLS)
         good_s = time.perf_counter() - begin
         count = sum(len(group) for group in site.equipment.values())
         tags = sum(len(group) * len(site.types[type_].tags) for type_, group in site.equipment.items())
-        (folder / "inventory" / "LMP.csv").write_text(luminaires(999), encoding="utf-8")
+        (folder / "inventory" / "LMP.csv").write_text(luminaires(999, LUMINAIRES), encoding="utf-8")
         begin = time.perf_counter()
         try:
             load_site(folder, PROTOCOLS)

@@ -105,7 +105,7 @@ async def pymodbus(port: int) -> float:
         async def read(client: AsyncModbusTcpClient = client) -> None:
             answer = await client.read_holding_registers(0, count=REGISTERS)
             values = client.convert_from_registers(answer.registers, client.DATATYPE.INT16)
-            _ = [value * 0.1 - 40.0 for value in values]  # type: ignore[operator,union-attr]
+            _ = [value * 0.1 - 40.0 for value in values]  # type: ignore[operator]
 
         readers.append(read)
     spent = await _saturate(readers)

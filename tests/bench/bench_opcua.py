@@ -24,8 +24,11 @@ from tests.bench.opcua_servers import FIRST_ID, names
 from tests.system.node_kit import SERVER, node_modules
 
 OURS, STOCK = 100_000, 2_000
+ITEMS, ITEMS_MANY = 10_000, 100_000  # monitored by one client
+CROWDS = ((20, 10_000), (50, 2_000))  # clients, items of each
 READ_S, NOTIFY_S = 1.5, 4.0
 PER_READ = 1000
+FRESH = 150  # requests of names that were never asked before
 
 
 @contextmanager
@@ -140,14 +143,13 @@ def rows() -> list[dict[str, Any]]:
         every = names(OURS)
         named = [client.read_body([ua.NodeId(every[i], 2) for i in p]) for p in picks]
         ours["repeated"] = per_value_us(client, pid, named)
-        fresh = [chance.sample(range(OURS), PER_READ) for _ in range(150)]
+        fresh = [chance.sample(range(OURS), PER_READ) for _ in range(FRESH)]
         ours["first"] = once_us(client, pid, [client.read_body([ua.NodeId(every[i], 2) for i in p]) for p in fresh])
         ours["rss"] = facts["after"]
         client.close()
-        ours["10k"] = notify(url, process, pid, 10_000)
-        ours["100k"] = notify(url, process, pid, 100_000)
-        ours["20x10k"] = crowd(url, process, pid, 20, 10_000)
-        ours["50x2k"] = crowd(url, process, pid, 50, 2_000)
+        ours["items"] = notify(url, process, pid, ITEMS)
+        ours["many"] = notify(url, process, pid, ITEMS_MANY)
+        ours["crowds"] = [crowd(url, process, pid, clients, items) for clients, items in CROWDS]
         ours["start"] = facts["start_s"]
         ours["state"] = facts["state_per_tag"]
     with server("ours", 50) as (facts, _):
@@ -163,36 +165,36 @@ def rows() -> list[dict[str, Any]]:
         stock["2k"] = notify(url, process, pid, STOCK)
         stock["start"] = facts["start_s"]
     return [
-        *node_rows(ours["numeric"], ours["10k"][0], chance),
+        *node_rows(ours["numeric"], ours["items"][0], chance),
         _row("OPC UA Read of 1000, numeric ids", ours["numeric"], stock["numeric"], "us CPU a value", "0.3"),
         _row("OPC UA Read of 1000, repeated names", ours["repeated"], stock["numeric"], "us CPU a value", "0.3"),
         _row("OPC UA Read of 1000, names first seen", ours["first"], stock["numeric"], "us CPU a value", "1.3"),
         _row(
-            "10,000 items changing every 500 ms",
-            ours["10k"][0],
+            f"{ITEMS:,} items changing every 500 ms",
+            ours["items"][0],
             stock["2k"][0],
             "% of a core",
             "",
-            f"{_delivered(ours['10k'][1])}; peer: {STOCK} items, {_delivered(stock['2k'][1])}",
+            f"{_delivered(ours['items'][1])}; peer: {STOCK} items, {_delivered(stock['2k'][1])}",
         ),
         _row(
-            "100,000 items changing every 500 ms",
-            ours["100k"][0],
+            f"{ITEMS_MANY:,} items changing every 500 ms",
+            ours["many"][0],
             None,
             "% of a core",
             "5",
-            f"{_delivered(ours['100k'][1])}; the change of the table itself included",
+            f"{_delivered(ours['many'][1])}; the change of the table itself included",
         ),
         *(
             _row(
                 f"{clients} clients x {items:,} items changing every 500 ms",
-                ours[key][0],
+                used,
                 None,
                 "% of a core",
                 "",
-                f"{_delivered(ours[key][1])}; the loop is {ours[key][2]:.1f} ms late at most, 99 of 100 (reach 20)",
+                f"{_delivered(share)}; the loop is {late_ms:.1f} ms late at most, 99 of 100 (reach 20)",
             )
-            for key, clients, items in (("20x10k", 20, 10_000), ("50x2k", 50, 2_000))
+            for (clients, items), (used, share, late_ms) in zip(CROWDS, ours["crowds"], strict=True)
         ),
         _row("OPC UA server, memory", ours["memory"], stock["memory"], "B a tag", "", _memory_note(ours["state"])),
         _row("OPC UA server, start", ours["start"], stock["start"], "s", "", f"{OURS} tags; peer {STOCK} nodes"),
@@ -211,7 +213,7 @@ def node_rows(numeric_us: float, notify_percent: float, chance: random.Random) -
             used, share = notify(facts["url"], process, facts["pid"], STOCK)
     except pytest.skip.Exception as reason:
         return [_row("OPC UA beside node-opcua", numeric_us, None, "us CPU a value", "", f"no peer: {reason}")]
-    items = f"{note}, {_delivered(share)}; ours: 10,000 items"
+    items = f"{note}, {_delivered(share)}; ours: {ITEMS:,} items"
     return [
         _row("OPC UA Read of 1000, numeric ids", numeric_us, read_us, "us CPU a value", "0.3", note),
         _row("items changing every 500 ms", notify_percent, used, "% of a core", "", items),
