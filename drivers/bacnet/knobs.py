@@ -19,6 +19,7 @@ wrong_id [N]           the next N answers come from another device behind the sa
 busy [N]               the next N questions get the abort out-of-resources
 reject analog-input 3  this object is unknown (accept analog-input 3 turns it back)
 hold 5                 every present-value is held by that priority (release turns it back)
+deny 8                 writes with that priority are refused: write-access-denied
 heal                   everything back
 """
 
@@ -31,10 +32,10 @@ from drivers.knobs import Words
 WORDS: Final = Words(
     lasting=("hang", "refuse", "silent"),
     timed=("late", "slow"),
-    counted=("garble", "truncate", "duplicate", "wrong_id", "busy", "small", "hold"),
+    counted=("garble", "truncate", "duplicate", "wrong_id", "busy", "small", "hold", "deny"),
     named=("reject", "accept"),
     plain=("no_room", "no_rpm", "forget", "restart", "release", "heal"),
-    defaults={"small": 206, "hold": 5},
+    defaults={"small": 206, "hold": 5, "deny": 8},
 )
 NAMES: Final = WORDS.names
 parse = WORDS.parse

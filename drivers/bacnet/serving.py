@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from drivers.bacnet import frames, tags
 from drivers.bacnet.frames import Frame, Service
 from drivers.bacnet.names import ANY_INSTANCE, DEVICE, PRESENT_VALUE, STATUS_FLAGS
-from drivers.bacnet.objects import Object, Objects, Refused
+from drivers.bacnet.objects import WRITE_DENIED, Object, Objects, Refused
 from drivers.bacnet.tags import BITS, Garbled
 
 INVALID_TAG, UNRECOGNIZED_SERVICE = 4, 9
@@ -48,11 +48,13 @@ class Limits:
         apdu: longest answer [bytes]; a longer one is aborted.
         subscriptions_max: room in its table.
         deny: refuse these objects: oid -> (class, code).
+        priorities: those that may not be written with.
     """
 
     apdu: int
     subscriptions_max: int
     deny: dict[int, tuple[int, int]]
+    priorities: set[int] = field(default_factory=set)
 
 
 Subscribe = Callable[[Object, Subscriber | None, int], None]
@@ -146,6 +148,8 @@ def _write(objects: Objects, data: bytes, at: int, limits: Limits) -> None:
         raise Refused(*limits.deny[oid])
     if priority is not None and not 1 <= priority <= 16:
         raise Refused(2, 37)
+    if priority in limits.priorities:
+        raise Refused(*WRITE_DENIED)
     each = objects.find(oid)
     each.write(pid, value, priority or 16)
     objects.changed(each)

@@ -141,6 +141,7 @@ class SimulatedDevice(Simulated):
         "accept": lambda device, knob: device.accept(knob.what),
         "hold": lambda device, knob: device.hold(knob.count),
         "release": lambda device, knob: device.hold(0),
+        "deny": lambda device, knob: device.limits.priorities.add(knob.count),
     }
 
     # --- serving

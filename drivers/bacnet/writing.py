@@ -73,7 +73,8 @@ class Writer:
         except LinkDown as error:
             return _unknown(f"{where}: sent, then the link broke ({error}); it may or may not have been done")
         if frame.kind is not Pdu.SIMPLE_ACK or frame.code != Service.WRITE_PROPERTY:
-            return _judge(where, frame)
+            with_ = f" to priority {point.address.priority}" if point.address.has_priority else ""
+            return _judge(where, frame, with_)
         return await self._in_force(where, station, point.address, item, point.kind, timeout_s)
 
     async def _in_force(
@@ -179,9 +180,9 @@ def highest(frame: Frame, before: bytes) -> int:
     return 0
 
 
-def _judge(where: str, frame: Frame) -> WriteOutcome:
+def _judge(where: str, frame: Frame, priority: str) -> WriteOutcome:
     """What an answer that is no acknowledgement means."""
-    text = f"{where}: the device says {said(frame)}"
+    text = f"{where}: the device says {said(frame)}{priority}"
     if frame.kind is Pdu.ERROR:
         code = error_of(frame)
         lost = code >> 16 in NOBODY_KNOWS_CLASSES or code & 0xFFFF == TIMEOUT

@@ -26,12 +26,13 @@ from tests.bacnet import inputs, objects
 from tests.sim.days import DAY_S, Cells, Judge, a_day, words_of
 from tests.sim.loop import clock, run
 
-N = 8
+N = 4
 PERIOD_S = 60.0
 BEHIND: tuple[Where, ...] = ((7, b"\x01"), (7, b"\x02"))
 KNOBS = (
     "hang", "late 1500 ms", "slow 300 ms", "silent", "no_room", "no_rpm", "small 128", "forget", "restart",
-    "refuse 30 s", "garble 3", "truncate 3", "duplicate 3", "wrong_id 3", "busy 5", "reject analog-input 7", "hold 5",
+    "refuse 30 s", "garble 3", "truncate 3", "duplicate 3", "wrong_id 3", "busy 5", "reject analog-input 3",
+    "hold 5", "deny 8",
 )  # fmt: skip
 
 

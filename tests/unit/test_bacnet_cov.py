@@ -10,6 +10,7 @@ import pytest
 from config.words import Batch, StatusCode
 from drivers.bacnet.cov import RETRY_S, Event, State, Subscription, step
 from drivers.bacnet.quality import OVERRIDDEN
+from drivers.bacnet.tags import REAL
 from drivers.base import DeviceSilent
 from tests.bacnet import Rig, inputs, objects, rig
 from tests.sim.loop import run
@@ -122,6 +123,29 @@ def test_a_device_that_drops_subscriptions_in_silence_is_found_by_the_slow_poll(
             assert (await r.read())[0] == (0.0, 0), "nobody told"
             await poll(r, 4)
             assert (await r.read())[0] == (5.0, 0)
+
+    run(main())
+
+
+def test_a_device_that_changes_its_object_list_while_it_is_told_is_found_when_subscriptions_are_renewed() -> None:
+    async def main() -> None:
+        made, told = objects(4), list[Batch]()
+        async with rig(inputs(4), made, cov="unconfirmed", lifetime="60 s", reconcile="24 h") as r:
+            r.driver.watch(told.append)
+            await poll(r, 2)
+            gone = made.remove(2)
+            assert gone is not None
+            await poll(r, 8)
+            seen = await r.read()
+            assert seen[2][1] == StatusCode.BadNodeIdUnknown and [s for _, s in seen].count(0) == 3
+            assert "analog-input 2" in " ".join(r.driver.notes(r.requests[0]))
+            new = made.add("analog-input 2", REAL, 7.0)
+            assert (await r.read())[2] == (7.0, 0), "what is refused is polled"
+            await asyncio.sleep(RETRY_S)
+            await poll(r, 2)
+            made.hold(new, 8.0)
+            await asyncio.sleep(0.1)
+            assert values(told)[-1] == (2, 8.0, 0), "and subscribed to again"
 
     run(main())
 

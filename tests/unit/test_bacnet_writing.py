@@ -65,6 +65,20 @@ def test_a_value_that_a_higher_priority_holds_is_told() -> None:
     run(main())
 
 
+def test_a_priority_that_the_device_refuses_is_named() -> None:
+    async def main() -> None:
+        async with rig([SP, FAN], plant()) as r:
+            r.peer.turn("deny 8")
+            outcome = await put(r, 0, 21.5)
+            assert outcome.outcome is Outcome.REFUSED
+            assert "DEV-1: SP at analog-output 1: the device says property: write-access-denied" in outcome.reason
+            assert "to priority 8" in outcome.reason
+            r.peer.turn("heal")
+            assert (await put(r, 0, 21.5)).outcome is Outcome.ACCEPTED
+
+    run(main())
+
+
 def test_what_the_device_refuses_is_said_in_its_words() -> None:
     async def main() -> None:
         points = [
