@@ -226,7 +226,7 @@ def closing(number: int) -> bytes:
 
 
 def encode(tag_: int, value_: Primitive) -> bytes:
-    """An application-tagged value; text as UTF-8, a BitString is written as 4 bits (status flags).
+    """An application-tagged value; text as UTF-8, a number as a BitString of 4 bits (status flags), or its content.
 
     Raises:
         ValueError: it is no value of this type.
@@ -255,7 +255,7 @@ def _content(tag_: int, value_: Primitive) -> bytes:
         case 7:
             return b"\x00" + value_.encode()  # type: ignore[union-attr]
         case 8:
-            return bit_content(int(value_), 4)  # type: ignore[arg-type]
+            return value_ if isinstance(value_, bytes) else bit_content(int(value_), 4)  # type: ignore[arg-type]
         case 12:
             return int(value_).to_bytes(4, "big")  # type: ignore[arg-type]
         case _:

@@ -22,7 +22,9 @@ from drivers.dali.banks import FIELDS
 from drivers.dali.frames import FAILURE_BITS, GEAR_MAX, GROUP_MAX, STATUS_BITS
 
 LUNATONE: Final = "lunatone"
-WIRES: Final = ("intesis", "adfweb", LUNATONE)
+LOYTEC: Final = "loytec"
+WIRES: Final = ("intesis", "adfweb", LUNATONE, LOYTEC)
+_PORTS: Final = {LUNATONE: 80, LOYTEC: 47808}
 
 LEVELS: Final = ("level", "arc_level", "level_set", "arc_level_set")
 FAULTS: Final = ("lamp_failure", "gear_failure")
@@ -47,9 +49,11 @@ class DaliDevice(Model):
     """One line, or one gear on it.
 
     Attributes:
-        wire: what stands between: intesis (INMBSDAL, Modbus), adfweb (HD67845, Modbus), lunatone (DALI-2 IoT).
-        port: 502 for Modbus, 80 for Lunatone, unless written.
+        wire: what stands between: intesis (INMBSDAL, Modbus), adfweb (HD67845, Modbus), lunatone (DALI-2 IoT), loytec
+            (L-DALI, BACnet/IP).
+        port: 502 for Modbus, 80 for Lunatone, 47808 for BACnet, unless written.
         unit_id: of the gateway, Modbus only.
+        instance: of the gateway's device object, BACnet only.
         line: number of the line at the gateway, counted from 0.
         short_address: of the gear, 0..63; none: the line itself.
         curve: dimming curve of the gear.
@@ -63,10 +67,11 @@ class DaliDevice(Model):
         keepalive: silence after which the system probes the connection [s].
     """
 
-    wire: Literal["intesis", "adfweb", "lunatone"]
+    wire: Literal["intesis", "adfweb", "lunatone", "loytec"]
     host: str = Field(min_length=1, max_length=253)
     port: int = Field(default=0, ge=0, le=65535)
     unit_id: int = Field(default=1, ge=0, le=255)
+    instance: int | None = Field(default=None, ge=0, le=4_194_302)
     line: int = Field(default=0, ge=0, le=3)
     short_address: int | None = Field(default=None, ge=0, le=GEAR_MAX)
     curve: Literal["logarithmic", "linear"] = "logarithmic"
@@ -83,7 +88,13 @@ class DaliDevice(Model):
     @model_validator(mode="after")
     def _usual_port(self) -> DaliDevice:
         if self.port == 0:
-            self.__dict__["port"] = 80 if self.wire == LUNATONE else 502
+            self.__dict__["port"] = _PORTS.get(self.wire, 502)
+        return self
+
+    @model_validator(mode="after")
+    def _bacnet_has_an_instance(self) -> DaliDevice:
+        if (self.wire == LOYTEC) != (self.instance is not None):
+            raise ValueError(f"expected an instance with wire {LOYTEC}, and only there")
         return self
 
     @model_validator(mode="after")

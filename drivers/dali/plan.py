@@ -15,7 +15,7 @@ import numpy as np
 
 from drivers.base import Exchange, Point
 from drivers.dali import registers
-from drivers.dali.address import FAULTS, LEVELS, LUNATONE, DaliDevice, DaliPoint
+from drivers.dali.address import FAULTS, LEVELS, LOYTEC, LUNATONE, DaliDevice, DaliPoint
 from drivers.dali.banks import FIELDS
 from drivers.dali.frames import FAILURE_BITS, STATUS_BITS
 from drivers.dali.schedule import Rank
@@ -91,6 +91,10 @@ def plan(device: DaliDevice, points: Sequence[Point]) -> list[Exchange]:
     Raises:
         ValueError: a value of a gear on a device that is none, or a line the gateway does not have.
     """
+    if device.wire == LOYTEC:
+        from drivers.dali import objects  # loads the BACnet driver
+
+        return objects.plan(device, points)
     if device.wire != LUNATONE:
         return registers.plan(device, points)
     for point in points:

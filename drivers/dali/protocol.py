@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from config.words import Clock
 from drivers.base import Driver, Link, Point, ProtocolSpec, Request
-from drivers.dali.address import LUNATONE, DaliDevice, DaliPoint, check
-from drivers.dali.plan import Question, plan
-from drivers.dali.registers import GatewayLink, NotOffered, RegisterDriver
+from drivers.dali.address import LOYTEC, LUNATONE, DaliDevice, DaliPoint, check
+from drivers.dali.plan import plan
+from drivers.dali.registers import GatewayLink, RegisterDriver
 from drivers.modbus.driver import export_state, import_state
+from drivers.modbus.plan import Body
 
 
 def _link_key(device: DaliDevice) -> Hashable:
@@ -26,6 +27,11 @@ def _plan_key(device: DaliDevice) -> Hashable:
 
 
 def _make_link(device: DaliDevice, clock: Clock) -> Link:
+    if device.wire == LOYTEC:
+        from drivers.bacnet.link import BacnetLink
+        from drivers.dali.objects import bacnet_device
+
+        return BacnetLink(bacnet_device(device))
     if device.wire != LUNATONE:
         return GatewayLink(device)
     from drivers.dali.link import LunatoneLink
@@ -36,6 +42,12 @@ def _make_link(device: DaliDevice, clock: Clock) -> Link:
 def _make_driver(name: str, device: DaliDevice, points: Sequence[Point], link: Link, clock: Clock) -> Driver:
     if isinstance(link, GatewayLink):
         return RegisterDriver(name, device, points, link, clock)
+    if device.wire == LOYTEC:
+        from drivers.bacnet.link import BacnetLink
+        from drivers.dali.objects import ObjectDriver
+
+        if isinstance(link, BacnetLink):
+            return ObjectDriver(name, device, points, link, clock)
     from drivers.dali.driver import DaliDriver
     from drivers.dali.link import LunatoneLink
 
@@ -46,11 +58,11 @@ def _make_driver(name: str, device: DaliDevice, points: Sequence[Point], link: L
 
 def _export(request: Request) -> dict[str, Any] | None:
     """What was learned of registers; what a gear does not answer is asked again after a restart."""
-    return None if isinstance(request.exchange.body, Question | NotOffered) else export_state(request)
+    return export_state(request) if isinstance(request.exchange.body, Body) else None
 
 
 def _import(request: Request, kept: dict[str, Any], now_s: float) -> None:
-    if isinstance(request.exchange.body, Question | NotOffered):
+    if not isinstance(request.exchange.body, Body):
         raise ValueError("nothing is learned of this question")
     import_state(request, kept, now_s)
 

@@ -34,7 +34,7 @@ NOWHERE: Final = ModbusPoint(table="holding", address=0)
 
 @dataclass(frozen=True, slots=True)
 class NotOffered:
-    """Body of an exchange that leads to no register."""
+    """Body of an exchange that leads to nothing the gateway has."""
 
     gateway: str
 
@@ -98,13 +98,31 @@ def plan(device: DaliDevice, points: Sequence[Point]) -> list[Exchange]:
         ValueError: as `places`.
     """
     exchanges = plan_registers(modbus_device(device), translate(device, points))
-    where = places(device, points)
-    gateway = MAPS[device.wire].name
+    return exchanges + not_offered(MAPS[device.wire].name, points, [p is not None for p in places(device, points)])
+
+
+def not_offered(gateway: str, points: Sequence[Point], offered: Sequence[bool]) -> list[Exchange]:
+    """For each poll class what a gateway does not offer, position by position."""
+    exchanges = []
     for poll in dict.fromkeys(p.poll for p in points if p.poll is not None):
-        missing = [i for i, p in enumerate(points) if p.poll == poll and p.access.readable and where[i] is None]
+        missing = [i for i, p in enumerate(points) if p.poll == poll and p.access.readable and not offered[i]]
         if missing:
             exchanges.append(Exchange(np.array(missing, np.int64), poll, "not offered", NotOffered(gateway)))
     return exchanges
+
+
+def nothing(request: Request, clock: Clock) -> Batch:
+    """The answer to what is not offered."""
+    n = len(request.rows)
+    statuses, now_ns = np.full(n, NOT_SUPPORTED, np.uint32), np.full(n, clock.wall_ns(), np.int64)
+    return Batch(request.id, request.rows, np.zeros(n, np.int64), statuses, now_ns)
+
+
+def notes_of(name: str, points: Sequence[Point], request: Request) -> list[str]:
+    """What is not offered, one sentence for each point."""
+    chosen = [points[i] for i in request.exchange.take.tolist()]
+    gateway = request.exchange.body.gateway
+    return [f"{name}: {point.name}: {gateway} offers no {point.address}" for point in chosen]
 
 
 class RegisterDriver:
@@ -141,10 +159,7 @@ class RegisterDriver:
     async def read(self, request: Request, timeout_s: float) -> Batch:
         """As `ModbusDriver.read`, in the model's units."""
         if isinstance(request.exchange.body, NotOffered):
-            n = len(request.rows)
-            statuses = np.full(n, NOT_SUPPORTED, np.uint32)
-            now_ns = np.full(n, self._clock.wall_ns(), np.int64)
-            return Batch(request.id, request.rows, np.zeros(n, np.int64), statuses, now_ns)
+            return nothing(request, self._clock)
         batch = await self._inner.read(request, timeout_s)
         cells, statuses = batch.cells.copy(), batch.statuses.copy()
         for i, position in enumerate(request.exchange.take.tolist()):
@@ -227,9 +242,7 @@ class RegisterDriver:
     def notes(self, request: Request) -> list[str]:
         """What the gateway refuses or does not offer, one sentence for each point."""
         if isinstance(request.exchange.body, NotOffered):
-            gateway, take = request.exchange.body.gateway, request.exchange.take.tolist()
-            chosen = [self._points[i] for i in take]
-            return [f"{self._name}: {point.name}: {gateway} offers no {point.address}" for point in chosen]
+            return notes_of(self._name, self._points, request)
         return self._inner.notes(request)
 
 

@@ -26,7 +26,8 @@ def test_every_claim_is_listed_with_its_level() -> None:
 def test_the_readme_has_the_table_of_the_kits() -> None:
     """Levels as they are while every test of tests/kit passes: each claim there is one."""
     modbus = [test_modbus.KIT, test_modbus_rtu.KIT, test_modbus_rtu.SERIAL_KIT]
-    kits = [*modbus, test_opcua.KIT, test_bacnet.KIT, test_dali.KIT, test_dali.INTESIS, test_dali.ADFWEB]
+    dali = [test_dali.KIT, test_dali.INTESIS, test_dali.ADFWEB, test_dali.LOYTEC]
+    kits = [*modbus, test_opcua.KIT, test_bacnet.KIT, *dali]
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     assert driver_table(kits, broken={}) in readme
     assert f"The kit tests {len(CLAIMS)} claims" in readme
