@@ -42,7 +42,7 @@ from drivers.identifying import Identifier
 from drivers.polled import Polled, polled
 from drivers.sink import Means
 from drivers.standing import Standing
-from drivers.status import DeviceStatus
+from drivers.status import DeviceStatus, ExchangeStatus
 
 SILENCES_A_SLOT: Final = 2  # one may be a block the device ignores; two in a row are a device that is not there
 TICK_S: Final = 1e-3  # uvloop counts in milliseconds: a timer that fires early must not find that nothing is due
@@ -318,6 +318,10 @@ class Device:
         return str(error).removeprefix(f"{self.name}: ")
 
     # --- what is known
+
+    def exchanges(self) -> tuple[ExchangeStatus, ...]:
+        """Its questions, by poll class."""
+        return tuple(e for each in self._polled for e in each.exchanges(self.standing.answers, self.driver.notes))
 
     def status(self) -> DeviceStatus:
         """As `DeviceStatus` says."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from random import Random
 from typing import Any
@@ -24,10 +25,10 @@ from drivers.base import DeviceSpec, DriverError, Exchange, ProtocolSpec, Reques
 from drivers.connection import Connection, passes
 from drivers.device import Device
 from drivers.gate import Gate
-from drivers.identity import Identities, Identity
+from drivers.identity import Identities, words
 from drivers.learned import Teachable, learned, recall
 from drivers.sink import HostLimits, Means, Sink
-from drivers.status import DeviceStatus
+from drivers.status import DeviceStatus, Probed
 
 __all__ = ["DeviceStatus", "Host", "HostLimits", "Sink"]
 
@@ -242,21 +243,6 @@ class Host:
         finally:
             turns.leave(ticket)
 
-    async def identify(self, device: int, timeout_s: float) -> Identity:
-        """Ask a device who it is, whatever was declared; nothing follows from the answer.
-
-        Raises:
-            DriverError: it cannot be asked, or did not answer; the text says why.
-        """
-        target = self._devices[device]
-        if reason := target.standing.refusal():
-            raise DriverError(reason)
-        try:
-            async with asyncio.timeout(2 * timeout_s):
-                return await target.identity.put(timeout_s)
-        except TimeoutError:
-            raise DriverError(f"{target.name}: the link was busy for {timeout_s:g} s") from None
-
     def abort_all(self, reason: str = "the permit to write was lost") -> None:
         """Reset every connection to the field at once; nothing unsent may leave. They are made again, with back-off."""
         for connection in self._connections.values():
@@ -271,6 +257,25 @@ class Host:
     def device_status(self, index: int) -> DeviceStatus:
         """One device, by its place in the order they were given."""
         return self._devices[index].status()
+
+    async def probe(self, index: int, timeout_s: float) -> Probed:
+        """Everything about one device, and who it says it is when it is asked now; nothing follows from that answer.
+
+        Args:
+            timeout_s: longest wait for the link, and then for the answer [s].
+        """
+        target, begun_s = self._devices[index], self._loop.time()
+        said, trip_s, why = "", math.nan, target.standing.refusal()
+        if not why:
+            try:
+                async with asyncio.timeout(2 * timeout_s):
+                    said = words(await target.identity.put(timeout_s))
+                trip_s = self._loop.time() - begun_s
+            except TimeoutError:
+                why = f"the link was busy for {timeout_s:g} s"
+            except DriverError as error:
+                why = str(error)
+        return Probed(target.status(), target.exchanges(), said, why, trip_s)
 
     def counters(self) -> dict[str, int]:
         """What the bounds saw: for each gate the most inside, who waits now, and places taken from overstayers."""

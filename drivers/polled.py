@@ -8,12 +8,13 @@ Law of this file: no task, no clock; instants are arguments.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from drivers.base import DeviceSpec, PollClass, Request
 from drivers.slots import Slot, after, phase_s, running_slot, slot_at
+from drivers.status import ExchangeStatus
 
 SMOOTHING: Final = 0.25  # weight of the newest interval in the achieved period
 
@@ -67,6 +68,21 @@ class Polled:
         """Due now, out of turn; then again on the same grid."""
         self.slot = running_slot(self.slot, now_s)
         self._begun_s, self._out_of_turn = math.nan, True
+
+    def exchanges(
+        self, answers: Callable[[Request], bool], notes: Callable[[Request], Sequence[str]]
+    ) -> Iterator[ExchangeStatus]:
+        """How its questions fare; who asks them knows which are answered and what is refused of them."""
+        for request in self.requests:
+            yield ExchangeStatus(
+                label=request.exchange.label,
+                poll=self.poll.name,
+                points=len(request.rows),
+                answers=answers(request),
+                period_s=self.poll.period_s,
+                achieved_s=self.achieved_s,
+                notes=tuple(notes(request)),
+            )
 
 
 def polled(spec: DeviceSpec, requests: Sequence[Request], now_s: float) -> list[Polled]:

@@ -119,6 +119,10 @@ class Standing:
             status = StatusCode.UncertainNoCommunicationLastUsableValue
             self._means.sink.missed(new, status, reason, self._means.clock.wall_ns())
 
+    def answers(self, request: Request) -> bool:
+        """True if it was answered in its last slot; False before the first."""
+        return self.opened > 0 and request.id not in self._missed
+
     # --- what it comes to
 
     def state(self) -> tuple[LinkState, float, str]:

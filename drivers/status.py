@@ -53,6 +53,45 @@ class DeviceStatus:
     impostor: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ExchangeStatus:
+    """One question of a device and how it fares.
+
+    Attributes:
+        label: what it asks: 'holding 100..124'.
+        poll: name of its poll class.
+        points: values that it brings.
+        answers: it was answered in its last slot.
+        period_s, achieved_s: of its poll class, wanted and (smoothed) seen; NaN before two slots [s].
+        notes: one sentence for each point that the device refuses.
+    """
+
+    label: str
+    poll: str
+    points: int
+    answers: bool
+    period_s: float
+    achieved_s: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What is known of a device, and what it said when it was asked who it is just now.
+
+    Attributes:
+        said: who it says it is, in words; empty: nothing.
+        why: why it could not be asked or did not answer; empty if it did.
+        trip_s: how long that took; NaN without an answer [s].
+    """
+
+    status: DeviceStatus
+    exchanges: tuple[ExchangeStatus, ...]
+    said: str
+    why: str
+    trip_s: float
+
+
 def duration(seconds: float) -> str:
     """'42 s', '5 min', '3 h', '2 d': the largest unit of which there are two, so that it reads like speech."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):

@@ -259,6 +259,7 @@ class App:
                 self.alarms,
                 self.history,
                 Certs(options.state_dir / "pki", self.journal, self.offload.run, self.hmi.renew_identity),
+                self.core.host.probe,
             ),
             self.people,
             self.offload.run,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from config.words import StatusCode, Statuses
-from drivers.status import DeviceStatus
+from drivers.status import DeviceStatus, Probed
 from historian.base import JournalStatus
 from supervisor.alarms.happening import Counts
 from supervisor.commands.commands import CommandsStatus
@@ -168,6 +168,26 @@ def device_document(device: DeviceStatus, now_ns: int) -> dict[str, Any]:
             "wrong": device.impostor or None,
         },
         "notes": list(device.notes),
+    }
+
+
+def probe_document(probed: Probed, now_ns: int) -> dict[str, Any]:
+    """One device in full: as `device_document`, its questions, and who it says it is just now."""
+    return {
+        **device_document(probed.status, now_ns),
+        "now": {"said": probed.said or None, "why": probed.why or None, "round_trip_s": _measured(probed.trip_s)},
+        "exchanges": [
+            {
+                "label": e.label,
+                "poll": e.poll,
+                "points": e.points,
+                "answers": e.answers,
+                "period_s": e.period_s,
+                "achieved_s": _measured(e.achieved_s),
+                "refused": list(e.notes),
+            }
+            for e in probed.exchanges
+        ],
     }
 
 

@@ -8,6 +8,7 @@ knows neither sockets nor terminals.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
@@ -16,7 +17,7 @@ import numpy as np
 
 from config.model import Role
 from config.words import BAD, UNCERTAIN, Clock, Rows
-from drivers.status import DeviceStatus
+from drivers.status import DeviceStatus, Probed
 from historian.base import Entry, Journal, JournalError, Query
 from supervisor.alarms.desk import AlarmDesk
 from supervisor.commands.commands import Commands
@@ -28,10 +29,12 @@ from supervisor.control.readings import reading
 from supervisor.control.search import find_rows, no_such_tag
 from supervisor.people import User
 from supervisor.rights import Rights, Sight
-from supervisor.status import device_document
+from supervisor.status import device_document, probe_document
 from supervisor.tags.table import TagTable
 
 TAGS_MAX: Final = 1000
+PROBES_MAX: Final = 20
+PROBE_S: Final = 3.0
 PAGES_MAX: Final = 20  # of the journal, looked through for one answer
 _TEXT_LENGTH_MAX: Final = 1000
 
@@ -51,6 +54,7 @@ class Server:
         alarms: None: a server without an alarm engine.
         past: None: a server that records nothing.
         certs: None: a server without certificates.
+        probe: (place of a device in `devices`, timeout [s]) -> all about it, asked now; None: a server without a field.
     """
 
     table: TagTable
@@ -63,6 +67,7 @@ class Server:
     alarms: AlarmDesk | None = None
     past: Past | None = None
     certs: Certs | None = None
+    probe: Callable[[int, float], Awaitable[Probed]] | None = None
     rights: Rights = field(init=False)
 
     def __post_init__(self) -> None:
@@ -182,6 +187,17 @@ async def _devices(call: Call) -> Any:
     return {"total": len(found), "devices": [device_document(d, now_ns) for d in found[:TAGS_MAX]]}
 
 
+async def _probe(call: Call) -> Any:
+    """Devices whose names contain `name`, at most PROBES_MAX, each asked who it is just now."""
+    server, name, sight = call.server, call.text("name"), call.sight
+    if server.probe is None:
+        raise Refused("this server has no field")
+    found = [i for i, d in enumerate(server.devices()) if name in d.name and sight.device(d.name)]
+    probed = await asyncio.gather(*(server.probe(i, PROBE_S) for i in found[:PROBES_MAX]))
+    now_ns = server.clock.wall_ns()
+    return {"total": len(found), "devices": [probe_document(p, now_ns) for p in probed]}
+
+
 async def _history(call: Call) -> Any:
     """The past of `tag` from `from_ns` to `until_ns`, in buckets of `every_s` or sample by sample; one page."""
     server, table = call.server, call.server.table
@@ -288,6 +304,7 @@ OPERATIONS: Final[dict[str, tuple[_OPERATION, frozenset[Role]]]] = {
     "read": (_read, _ANYONE),
     "put": (_put, _ANYONE),  # who may command what is decided by the gates of `commands`, and journalled there
     "devices": (_devices, _ANYONE),
+    "probe": (_probe, _ANYONE),
     "history": (_history, _ANYONE),
     "journal": (_journal, _ANYONE - {Role.VIEWER}),
     "note": (_note, _ANYONE - {Role.VIEWER}),

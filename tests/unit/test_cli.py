@@ -9,12 +9,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from config.words import StatusCode
+from drivers.status import ExchangeStatus, Probed
 from supervisor.cli import main as main_module
 from supervisor.cli.main import COMMANDS, check_package, main
 from supervisor.cli.view import connect_lines, one_line, page
@@ -28,6 +30,16 @@ from tests.sites import DEVICES, TAGS
 from tests.unit.test_status_document import DEVICE, document
 
 Output = tuple[int, str, str]
+
+
+async def probed(index: int, timeout_s: float) -> Probed:
+    """The one device of this server: half of it answers, and somebody else."""
+    exchanges = (
+        ExchangeStatus("holding 100..124", "state", 20, True, 2.0, 2.1, ()),
+        ExchangeStatus("input 0..9", "measure", 5, False, 10.0, float("nan"), ("d: V1 at input 3: exception 2",)),
+    )
+    device = replace(DEVICE, declared="serial 142", impostor="d answers as e (expected serial 142, got serial 143)")
+    return Probed(device, exchanges, "serial 143", "", 0.0123)
 
 
 def with_server(tmp_path: Path, client: Callable[[Path], None]) -> None:
@@ -45,6 +57,7 @@ def with_server(tmp_path: Path, client: Callable[[Path], None]) -> None:
             status=document,
             devices=lambda: [DEVICE],
             stop=lambda _why: None,
+            probe=probed,
         )
         door = ControlDoor(server, People(), post.offload.run)
         await door.open(tmp_path)
@@ -261,6 +274,12 @@ def test_status_and_probe_tell_what_is_wrong(tmp_path: Path, vigie: Callable[...
         assert "state       d down 5 s: no reply" in out
         assert "2.0 s wanted, - achieved, 2 slots missed" in out
         assert "refused     x" in out
+        assert "must be     serial 142" in out and "says now    serial 143, after 12.3 ms" in out
+        assert "questions   1 of 2 answered, 25 points, 1 refused" in out
+        assert "    answered   holding 100..124: 20 points; state, every 2.0 s, 2.1 s achieved" in out
+        assert "    NO ANSWER  input 0..9: 5 points, 1 refused; measure, every 10 s, - achieved" in out
+        code, out, _ = vigie("probe", "d", "--json", *state)
+        assert code == 1 and json.loads(out)["devices"][0]["now"]["said"] == "serial 143"
         assert vigie("probe", "zz", *state)[2] == (
             "vigie probe: no device is called 'zz'; 'vigie status --all' lists them\n"
         )
