@@ -20,6 +20,8 @@ from supervisor.alarms.shown import VALUED, Entry, Shown
 
 PAGES_MAX: Final = 8
 SINGLES_MAX: Final = 500
+LATER_MAX: Final = 31
+"""Later events of one occurrence: an operator may have answered any of them, and acknowledges by its id."""
 _SINGLE_LIMIT: Final = 20
 _VALUED: Final = frozenset(what.value for what in VALUED)
 
@@ -70,12 +72,16 @@ def _tell(line: Line, missing: dict[int, Entry], shown: Shown, book: RuleBook) -
         entry.shelved_by = line.record.user
     if same and what == What.ACKED.value and state.acked and not entry.acked_by:
         entry.acked_by = line.record.user
+    event = EventId(line.post, *line.position)
+    if same and len(entry.later) < LATER_MAX:
+        entry.later += (event,)
     if same and not entry.comment and isinstance(comment := data.get("comment"), str):
         entry.comment = comment
     if same and entry.value is None and (data.get("announced") or what in _VALUED):
         entry.value = data.get("value")
     # What rose under an overlay was not announced; an occurrence bears the time at which it began.
     if same and (data.get("announced") or line.record.time_ns == state.occurrence_ns):
-        shown.attach(condition, state.occurrence_ns, EventId(line.post, *line.position))
+        shown.attach(condition, state.occurrence_ns, event)
+        entry.later = tuple(each for each in entry.later if each != event)
         if not state.shelved or entry.shelved_by:
             del missing[condition]

@@ -35,6 +35,7 @@ class Entry:
         live: its state and field time.
         stamp: number of the batch it last changed with.
         event: record of its present occurrence, to be acknowledged by; None: not recorded, or not found again.
+        later: records of that occurrence after it, newest first, as a restart found them again.
         value, limit: of its tag when it was announced, or last changed level.
         acked_by, shelved_by: names; '' if nobody did, or nobody knows.
         comment: the last thing somebody said about it.
@@ -44,6 +45,7 @@ class Entry:
     live: Live
     stamp: int = 0
     event: EventId | None = None
+    later: tuple[EventId, ...] = ()
     value: Plain = None
     acked_by: str = ""
     shelved_by: str = ""
@@ -103,7 +105,7 @@ class Shown:
             return
         if entry.live.state.occurrence_ns != live.state.occurrence_ns:
             self._forget_event(entry)
-            entry.acked_by = entry.comment = ""
+            entry.acked_by, entry.comment, entry.later = "", "", ()
         entry.live, entry.stamp = live, stamp
 
     def put_all(self, lives: Iterable[tuple[int, Live | None]], stamp: int) -> None:

@@ -20,7 +20,7 @@ from asyncua.common.utils import ServiceError
 from asyncua.server.internal_server import InternalServer
 from asyncua.server.user_managers import UserManager
 
-from config.words import Clock
+from config.words import NS_PER_S, Clock
 from supervisor.alarms.desk import AlarmDesk
 from supervisor.hmi import attribute_services, standard, view_services
 from supervisor.hmi.attributes import Attributes
@@ -30,6 +30,7 @@ from supervisor.hmi.call import Service
 from supervisor.hmi.calling import Calling, mark_executable
 from supervisor.hmi.conditions.alarms import Alarms
 from supervisor.hmi.conditions.fields import ADDED
+from supervisor.hmi.conditions.kind import Expiring
 from supervisor.hmi.contract import Counters, Limits, PutFunction
 from supervisor.hmi.decoder import harden_decoder
 from supervisor.hmi.devices import Devices
@@ -61,7 +62,7 @@ from supervisor.hmi.subscription import Source
 from supervisor.hmi.subscription_services import SubscriptionServices
 from supervisor.hmi.subscriptions import Subscriptions
 from supervisor.hmi.tally import ServerTally
-from supervisor.hmi.trust import TrustList
+from supervisor.hmi.trust import TrustList, der
 from supervisor.hmi.values import ValueEncoder
 from supervisor.hmi.writing import Writing
 from supervisor.offload import Offload
@@ -168,8 +169,13 @@ class Engine(InternalServer):
             self.notifier, types, self.nodes, asker, of.fired
         )
         if self._desk is not None:
-            self.alarms = Alarms(self._desk, self.notifier, types, self.clock)
+            self.alarms = Alarms(self._desk, self.notifier, types, self.clock, self.first_to_expire)
         self.calling = Calling(self.aspace, lambda n, user: self.nodes.find_for(n, user) is not None, self.alarms)
+
+    def first_to_expire(self) -> Expiring:
+        """Of the server's own certificate and the trusted ones, as their files were read last."""
+        first = min([self.certificate, *self.trust.known.trusted], key=lambda c: c.not_valid_after_utc)
+        return Expiring(int(first.not_valid_after_utc.timestamp()) * NS_PER_S, der(first))
 
     def tell(self, facts: Facts, outlook: Outlook) -> None:
         """Compute from now on what the server says of itself. Before it starts, once namespace 0 is loaded."""

@@ -9,13 +9,13 @@ verdict is there, which is after their record. Source: OPC 10000-5, 6.4; of cond
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from asyncua import ua
 
 from config.words import BAD, Clock, Kind
-from supervisor.hmi.conditions.methods import METHODS
+from supervisor.hmi.conditions.methods import METHODS, BadCall, Method, read_arguments
 from supervisor.hmi.events import value as v
 from supervisor.hmi.events.audited import Audited, AuditEvent, audit_event
 from supervisor.hmi.events.event import SERVER_ID, Id
@@ -28,6 +28,7 @@ from supervisor.plant.plant import Plant
 if TYPE_CHECKING:
     from supervisor.hmi.wire import Wire
 
+_NS_PER_MS: Final = 1_000_000
 _OF_CONDITIONS: Final = {
     "Acknowledge": Audited.ACKNOWLEDGE,
     "Confirm": Audited.CONFIRM,
@@ -99,7 +100,7 @@ class Officer:
         method, of = request.MethodId, request.ObjectId
         known = METHODS.get(method.Identifier) if method.NamespaceIndex == 0 else None
         name = "" if known is None else known.name.removesuffix("2")
-        more = {"MethodId": v.node_id(method.NamespaceIndex, method.Identifier)}
+        more = {"MethodId": v.node_id(method.NamespaceIndex, method.Identifier), **_said(known, request.InputArguments)}
         text, code = f"called {name or method.Identifier} of {of.Identifier}"[:200], int(result.StatusCode.value)
         source = (of.NamespaceIndex, of.Identifier)
         about = _OF_CONDITIONS.get(name, Audited.METHOD)
@@ -125,6 +126,24 @@ class Officer:
         path = "/".join(str(source[1]).split("/")[:2])
         found = self._plant.find(path)
         return None if found is None else (path.partition("/")[0], found[0].maintainer(found[1]))
+
+
+def _said(method: Method | None, given: Sequence[ua.Variant] | None) -> dict[str, Value]:
+    """What was said to a condition; nothing of arguments that make no sense. Source: OPC 10000-9, 5.10.4 to 5.10.7."""
+    try:
+        arguments = None if method is None else read_arguments(method, given)
+    except BadCall:
+        return {}
+    if method is None or arguments is None:
+        return {}
+    made: dict[str, Value] = {}
+    if Type.LOCALIZED_TEXT in method.takes:
+        made["Comment"] = v.text(arguments.comment, "")
+    if arguments.event_id is not None:
+        made["ConditionEventId"] = Value(Type.BYTE_STRING, arguments.event_id)
+    if arguments.duration_ns:
+        made["ShelvingTime"] = Value(Type.DOUBLE, arguments.duration_ns / _NS_PER_MS)
+    return made
 
 
 def _thumbprint(wire: Wire) -> Value:

@@ -165,6 +165,7 @@ class HmiServer:
         settings = self._settings
         engine = Engine(self._around)
         engine.trust = TrustList(settings.state_dir / "pki", settings.accept_unknown_certificates)
+        await self._offload.run(engine.trust.anchors)
         engine.login = Login(
             self._people, Offload(1, self.limits.logins), identity.key, self.limits, self.counters, self._clock
         )

@@ -77,6 +77,11 @@ class TrustList:
         for folder in FOLDERS:
             (self.pki / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
 
+    @property
+    def known(self) -> Anchors:
+        """What the files said when they were read last."""
+        return self._anchors
+
     def anchors(self) -> Anchors:
         """What the files say now."""
         stamp = tuple(self._stamps())

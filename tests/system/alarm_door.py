@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,18 @@ NAMES = ["21605/CAB-0001", "21605/CAB-0002", "21000/CAB-0003"]
 SERVER = ua.NodeId(ua.ObjectIds.Server)
 TYPE = ua.NodeId(ua.ObjectIds.ConditionType)
 FIELDS = ["EventId", "EventType", "", "SourceName", "Time", "Message", "Severity", "Retain", "AckedState/Id",
-          "ActiveState/Id", "Comment", "ClientUserId", "2:Recorded", "2:Happening"]  # fmt: skip
+          "ActiveState/Id", "ConfirmedState/Id", "Comment", "ClientUserId", "2:Recorded", "2:Happening"]  # fmt: skip
 
 
 @asynccontextmanager
-async def alarm_door(folder: Path, names: list[str] | None = None) -> AsyncIterator[tuple[Post, Site]]:
-    """Post and door, running."""
-    post = await Post(folder / "journal", names=names or NAMES, clock=SystemClock()).open()
+async def alarm_door(
+    folder: Path, names: list[str] | None = None, *, confirm: Sequence[str] = ()
+) -> AsyncIterator[tuple[Post, Site]]:
+    """Post and door, running. `confirm`: rules whose alarms must be confirmed."""
+    post = Post(folder / "journal", names=names or NAMES, clock=SystemClock())
+    for rule in confirm:
+        post.rules[rule] = post.rules[rule].model_copy(update={"confirm_required": True})
+    await post.open()
     settings = HmiSettings("127.0.0.1", 0, "test", folder, accept_unknown_certificates=True)
     put = Commands(post.table).put
     server = HmiServer(post.plant, post.table, people(), post.clock, post.offload, settings, put, desk=post.desk)

@@ -223,17 +223,54 @@ async def rights(post: Post, site: Site) -> None:
         assert code(await desk.call(condition(V3), ACK, raw(ids[V3]), said(""))) == "BadUserAccessDenied"
 
 
-async def after_a_restart(folder: Path) -> None:
-    """What stood is told by a refresh, under the id its record has, and can be acknowledged by it."""
-    async with alarm_door(folder) as (post, site), terminal(site) as desk:
+async def what_is_confirmed(post: Post, site: Site) -> None:
+    """OPC 10000-9, 5.7.4: acknowledged, then confirmed, by an id of the same occurrence; each an audit event."""
+    fields = ["EventType", "SourceNode", "ClientUserId", "ConditionEventId", "Comment", "Status"]
+    types = [IDS.AuditConditionAcknowledgeEventType, IDS.AuditConditionConfirmEventType]
+    async with terminal(site) as desk, terminal(site, "officer", fields) as officer:
         await desk.listen()
+        await officer.listen()
         post.set("CAB-0001/V", 255)
         await post.scan(0.01)
-        before = await desk.next()
+        rose = await desk.next()
+        post.set("CAB-0001/V", 230)
+        await post.scan(0.01)
+        await desk.next()
+        early = await desk.call(condition(V1), CONFIRM, raw(rose["EventId"]), said("réparé"))
+        assert code(early) == "BadInvalidState"
+        for method in (ACK, CONFIRM):
+            assert code(await desk.call(condition(V1), method, raw(rose["EventId"]), said("réparé"))) == "Good"
+        acked, confirmed = await desk.next(), await desk.next()
+        told = [(e["AckedState/Id"], e["ConfirmedState/Id"], e["Retain"]) for e in (acked, confirmed)]
+        assert told == [(True, False, True), (True, True, False)]
+        assert (confirmed["2:Happening"], confirmed["ClientUserId"]) == ("confirmed", "boss")
+        heard = [one for one in [await officer.next() for _ in range(7)] if one["ConditionEventId"]]
+        assert [one["EventType"].Identifier for one in heard] == [types[1], *types]
+        assert [one["Status"] for one in heard] == [False, True, True]
+        for one in heard:
+            assert one["ConditionEventId"] == rose["EventId"] and one["SourceNode"] == condition(V1)
+            assert (one["ClientUserId"], one["Comment"].Text) == ("boss", "réparé")
+
+
+async def after_a_restart(folder: Path) -> None:
+    """What stood is told by a refresh, under the id its record has, and can be acknowledged by it, or a later one."""
     async with alarm_door(folder) as (post, site), terminal(site) as desk:
         await desk.listen()
-        (after,) = await desk.refresh()
+        post.set("V", 255)
+        await post.scan(0.01)
+        before, _, _ = [await desk.next() for _ in range(3)]
+        post.set("CAB-0002/V", 230)
+        post.set("CAB-0003/V", 230)
+        await post.scan(0.01)
+        later = [await desk.next() for _ in range(2)]
+    async with alarm_door(folder) as (post, site), terminal(site) as desk:
+        await desk.listen()
+        after = (await desk.refresh())[0]
         assert (after["EventId"], after["Time"], after[""]) == (before["EventId"], before["Time"], before[""])
+        for one in later:  # told after the first, which had told of the rise
+            assert one["2:Happening"] == "returned" and one["Retain"] is True
+            assert code(await desk.call(one[""], ACK, raw(one["EventId"]), said(""))) == "Good"
+            await desk.next()
         engine_of(site).alarms.board.require_refresh()
         assert (await desk.next())["EventType"] == ua.NodeId(IDS.RefreshRequiredEventType)
         assert code(await desk.call(condition(V1), ACK, raw(after["EventId"]), said(""))) == "Good"
@@ -267,10 +304,15 @@ async def what_can_be_called_is_said(post: Post, site: Site) -> None:
             assert await desk.client.get_node(ua.NodeId(number)).read_value() == bound
 
 
+async def the_first_certificate_to_expire_is_known(post: Post, site: Site) -> None:
+    """Nobody is trusted by name here: it is the server's own."""
+    assert engine_of(site).first_to_expire().der == Path(site.server.certificate_path).read_bytes()
+
+
 STORIES = [
     a_day_at_the_desk, refreshing, calls_that_are_refused, many_at_once, shelving, a_disk_that_refuses, rights,
     a_thousand_calls_and_more,
-    what_can_be_called_is_said,
+    what_can_be_called_is_said, the_first_certificate_to_expire_is_known,
 ]  # fmt: skip
 
 
@@ -299,6 +341,14 @@ def test_alarms_at_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
                 except BaseException as error:
                     error.add_note(f"in the story '{story.__name__}'")
                     raise
+
+    asyncio.run(main())
+
+
+def test_alarms_that_must_be_confirmed(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with alarm_door(tmp_path, confirm=["V"]) as (post, site):
+            await what_is_confirmed(post, site)
 
     asyncio.run(main())
 

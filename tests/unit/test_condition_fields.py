@@ -14,7 +14,7 @@ from supervisor.alarms.rules import RuleBook
 from supervisor.alarms.state import REST, Cause, State
 from supervisor.hmi.conditions.condition import ConditionEvent, Remark, where_heard
 from supervisor.hmi.conditions.fields import ADDED, FIELDS
-from supervisor.hmi.conditions.kind import kind_of
+from supervisor.hmi.conditions.kind import Expiring, kind_of
 from supervisor.hmi.events import value as v
 from supervisor.hmi.events.filter import read_filter
 from supervisor.hmi.events.hierarchy import EventTypes
@@ -269,3 +269,16 @@ def test_templates_are_bounded() -> None:
     for i in range(TEMPLATES_MAX + 1):
         group.pack(event(replace(UP, raised_ns=i)))
     assert len(group._templates) == 1
+
+
+def test_an_alarm_on_certificates_tells_which_one_and_until_when() -> None:
+    """OPC 10000-9, 5.8.24 (CertificateExpirationAlarmType); the rule counts days, the type tells milliseconds."""
+    rule = {"on": "limit", "tag": "Sys", "low": 30}
+    end_ns = NOW + 29 * 86_400 * S
+    of = event(rule=rule, expiring=Expiring(end_ns, b"\x30\x82"))
+    of = replace(of, kind=kind(rule, "pki.days"))
+    assert of.field("ExpirationDate", "fr") == v.time(end_ns)
+    assert of.field("Certificate", "fr") == Value(Type.BYTE_STRING, b"\x30\x82")
+    assert of.field("CertificateType", "fr") == v.node_id(0, IDS.RsaSha256ApplicationCertificateType)
+    assert of.field("ExpirationLimit", "fr") == Value(Type.DOUBLE, 30 * 86_400_000.0)
+    assert {event().field(name, "fr") for name in ("ExpirationDate", "Certificate", "ExpirationLimit")} == {None}

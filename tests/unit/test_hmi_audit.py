@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from asyncua import ua
@@ -155,3 +156,27 @@ def test_a_call_is_an_event_of_its_own_type_for_officers_who_see_the_equipment(
     assert may_hear_all(User("o", Role.SECURITY), event)
     assert not may_hear_all(User("o", Role.SECURITY, sees=frozenset({"21000"})), event)
     assert not may_hear_all(User("b", Role.SUPERVISOR), event)
+
+
+TEXT, BYTES, NUMBER = ua.VariantType.LocalizedText, ua.VariantType.ByteString, ua.VariantType.Double
+SAID = ua.Variant(ua.LocalizedText("vu", "fr"), TEXT)
+ARGUMENTS = [
+    ("AcknowledgeableConditionType_Acknowledge", [ua.Variant(b"id", BYTES), SAID], {"ConditionEventId": b"id"}),
+    ("ConditionType_AddComment", [ua.Variant(b"id", BYTES), SAID], {"ConditionEventId": b"id"}),
+    ("AlarmConditionType_ShelvingState_TimedShelve2", [ua.Variant(60e3, NUMBER), SAID], {"ShelvingTime": 60e3}),
+]
+
+
+@pytest.mark.parametrize(("method", "given", "expected"), ARGUMENTS)
+def test_what_was_said_to_a_condition_stands_in_the_event(method: str, given: list[Any], expected: dict) -> None:
+    """OPC 10000-9, 5.10.4 to 5.10.7."""
+    heard: list[AuditEvent] = []
+    officer = Officer(Post(), PLANT, 2)
+    officer.emit = heard.append
+    for arguments in (given, given[:1]):
+        method_id = ua.NodeId(getattr(ua.ObjectIds, method))
+        request = ua.CallMethodRequest(ua.NodeId("21605/CAB-0001/V", 3), method_id, arguments)
+        officer.called(User("anne", Role.OPERATOR), request, ua.CallMethodResult())
+    told, senseless = (e.more for e in heard)
+    assert {name: told[name].data for name in expected} == expected and told["Comment"].data == ("", "vu")
+    assert "Comment" not in senseless, "nothing of arguments that make no sense"

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -31,7 +31,7 @@ from supervisor.alarms.records import Batch, EventId
 from supervisor.alarms.shown import Entry
 from supervisor.alarms.state import State
 from supervisor.hmi.conditions.condition import NO_REMARK, ConditionEvent, Remark, where_heard
-from supervisor.hmi.conditions.kind import Kind, kind_of
+from supervisor.hmi.conditions.kind import CERTIFICATE_EXPIRES, Expiring, Kind, kind_of
 from supervisor.hmi.events.event import PlainEvent
 from supervisor.hmi.events.notifier import Notifier
 from supervisor.hmi.events.value import Id
@@ -72,15 +72,24 @@ class _Ids:
 class Board:
     """Conditions as OPC UA sees them. `start` it before the desk tells anything, `run` it, `close` it.
 
+    Args:
+        first_to_expire: the certificate that expires first, own or trusted; None: not known.
     Attributes:
         last: the last event of every retained condition, by number.
     """
 
-    def __init__(self, desk: AlarmDesk, notifier: Notifier, clock: Clock) -> None:
+    def __init__(
+        self,
+        desk: AlarmDesk,
+        notifier: Notifier,
+        clock: Clock,
+        first_to_expire: Callable[[], Expiring | None] = lambda: None,
+    ) -> None:
         self.desk = desk
         self.last: dict[int, ConditionEvent] = {}
         self._notifier = notifier
         self._clock = clock
+        self._first_to_expire = first_to_expire
         book = desk.book
         self._kinds: tuple[Kind, ...] = tuple(kind_of(block, book.plant) for block in book.blocks)
         self._limit_of = desk.engine.conditions.limit
@@ -209,7 +218,13 @@ class Board:
             first=h.first,
             recorded=event_id is not None,
             remark=remark,
+            expiring=self._expiring(h.condition),
         )
+
+    def _expiring(self, condition: int) -> Expiring | None:
+        """The certificate that an alarm on certificates is about: the first that expires."""
+        kind = self._kinds[self.desk.book.block_of[condition]]
+        return self._first_to_expire() if kind.type == CERTIFICATE_EXPIRES else None
 
     def _commented(self, note: Record, event_id: bytes) -> ConditionEvent | None:
         """Somebody said something about a condition that is before the operator."""
@@ -244,8 +259,11 @@ class Board:
             first=entry.live.first,
             recorded=self.desk.shown.recorded(entry),
             remark=Remark(user, entry.comment, state.acked_ns) if user or entry.comment else NO_REMARK,
+            expiring=self._expiring(condition),
         )
         self._keep(event)
+        if (ids := self._ids.get(condition)) is not None:
+            ids.known.extend(map(bytes, reversed(entry.later)))
 
     def _keep(self, event: ConditionEvent) -> None:
         """The event is the present one of its condition; EventIds of former occurrences are forgotten."""

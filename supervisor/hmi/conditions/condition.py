@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from historian.base import Plain
 from supervisor.alarms.state import State
 from supervisor.hmi.conditions.fields import FIELDS, OWN
-from supervisor.hmi.conditions.kind import Kind
+from supervisor.hmi.conditions.kind import Expiring, Kind
 from supervisor.hmi.events.event import notifiers_of
 from supervisor.hmi.events.value import Id, Value
 
@@ -44,6 +44,7 @@ class ConditionEvent:
         limit_of: the limit of a condition at a level.
         quality: StatusCode of its inputs.
         recorded: False while the journal does not take it; it will come again with another EventId.
+        expiring: the certificate that an alarm on certificates is about.
         seen_ns: the moment for which durations to come are told; that of the event, or of a refresh.
     """
 
@@ -63,6 +64,7 @@ class ConditionEvent:
     first: bool = False
     recorded: bool = True
     remark: Remark = NO_REMARK
+    expiring: Expiring | None = None
     seen_ns: int = 0
 
     @property

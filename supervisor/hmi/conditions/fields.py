@@ -18,7 +18,7 @@ from asyncua import ua
 from historian.base import Plain
 from supervisor.alarms.state import State
 from supervisor.alarms.wording import wording
-from supervisor.hmi.conditions.kind import LIMITED, NAMESPACE
+from supervisor.hmi.conditions.kind import CERTIFICATE_EXPIRES, LIMITED, NAMESPACE
 from supervisor.hmi.events import value as v
 from supervisor.hmi.events.hierarchy import CONDITION_ID, Field
 from supervisor.hmi.events.value import Type, Value
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _TAGS: Final = 2
 _NS_PER_MS: Final = 1_000_000
 _NULL_ID: Final = v.node_id(0, 0)
+_APPLICATION: Final = v.node_id(0, ua.ObjectIds.RsaSha256ApplicationCertificateType)
+_MS_PER_DAY: Final = 86_400_000.0
 
 _Texts: TypeAlias = dict[str, str]
 _Maker: TypeAlias = Callable[["ConditionEvent", str], Value | None]
@@ -110,6 +112,12 @@ _MARKS: Final[tuple[tuple[Callable[[State], bool], _Texts], ...]] = (
     (lambda s: s.out_of_service, _OUT[0]),
     (lambda s: not s.evaluable, _UNKNOWN),
 )
+
+
+def _expiration_limit(e: ConditionEvent) -> Value | None:
+    """How long before its end a certificate raises the alarm [ms]; its rule counts days."""
+    days = e.kind.block.model.low if e.kind.type == CERTIFICATE_EXPIRES else None
+    return Value(Type.DOUBLE, days * _MS_PER_DAY) if isinstance(days, int | float) else None
 
 
 # --- states ---------------------------------------------------------------------------------------------------------
@@ -281,6 +289,10 @@ _KINDS: Final[dict[str, _Maker]] = {
     "SetpointNode": lambda e, _: _tag(e, e.kind.block.model.from_),
     "TargetValueNode": lambda e, _: _tag(e, e.kind.block.model.command),
     "ExpectedTime": lambda e, _: _seconds(e.kind.block.model.on_delay),
+    "ExpirationDate": lambda e, _: None if e.expiring is None else v.time(e.expiring.until_ns),
+    "Certificate": lambda e, _: None if e.expiring is None else Value(Type.BYTE_STRING, e.expiring.der),
+    "CertificateType": lambda e, _: _APPLICATION if e.kind.type == CERTIFICATE_EXPIRES else _NULL_ID,
+    "ExpirationLimit": lambda e, _: _expiration_limit(e),
     "Tolerance": lambda e, _: Value(Type.DOUBLE, float(e.kind.block.model.deadband)),
 }
 _OURS: Final[dict[str, _Maker]] = {
@@ -311,8 +323,8 @@ FIELDS: Final[Mapping[str, _Maker]] = {
 OWN: Final = frozenset(
     f"""EventId SourceNode SourceName Time ReceiveTime Quality Quality/SourceTimestamp LastSeverity/SourceTimestamp
     Comment Comment/SourceTimestamp ClientUserId ActiveState/EffectiveTransitionTime InputNode FirstInGroupFlag
-    ShelvingState/UnshelveTime HighHighLimit HighLimit LowLimit LowLowLimit SetpointNode TargetValueNode
-    {_TAGS}:Recorded {_TAGS}:Happening {_TAGS}:Value {_TAGS}:Limit""".split()
+    ShelvingState/UnshelveTime ExpirationDate Certificate HighHighLimit HighLimit LowLimit LowLowLimit SetpointNode
+    TargetValueNode {_TAGS}:Recorded {_TAGS}:Happening {_TAGS}:Value {_TAGS}:Limit""".split()
 ) | {CONDITION_ID}
 """Fields in which events of one rule in one state differ; the others are packed once for all of them."""
 

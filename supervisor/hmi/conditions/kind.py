@@ -26,6 +26,7 @@ NAMESPACE: Final = 3
 
 _IDS: Final = ua.ObjectIds
 _CERTIFICATE_DAYS: Final = "pki.days"
+CERTIFICATE_EXPIRES: Final[Id] = (0, _IDS.CertificateExpirationAlarmType)
 _TYPES: Final = {
     "limit": _IDS.ExclusiveLevelAlarmType,
     "deviation": _IDS.ExclusiveDeviationAlarmType,
@@ -44,6 +45,14 @@ _CLASSES: Final = {
     AlarmClass.SYSTEM: (_IDS.SystemConditionClassType, {"fr": "Système", "en": "System"}),
 }
 LIMITED: Final = frozenset({"limit", "deviation", "rate"})
+
+
+@dataclass(frozen=True, slots=True)
+class Expiring:
+    """A certificate and its last moment [UTC ns]. `der`: in DER."""
+
+    until_ns: int
+    der: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,7 @@ def kind_of(block: RuleBlock, plant: Plant) -> Kind:
 def _type(block: RuleBlock, system: str | None) -> int:
     on = block.model.on
     if system == _CERTIFICATE_DAYS:
-        return int(_IDS.CertificateExpirationAlarmType)
+        return int(CERTIFICATE_EXPIRES[1])
     if on == "discrete" and system is not None:
         return int(_IDS.SystemDiagnosticAlarmType)
     if on == "discrete" and block.rule.latching:
