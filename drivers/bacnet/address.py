@@ -111,6 +111,11 @@ class BacnetDevice(Model):
         return (host, int(port or USUAL_PORT)) if host else None
 
     @property
+    def identity(self) -> tuple[str, int, int, str]:
+        """What makes two devices the same one: an address has one, so that its subscriptions have one owner."""
+        return self.host, self.port, self.network, self.mac.lower()
+
+    @property
     def where(self) -> str:
         """For people: 'bacnet 10.21.5.3:47808'."""
         return f"bacnet {self.host}:{self.port}"

@@ -183,6 +183,15 @@ def test_sennecey_a_dead_feeder_is_the_parent_of_its_cabinets() -> None:
     assert [fed_by.count(f"21605/{name}") for name in ("FDR-0001", "FDR-0002")] == [9, 8]
 
 
+def test_sennecey_a_dead_gateway_is_the_parent_of_its_36_luminaires() -> None:
+    site = sennecey()
+    book = RuleBook(compiled(site), {name: t.alarms for name, t in site.types.items()})
+    for rule in ("Comm_lost", "BusFault_set"):
+        parent = book.find(f"21605/DLI-0001/{rule}")
+        assert parent is not None
+        assert [book.name(c) for c in book.fed(parent)] == [f"21605/LUM-{i:04}/Comm_lost" for i in range(1, 37)]
+
+
 # --- a feeder that can tell by itself
 
 LINE: dict[str, dict[str, Any]] = {

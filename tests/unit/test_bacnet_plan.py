@@ -20,6 +20,11 @@ def device(**settings: Any) -> BacnetDevice:
     return BacnetDevice.model_validate({"host": "10.21.5.3", "instance": 2101, **settings})
 
 
+def test_an_address_has_one_device_whatever_its_instance() -> None:
+    at = device().identity
+    assert device(instance=7).identity == at and device(network=3, mac="0A").identity == ("10.21.5.3", 47808, 3, "0a")
+
+
 def bodies(points: Any, **settings: Any) -> list[Body]:
     return [exchange.body for exchange in plan(device(**settings), points)]
 
