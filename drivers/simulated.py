@@ -44,7 +44,7 @@ class Simulated(ABC):
     Attributes:
         port: 0 before the first start: the system's choice, which is kept.
         faults: the knobs that every protocol has.
-        requests, pending, pending_max: as `faults.Debtor`.
+        requests, pending, pending_max: as `owed.Debtor`.
         clients_max: how many connections it takes; further ones are reset.
         turned_away: connections that were reset because they came too many, or while it refuses.
         own: knobs that only this protocol has.

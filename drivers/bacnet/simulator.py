@@ -18,7 +18,7 @@ from drivers.bacnet.knobs import parse
 from drivers.bacnet.objects import UNKNOWN_OBJECT, Object, Objects, Refused
 from drivers.bacnet.serving import Limits, Subscriber
 from drivers.bacnet.tags import Garbled
-from drivers.faults import Owed
+from drivers.owed import Owed
 from drivers.simulated import Door, Simulated
 
 APDU: Final = 1476
@@ -187,7 +187,7 @@ class SimulatedDevice(Simulated):
             for each in data:
                 self._put(each, sender)
 
-        return owed.hold(owed.due_s(_now_s()), say)
+        return owed.answer(_now_s(), say)
 
     def _framed(self, where: Where, apdu: bytes) -> bytes:
         return frames.envelope(frames.npdu_from(*where), apdu)

@@ -19,7 +19,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from drivers.dali import frames as f
-from drivers.faults import Debtor, Owed
+from drivers.owed import Debtor, Owed
 from drivers.sockets import reset
 
 MESSAGE_MAX: Final = 65536
@@ -97,7 +97,7 @@ class Serving(asyncio.Protocol):
         is_command = not message["data"].get("mode", {}).get("waitForAnswer")
         if is_command and gateway.faults.take_cut():
             self.abort()
-        elif not hangs and not self.owed.hold(self.owed.due_s(at_s), lambda: self._answer(answers)):
+        elif not hangs and not self.owed.answer(at_s, lambda: self._answer(answers)):
             self.abort()
 
     def _answer(self, answers: list[dict[str, Any]]) -> None:

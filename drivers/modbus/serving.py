@@ -18,10 +18,10 @@ import tty
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
-from drivers.faults import Debtor, Owed
 from drivers.modbus import rtu
 from drivers.modbus.serialport import SerialTransport
 from drivers.modbus.wire import HEAD, LENGTH_MAX
+from drivers.owed import Debtor, Owed
 from drivers.sockets import reset
 
 QUESTION_MIN: Final = 8  # header and a function
@@ -148,9 +148,9 @@ class Serving(asyncio.Protocol):
         if lost:
             self.abort()
 
-    def answer(self, frame: bytes, at_s: float) -> None:
-        """Send it at an instant."""
-        if not self.owed.hold(at_s, lambda: self._send(frame)):
+    def answer(self, frame: bytes, now_s: float, late_s: float | None = None) -> None:
+        """Send it when its time has come."""
+        if not self.owed.answer(now_s, lambda: self._send(frame), late_s):
             self.abort()
 
     def _send(self, frame: bytes) -> None:

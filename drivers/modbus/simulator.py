@@ -115,7 +115,7 @@ class SimulatedDevice(Simulated):
         if memory is None or unit in self.dead:
             code, after_s = gateway
             frame = self.framing.frame(tid, unit, bytes((pdu[0] | 0x80, code)))
-            connection.answer(frame, owed.due_s(now_s, after_s))
+            connection.answer(frame, now_s, after_s)
             return
         answer = bytes((pdu[0] | 0x80, BUSY)) if faults.take("busy") else memory.answer(pdu)
         if pdu[0] in WRITES and faults.take_cut():
@@ -125,8 +125,7 @@ class SimulatedDevice(Simulated):
         else:
             if faults.take("wrong_id"):
                 tid, unit = self.framing.other(tid, unit)
-            frames = faults.spoilt(self.framing.frame(tid, unit, answer))
-            connection.answer(b"".join(frames), owed.due_s(now_s))
+            connection.answer(b"".join(faults.spoilt(self.framing.frame(tid, unit, answer))), now_s)
 
     own: ClassVar = {
         "reject": lambda device, knob: device.reject(*place(knob)),

@@ -27,11 +27,11 @@ from asyncua.ua.ua_binary import (
     uatcp_to_binary,
 )
 
-from drivers.faults import Debtor, Owed
 from drivers.opcua.cells import EPOCH_TICKS
 from drivers.opcua.described import description, endpoints
 from drivers.opcua.nodes import BAD_ATTRIBUTE, UNKNOWN, VALUE, Nodes
 from drivers.opcua.told import Told
+from drivers.owed import Debtor, Owed
 from drivers.sockets import reset
 
 FRAME_MAX: Final = 65_535
@@ -182,7 +182,7 @@ class Serving(asyncio.Protocol):
             self.owed.settled(counts)
             self._say(frame())
 
-        if not self.owed.hold(self.owed.due_s(asyncio.get_running_loop().time()), say):
+        if not self.owed.answer(asyncio.get_running_loop().time(), say):
             self.abort()
 
     def _say(self, frame: bytes) -> None:

@@ -14,7 +14,7 @@ from drivers.bacnet.simulator import SimulatedDevice as BacnetDevice
 from drivers.dali import knobs as dali_knobs
 from drivers.dali.busmodel import Bus, Gear
 from drivers.dali.simulator import SimulatedGateway
-from drivers.faults import HELD_MAX, Faults, Owed
+from drivers.faults import Faults
 from drivers.knobs import Knob
 from drivers.modbus import knobs as modbus_knobs
 from drivers.modbus.memory import Memory
@@ -22,6 +22,7 @@ from drivers.modbus.simulator import SimulatedDevice as ModbusDevice
 from drivers.opcua import knobs as opcua_knobs
 from drivers.opcua.nodes import Nodes
 from drivers.opcua.simulator import SimulatedServer
+from drivers.owed import HELD_MAX, Owed
 from drivers.simulated import Simulated
 from tests.bacnet import objects
 from tests.sim.loop import clock, run
@@ -101,7 +102,7 @@ def test_late_answers_overtake_and_slow_ones_keep_their_order() -> None:
 
         def answer(name: str) -> None:
             owed.asked()
-            owed.hold(owed.due_s(loop.time()), lambda: (said.append((name, loop.time() - begun_s)), owed.settled()))
+            owed.answer(loop.time(), lambda: (said.append((name, loop.time() - begun_s)), owed.settled()))
 
         device.faults.turn(Knob("late", seconds=5.0))
         answer("late")
@@ -124,7 +125,7 @@ def test_what_is_held_is_bounded_and_dropped_with_its_connection() -> None:
         owed = Owed(device)
         later_s = asyncio.get_running_loop().time() + 1
         owed.asked(HELD_MAX + 1)
-        taken = [owed.hold(later_s, lambda: said.append(1)) for _ in range(HELD_MAX + 1)]
+        taken = [owed.answer(later_s, lambda: said.append(1)) for _ in range(HELD_MAX + 1)]
         assert taken == [True] * HELD_MAX + [False]
         owed.drop()
         await asyncio.sleep(2)
