@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
 Plain = str | int | float | bool | None
+_PLAIN: Final = {str, int, float, bool, type(None)}
 
 # One record stays below 32 KiB whatever is in it, so that a reader can bound its memory. The longest thing anyone
 # has a reason to write is a note of the logbook.
@@ -25,7 +26,6 @@ TEXT_LENGTH_MAX: Final = 2000
 NAME_LENGTH_MAX: Final = 256
 DATA_LENGTH_MAX: Final = 24
 DATA_TEXT_LENGTH_MAX: Final = 512
-DATA_SIZE_MAX: Final = 16_384  # of one record of a sheet, as JSON in UTF-8
 QUERY_MAX: Final = 10_000
 TIME_NS_MAX: Final = 2**63 - 1
 
@@ -105,10 +105,14 @@ class Record:
 class Sheet:
     """What the server itself tells of many subjects at one instant, in columns: a storm makes no object for a record.
 
+    Text and data that many have in common are there once; the data of a record are the common ones and its own.
+
     Attributes:
         time_ns: UTC [ns since 1970], within 64 bits.
-        subjects, texts: as in `Record`, (n,).
-        data: as in `Record`, each a JSON object already, (n,).
+        subjects: as in `Record`, (n,).
+        common: texts and data as in `Record`, (m,).
+        which: place in `common` of each, (n,).
+        own: data that differ from record to record, by name; None: this record has none of it, (n,) each.
     Raises:
         ValueError: a bound is exceeded; the sentence names it.
     """
@@ -116,24 +120,39 @@ class Sheet:
     time_ns: int
     kind: RecordKind
     subjects: Sequence[str]
-    texts: Sequence[str]
-    data: Sequence[bytes]
+    common: Sequence[tuple[str, Mapping[str, Plain]]]
+    which: Sequence[int]
+    own: Mapping[str, Sequence[Plain]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not -TIME_NS_MAX <= self.time_ns <= TIME_NS_MAX:
-            raise ValueError(f"journal sheet: time_ns: expected nanoseconds within 64 bits, got {self.time_ns}")
-        if not len(self.subjects) == len(self.texts) == len(self.data):
-            raise ValueError("journal sheet: expected as many texts and data as subjects")
-        for name, column, most in (
-            ("subject", self.subjects, NAME_LENGTH_MAX),
-            ("text", self.texts, TEXT_LENGTH_MAX),
-            ("data", self.data, DATA_SIZE_MAX),
-        ):
-            if (longest := max(map(len, column), default=0)) > most:
-                raise ValueError(f"journal sheet: {name}: expected at most {most}, got {longest}")
+        if any(len(column) != len(self.subjects) for column in (self.which, *self.own.values())):
+            raise ValueError("journal sheet: expected columns of one length")
+        if self.subjects and not 0 <= min(self.which) <= max(self.which) < len(self.common):
+            raise ValueError(f"journal sheet: which: expected places 0..{len(self.common) - 1}")
+        if (longest := max(map(len, self.subjects), default=0)) > NAME_LENGTH_MAX:
+            raise ValueError(f"journal sheet: subject: expected at most {NAME_LENGTH_MAX} characters, got {longest}")
+        for text, data in self.common:  # what a record may not hold, a sheet may not either
+            Record(self.time_ns, self.kind, "", "", text, {**data, **dict.fromkeys(self.own)})
+        for name, column in self.own.items():
+            _check_column(name, column)
 
     def __len__(self) -> int:
         return len(self.subjects)
+
+    def data(self, i: int) -> dict[str, Plain]:
+        """Data of the record at place i."""
+        own = {name: column[i] for name, column in self.own.items() if column[i] is not None}
+        return {**self.common[self.which[i]][1], **own}
+
+
+def _check_column(name: str, column: Sequence[Plain]) -> None:
+    types = set(map(type, column))
+    if not types <= _PLAIN:
+        raise ValueError(f"journal sheet: {name}: expected plain values, got {types - _PLAIN}")
+    if float in types and not all(map(math.isfinite, [value for value in column if type(value) is float])):
+        raise ValueError(f"journal sheet: {name}: expected finite numbers")
+    if str in types and max(len(value) for value in column if type(value) is str) > DATA_TEXT_LENGTH_MAX:
+        raise ValueError(f"journal sheet: {name}: expected texts of at most {DATA_TEXT_LENGTH_MAX} characters")
 
 
 def count(items: Sequence[Record | Sheet]) -> int:

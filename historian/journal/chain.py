@@ -15,6 +15,15 @@ Theory of operation. The seal of a record is SHA-256 over the *canonical encodin
     lengths    7 x u32: of the seven fields that follow, in bytes
     fields     kind, person, subject, text, data, imported, peer
 
+Records that lie as a sheet (`sheets`) share one seal, over their two texts as they lie in the database:
+
+    previous   as above
+    layout     u8 = 2
+    post, epoch, sequence of the first record, time: as above
+    size       u32: how many records; the next in the chain has the number behind them
+    lengths    5 x u32
+    fields     kind, person, shared, lines, peer
+
 `kind`, `subject` and `text` are UTF-8; `data` is JSON, byte for byte as it lies in the database;
 `imported` is 'epoch/sequence' in the journal of files, or empty; `peer` is the last seen head of the other post (u8
 post, u64 epoch, u64 sequence, 32 bytes), or empty. Lengths stand before the fields: no two records share an encoding.
@@ -33,15 +42,16 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
 from pydantic_core import to_json
 
-from historian.base import Head, Plain, Position
+from historian.base import Head, Position
 
 LAYOUT: Final = 1
+SHEET_LAYOUT: Final = 2
 FIRST: Final = bytes(32)  # what the first record of a chain is sealed over
 KEY_LENGTH: Final = 32
 SALT_LENGTH: Final = 32
@@ -49,6 +59,7 @@ POST_MAX: Final = 255
 SEQUENCE_MAX: Final = 2**48 - 1
 
 _FIXED: Final = struct.Struct(">BBQQq7I")
+_SHEET: Final = struct.Struct(">BBQQqI5I")
 _HEAD: Final = struct.Struct(">BQQ32s")
 
 
@@ -88,24 +99,27 @@ def seal(
     return sha256(b"".join((previous, fixed, kind, person, subject, text, data, imported, peer))).digest()
 
 
-def seal_alike(
+def seal_sheet(
     previous: bytes,
     post: int,
     epoch: int,
     sequence: int,
     time_ns: int,
+    size: int,
     kind: bytes,
     person: bytes,
-    lines: Iterable[tuple[bytes, bytes, bytes]],
-) -> Iterator[bytes]:
-    """Seals of records behind `sequence` that differ in subject, text and data only, as `seal` makes them."""
-    pack, join = _FIXED.pack, b"".join
-    same, kind_length, person_length = kind + person, len(kind), len(person)
-    for number, (subject, text, data) in enumerate(lines, sequence + 1):
-        lengths = kind_length, person_length, len(subject), len(text), len(data), 0, 0
-        fixed = pack(LAYOUT, post, epoch, number, time_ns, *lengths)
-        previous = sha256(join((previous, fixed, same, subject, text, data))).digest()
-        yield previous
+    shared: bytes,
+    lines: bytes,
+    peer: bytes,
+) -> bytes:
+    """The seal of a sheet whose first record has this sequence (32 bytes).
+
+    Raises:
+        struct.error: a number does not fit its field.
+    """
+    lengths = len(kind), len(person), len(shared), len(lines), len(peer)
+    fixed = _SHEET.pack(SHEET_LAYOUT, post, epoch, sequence, time_ns, size, *lengths)
+    return sha256(b"".join((previous, fixed, kind, person, shared, lines, peer))).digest()
 
 
 def subject_key(salt: bytes, name: str) -> bytes:
@@ -136,7 +150,7 @@ def clean_all(texts: Sequence[str]) -> Sequence[str]:
     return texts
 
 
-def encode_data(data: Mapping[str, Plain] | Plain) -> bytes:
+def encode_data(data: object) -> bytes:
     """Data, or one value of it, as JSON in UTF-8; what UTF-8 cannot hold stands as its escape."""
     try:
         return to_json(data)  # four times as fast as `json`, which matters to 34,000 records

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_journal_query.py
+# Tests: tests/unit/test_journal_query.py, tests/unit/test_journal_sheets.py
 """The journal's reader: the last records, queries, rows. Blocking, on a connection of its own.
 
 Law of this file: reads only. Work is bounded: a query looks into at most so many segments a call and says where it
@@ -7,16 +7,21 @@ stopped.
 
 Theory of operation. A query walks the segments from the newest to the oldest and uses in each the index of its most
 selective condition, in this order: subject, kind and person, time. The others are tested on what that index finds.
+Sheets of a segment are told apart by what their records share. Where a subject may be in them is one comparison of
+`places`; only the sheets that may hold it are read.
 Segments that hold nothing of the time asked for are passed over by one look into the index by time, so a clock that was
 set back hides nothing.
 """
 
 from __future__ import annotations
 
+import heapq
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -35,6 +40,7 @@ from historian.base import (
 from historian.journal import schema
 from historian.journal.chain import SEQUENCE_MAX, clean, decode_imported
 from historian.journal.persons import SERVER, names, numbers, reveal
+from historian.journal.sheets import may_be, read
 
 T = TypeVar("T")
 
@@ -54,7 +60,9 @@ class Step(NamedTuple):
 
 class _Where(NamedTuple):
     by: str  # ' INDEXED BY x' or nothing
-    text: str
+    subject: str  # conditions on the subject, which sheets answer in their own way
+    subjects: tuple[Any, ...]
+    shared: str  # conditions on what all records of a sheet share
     values: tuple[Any, ...]
 
 
@@ -67,6 +75,7 @@ class ChainReader:
 
     def __init__(self, path: Path, post: int) -> None:
         self._path = path
+        self._post = post
         self._low = post << schema.POST_SHIFT
         self._mutex = threading.Lock()
         try:
@@ -83,7 +92,7 @@ class ChainReader:
             except schema.ERRORS as e:
                 raise schema.sentence(self._path.parent, e) from e
 
-    def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
+    def _rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
         return self._ask(lambda db: db.execute(sql, values).fetchall())
 
     def tail(self, n: int) -> list[Entry]:
@@ -92,9 +101,7 @@ class ChainReader:
         Raises:
             JournalError: the database cannot be read.
         """
-        sql = f"SELECT {_COLUMNS} FROM records WHERE id > ? AND id <= ? {_ORDER}"  # noqa: S608 - constants
-        rows = self._rows(sql, (self._low, self._low | SEQUENCE_MAX, min(max(n, 0), QUERY_MAX)))
-        return self._entries(rows)[::-1]
+        return self.find(Query(), None, min(max(n, 0), QUERY_MAX)).entries[::-1]
 
     def rows(self, table: str) -> list[tuple[bytes, bytes]]:
         """Rows of a table, by key; at most ROWS_MAX."""
@@ -109,29 +116,35 @@ class ChainReader:
             JournalError: the database cannot be read.
         """
         people = self._ask(lambda db: numbers(db, query.person)) if query.person else None
-        oldest = self._rows("SELECT id FROM records WHERE id > ? ORDER BY id LIMIT 1", (self._low,))
+        oldest = self._first()
         if below is None:
             before = SEQUENCE_MAX if query.before is None else max(0, min(query.before, SEQUENCE_MAX))
-            below = min(self._low | before, self._newest() + 1)
-        if not oldest or people == []:
+            below = min(self._low | before, self._last() + 1)
+        if oldest is None or people == []:
             return Step([], None)
         where = _where(query, people)
         found: list[Any] = []
         for _ in range(segments_max):
-            if below <= oldest[0][0] or len(found) >= want:
+            if below <= oldest or len(found) >= want:
                 break
             segment = (below - 1) >> schema.SEGMENT_SHIFT
+            missing = want - len(found)
+            some = self._in_sheets(where, query.subject, segment, below, missing)
             if self._in_time(query, segment):
-                found += self._in_segment(where, segment, below, want - len(found))
+                some += self._in_segment(where, segment, below, missing)
+            found += heapq.nlargest(missing, some, key=itemgetter(0))
             below = max(segment << schema.SEGMENT_SHIFT, self._low)
         if len(found) >= want:
             below = found[-1][0]
-        return Step(self._entries(found), below if below > oldest[0][0] else None)
+        return Step(self._entries(found), below if below > oldest else None)
 
-    def _newest(self) -> int:
-        sql = "SELECT id FROM records WHERE id > ? AND id <= ? ORDER BY id DESC LIMIT 1"
-        rows = self._rows(sql, (self._low, self._low | SEQUENCE_MAX))
-        return rows[0][0] if rows else self._low
+    def _first(self) -> int | None:
+        first: int | None = self._rows(schema.FIRST, schema.of_post(self._post))[0][0]
+        return first
+
+    def _last(self) -> int:
+        rows = self._rows(schema.LAST, schema.of_post(self._post))
+        return max((row[1] for row in rows), default=self._low)
 
     def _in_time(self, query: Query, segment: int) -> bool:
         if query.from_ns is None and query.until_ns is None:
@@ -143,9 +156,20 @@ class ChainReader:
         low = segment << schema.SEGMENT_SHIFT
         sql = (
             f"SELECT {_COLUMNS} FROM records{where.by} "  # noqa: S608 - constants and placeholders
-            f"WHERE {'id >> 16 = ?' if where.by else 'id >= ?'} AND id < ?{where.text} {_ORDER}"
+            f"WHERE {'id >> 16 = ?' if where.by else 'id >= ?'} AND id < ?{where.subject}{where.shared} {_ORDER}"
         )
-        return self._rows(sql, (segment if where.by else low, below, *where.values, limit))
+        return self._rows(sql, (segment if where.by else low, below, *where.subjects, *where.values, limit))
+
+    def _in_sheets(self, where: _Where, subject: str, segment: int, below: int, limit: int) -> list[Any]:
+        """Records of the sheets of a segment, newest first, as `_COLUMNS`."""
+        low = segment << schema.SEGMENT_SHIFT
+        subject = clean(subject).rstrip("/")
+
+        def find(db: sqlite3.Connection) -> list[Any]:
+            wanted = _placed(db, subject, low, below) if subject else _all(db, where, low, below)
+            return list(islice(_lines(db, where, subject, wanted), limit))
+
+        return self._ask(find)
 
     def _entries(self, rows: list[Any]) -> list[Entry]:
         shown = self._ask(lambda db: names(db, {row[4] for row in rows}))
@@ -168,34 +192,68 @@ def _span(query: Query) -> tuple[int, int]:
 
 def _where(query: Query, people: list[int] | None) -> _Where:
     """The conditions of a query and the index that serves it best."""
-    text, index = "", ""
+    text, shared, index = "", "", ""
+    subjects: list[Any] = []
     values: list[Any] = []
     if query.subject:
         subject = clean(query.subject).rstrip("/")
         # '0' follows '/': from 'a/b' to 'a/b0' lies all that begins with 'a/b/', and 'a/b-1', which is left out.
-        text += " AND subject >= ? AND subject < ? AND (subject = ? OR subject >= ?)"
-        values += [subject, subject + "0", subject, subject + "/"]
+        text = " AND subject >= ? AND subject < ? AND (subject = ? OR subject >= ?)"
+        subjects = [subject, subject + "0", subject, subject + "/"]
         index = " INDEXED BY by_subject"
     if query.kinds or (people is not None and not index):
         # One index serves kinds, and persons through all kinds.
         kinds = sorted(kind.value for kind in query.kinds or RecordKind)
-        text += f" AND kind IN ({','.join('?' * len(kinds))})"
+        shared += f" AND kind IN ({','.join('?' * len(kinds))})"
         values += kinds
         index = index or " INDEXED BY by_kind"
     if people is not None:
-        text += f" AND person IN ({','.join('?' * len(people))})"
+        shared += f" AND person IN ({','.join('?' * len(people))})"
         values += people
     if query.from_ns is not None or query.until_ns is not None:
-        text += " AND time_ns >= ? AND time_ns < ?"
+        shared += " AND time_ns >= ? AND time_ns < ?"
         values += _span(query)
-    return _Where(index, text, tuple(values))
+    return _Where(index, text, tuple(subjects), shared, tuple(values))
+
+
+def _all(db: sqlite3.Connection, where: _Where, low: int, below: int) -> Iterator[int]:
+    """Ids of the records in sheets, newest first."""
+    sql = f"SELECT id, size FROM sheets WHERE id >= ? AND id < ?{where.shared} ORDER BY id DESC"  # noqa: S608 - constants
+    for first, size in db.execute(sql, (low, below, *where.values)).fetchall():
+        yield from range(min(first + size, below) - 1, first - 1, -1)
+
+
+def _placed(db: sqlite3.Connection, subject: str, low: int, below: int) -> Iterator[int]:
+    """Ids of the records in sheets that may be of a subject, newest first."""
+    sql = "SELECT id, of_each FROM places WHERE id >= ? AND id < ? ORDER BY id DESC"
+    for first, places in db.execute(sql, (low, below)).fetchall():
+        if not isinstance(places, bytes) or len(places) % 4:
+            raise sqlite3.DatabaseError("places of records that are none")
+        yield from (i for i in (first + may_be(places, subject))[::-1].tolist() if i < below)
+
+
+def _lines(db: sqlite3.Connection, where: _Where, subject: str, wanted: Iterator[int]) -> Iterator[tuple[Any, ...]]:
+    """Of the records wanted those that fit, as `_COLUMNS`."""
+    sql = (
+        f"SELECT 1{where.shared}, id, epoch, time_ns, kind, person, shared, CAST(lines AS BLOB) "  # noqa: S608 - constants
+        "FROM sheets WHERE id <= ? ORDER BY id DESC LIMIT 1"
+    )
+    below = next(wanted, None)
+    while below is not None:
+        fits, first, *same, shared, lines = db.execute(sql, (*where.values, below)).fetchone()
+        numbers = [below - first]
+        while (below := next(wanted, None)) is not None and below >= first:
+            numbers.append(below - first)
+        for number, of, text, data in read(shared, lines, numbers if fits else ()):
+            if not subject or of == subject or of.startswith(f"{subject}/"):
+                yield first + number, *same, of, text, data, ""
 
 
 def entry(row: Sequence[Any], user: str) -> Entry:
     """An entry of `_COLUMNS`. What does not fit a record, because somebody changed it, is shown as damaged."""
     number, epoch, time_ns, kind, _, subject, text, data, imported = row
     try:
-        read = json.loads(data)
+        read = json.loads(data) if isinstance(data, str) else data
         if user != SERVER:
             text = reveal(text, user, TEXT_LENGTH_MAX)
             read = {k: reveal(v, user, DATA_TEXT_LENGTH_MAX) if isinstance(v, str) else v for k, v in read.items()}

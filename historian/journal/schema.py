@@ -9,6 +9,10 @@ All indexes begin with the *segment* of the record (its key without the low 16 b
 many tags touches the index pages of one or two segments, whatever the size of the journal, instead of one page per tag;
 a query looks into one segment after the other, newest first: 77 of them for five million records.
 
+Records of one instant that the server tells in a storm lie in `sheets`, many in a row; the key is that of the first,
+and no sheet lies in two segments. `places` tells where their subjects are, a row for each storm and segment, with the
+key of its first record (`sheets.py`).
+
 Records are never updated or deleted: triggers say so to whoever tries by mistake, the seals to whoever tries on
 purpose.
 """
@@ -31,9 +35,8 @@ POST_SHIFT: Final = 48
 SEGMENT_SHIFT: Final = 16
 PAGE_SIZE: Final = 4096
 LINES: Final = 16  # of one INSERT
-_ALIKE_MAX: Final = 4096  # lines taken at a time
 APPLICATION_ID: Final = 0x56474A4C  # 'VGJL'
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 _CACHE_KIB: Final = 32 * 1024  # a storm of 34,000 records and rows, written once and not twice
 
 _TABLES: Final = """
@@ -53,6 +56,19 @@ CREATE TABLE records (
 CREATE INDEX by_subject ON records (id >> 16, subject);
 CREATE INDEX by_kind ON records (id >> 16, kind, person);
 CREATE INDEX by_time ON records (id >> 16, time_ns);
+CREATE TABLE sheets (
+    id INTEGER PRIMARY KEY,
+    size INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    time_ns INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    person INTEGER NOT NULL,
+    peer BLOB NOT NULL,
+    seal BLOB NOT NULL,
+    shared TEXT NOT NULL,
+    lines TEXT NOT NULL
+) STRICT;
+CREATE TABLE places (id INTEGER PRIMARY KEY, of_each BLOB NOT NULL) STRICT;
 CREATE TABLE heads (
     post INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL, seal BLOB NOT NULL
 ) STRICT;
@@ -65,8 +81,21 @@ CREATE TABLE imports (
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER records_stay BEFORE DELETE ON records BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 CREATE TRIGGER records_hold BEFORE UPDATE ON records BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER sheets_stay BEFORE DELETE ON sheets BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+CREATE TRIGGER sheets_hold BEFORE UPDATE ON sheets BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 CREATE TRIGGER persons_stay BEFORE DELETE ON persons BEGIN SELECT RAISE(ABORT, 'keys of persons stay'); END;
 """
+
+# Of one post: where its chain begins, and the ends of its records and of its sheets.
+_OF_POST: Final = "WHERE id > :low AND id < :high"
+FIRST: Final = (
+    f"SELECT min(id) FROM (SELECT min(id) AS id FROM records {_OF_POST} "  # noqa: S608 - constants
+    f"UNION ALL SELECT min(id) FROM sheets {_OF_POST})"
+)
+LAST: Final = (
+    f"SELECT * FROM (SELECT epoch, id, seal FROM records {_OF_POST} ORDER BY id DESC LIMIT 1) "  # noqa: S608
+    f"UNION ALL SELECT * FROM (SELECT epoch, id + size - 1, seal FROM sheets {_OF_POST} ORDER BY id DESC LIMIT 1)"
+)
 
 # What `sqlite3` raises: the second where its own message quotes bytes of a damaged file.
 ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
@@ -82,6 +111,11 @@ _NO_ROOM: Final = frozenset(
 )
 _FREE_MIN: Final = 1 << 20  # below this the disk is what is full, above it the journal's own bound
 _FULL_ERRNO: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def of_post(post: int) -> dict[str, int]:
+    """What FIRST and LAST are asked for."""
+    return {"low": post << POST_SHIFT, "high": (post + 1) << POST_SHIFT}
 
 
 def open_writer(path: Path, size_max: int) -> sqlite3.Connection:
@@ -112,25 +146,36 @@ def open_writer(path: Path, size_max: int) -> sqlite3.Connection:
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    if _is_ours(db, path):
+        return
+    marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {LAYOUT};"
+    db.executescript(f"BEGIN IMMEDIATE; {_TABLES} {marks} COMMIT;")
+
+
+def _is_ours(db: sqlite3.Connection, path: Path) -> bool:
+    """Whether it is a journal of this layout; False: it is empty.
+
+    Raises:
+        JournalUnwritable: it is something else.
+    """
     (layout,) = db.execute("PRAGMA user_version").fetchone()
     (application,) = db.execute("PRAGMA application_id").fetchone()
     if (application, layout) == (APPLICATION_ID, LAYOUT):
-        return
+        return True
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables:
         raise JournalUnwritable(
             f"journal {path}: expected a journal of layout {LAYOUT}, got layout {layout}; "
             "run the version of Vigie that wrote it, or move the file away"
         )
-    marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {LAYOUT};"
-    db.executescript(f"BEGIN IMMEDIATE; {_TABLES} {marks} COMMIT;")
+    return False
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
     """A connection that only reads, beside the writer or alone.
 
     Raises:
-        sqlite3.Error: it cannot be read.
+        sqlite3.Error, JournalUnwritable: it cannot be read.
     """
     still = "&immutable=1" if _lies_still(path) else ""
     uri = f"{path.absolute().as_uri()}?mode=ro{still}"
@@ -138,6 +183,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA query_only = ON")
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        _is_ours(db, path)
     except BaseException:
         db.close()
         raise
@@ -170,27 +216,6 @@ def insert(db: sqlite3.Connection, table: str, lines: Iterable[Sequence[Any]], o
     db.execute(f"INSERT INTO {table} VALUES {line} {otherwise}", first)  # noqa: S608 - constants
     db.executemany(f"INSERT INTO {table} VALUES {','.join([line] * LINES)} {otherwise}", groups())  # noqa: S608
     db.executemany(f"INSERT INTO {table} VALUES {line} {otherwise}", rest)  # noqa: S608
-
-
-def insert_alike(db: sqlite3.Connection, shared: Sequence[Any], lines: Iterable[Sequence[Any]]) -> None:
-    """Insert records that share epoch, time, kind, person, imported and peer, which are bound once in a statement:
-    three times as fast as `insert`.
-
-    Args:
-        lines: (id, subject, text, data, seal).
-    """
-    lines = iter(lines)
-    while some := list(islice(lines, _ALIKE_MAX)):
-        whole = len(some) - len(some) % LINES
-        groups = (chain(shared, *some[start : start + LINES]) for start in range(0, whole, LINES))
-        db.executemany(_alike(LINES), map(tuple, groups))
-        db.executemany(_alike(1), ((*shared, *line) for line in some[whole:]))
-
-
-def _alike(n: int) -> str:
-    line = "(?{}, ?1, ?2, ?3, ?4, ?{}, ?{}, ?{}, ?5, ?6, ?{})"
-    values = ", ".join(line.format(*range(7 + 5 * i, 12 + 5 * i)) for i in range(n))
-    return f"INSERT INTO records VALUES {values}"  # noqa: S608 - constants
 
 
 def is_damage(e: BaseException) -> bool:

@@ -1,25 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_journal.py, tests/property/test_chain_property.py
+# Tests: tests/unit/test_journal.py, tests/unit/test_journal_sheets.py, tests/property/test_chain_property.py
 """The sealer: records become rows of the database, each sealed over the one before.
 
 Law of this file: within a transaction that the store opens and ends; no clock, no file. The seals are `chain`'s, the
 statements `schema`'s.
 
-Theory of operation. A record of its own goes the ordinary way. A sheet, which a storm makes, goes in columns: what its
-records share is encoded once and bound once in a statement.
+Theory of operation. A record of its own is a row. A sheet, which a storm makes, is cut into sheets of the database that
+lie within one segment each; what is less than `sheets.SIZE_MIN` is written as records.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import count, groupby
-from typing import Any, TypeAlias
+from itertools import groupby
+from typing import Any, Final, TypeAlias
 
 from historian.base import Head, Plain, Position, Record, Sheet
 from historian.journal import chain, schema
 from historian.journal.persons import SERVER, Persons, hide
+from historian.journal.sheets import SIZE_MAX, SIZE_MIN, encode, places
 
+SEGMENT: Final = 1 << schema.SEGMENT_SHIFT
 # Records, and where each stood before; a sheet never stood elsewhere.
 Items: TypeAlias = Sequence[tuple[Record | Sheet, Position | None]]
 # Time, kind, number and key of the person, subject, text, data, imported.
@@ -45,16 +47,15 @@ class Sealer:
         Returns: the head of the chain behind the last one.
         """
         self._head, self._peer = head, chain.encode_head(peer)
-        for _, some in groupby(items, key=lambda item: isinstance(item[0], Sheet)):
-            self._write(list(some))
+        for large, some in groupby(items, key=lambda item: isinstance(item[0], Sheet) and len(item[0]) >= SIZE_MIN):
+            if large:
+                self._write_sheets([item for item, _ in some if isinstance(item, Sheet)])
+            else:
+                schema.insert(self._db, "records", self._sealed(f for item in some for f in self._fields(*item)))
         return self._head
 
-    def _write(self, items: Items) -> None:
-        singles = (self._of_record(item, was) for item, was in items if isinstance(item, Record))
-        schema.insert(self._db, "records", self._sealed(singles))
-        for item, _ in items:
-            if isinstance(item, Sheet) and item.subjects:
-                self._write_sheet(item)
+    def _fields(self, item: Record | Sheet, was: Position | None) -> Iterable[_Fields]:
+        return self._of_small(item) if isinstance(item, Sheet) else (self._of_record(item, was),)
 
     def _sealed(self, lines: Iterable[_Fields]) -> Iterator[tuple[Any, ...]]:
         """Rows of `records` as a stream."""
@@ -68,22 +69,40 @@ class Sealer:
             self._head = Head(post, epoch, sequence + 1, made)
             yield row_id, epoch, time_ns, kind, number, subject, text, data.decode(), imported, peer, made
 
-    def _write_sheet(self, sheet: Sheet) -> None:
-        """The first record as any other, for it may be sealed over the peer's head; the rest in columns."""
+    def _write_sheets(self, items: Sequence[Sheet]) -> None:
+        for sheet in items:
+            start = 0
+            while start < len(sheet):
+                first = self._head.sequence + 1
+                end = min(len(sheet), start + SEGMENT - first % SEGMENT)
+                schema.insert(self._db, "sheets", self._sheets(sheet, start, end))
+                found = places(chain.clean_all(sheet.subjects[start:end]))
+                self._db.execute(
+                    "INSERT INTO places VALUES (?, ?)", (self._head.post << schema.POST_SHIFT | first, found)
+                )
+                start = end
+
+    def _sheets(self, sheet: Sheet, start: int, end: int) -> Iterator[tuple[Any, ...]]:
+        """Rows of `sheets` as a stream."""
         number, key = self._persons.of(SERVER)
-        kind, time_ns = str.__str__(sheet.kind), sheet.time_ns
-        subjects, texts, data = chain.clean_all(sheet.subjects), chain.clean_all(sheet.texts), sheet.data
-        first = time_ns, kind, number, key, subjects[0], texts[0], data[0], ""
-        schema.insert(self._db, "records", self._sealed([first]))
-        subjects, texts, data = subjects[1:], texts[1:], data[1:]
-        post, epoch, sequence, previous = self._head
-        lines = zip(map(str.encode, subjects), map(str.encode, texts), data, strict=True)
-        seals = list(chain.seal_alike(previous, post, epoch, sequence, time_ns, kind.encode(), key, lines))
-        ids = count(post << schema.POST_SHIFT | (sequence + 1))
-        rows = zip(ids, subjects, texts, map(bytes.decode, data), seals, strict=False)  # ids never end
-        schema.insert_alike(self._db, (epoch, time_ns, kind, number, "", b""), rows)
-        if seals:
-            self._head = Head(post, epoch, sequence + len(seals), seals[-1])
+        kind = str.__str__(sheet.kind)
+        for at in range(start, end, SIZE_MAX):
+            post, _, sequence, previous = self._head
+            lines, peer, self._peer = encode(sheet, at, min(end, at + SIZE_MAX)), self._peer, b""
+            about = post, self._epoch, sequence + 1, sheet.time_ns, lines.size
+            fields = kind.encode(), key, lines.shared.encode(), lines.lines.encode(), peer
+            made = chain.seal_sheet(previous, *about, *fields)
+            self._head = Head(post, self._epoch, sequence + lines.size, made)
+            row_id = post << schema.POST_SHIFT | (sequence + 1)
+            same = lines.size, self._epoch, sheet.time_ns, kind, number, peer, made
+            yield row_id, *same, lines.shared, lines.lines
+
+    def _of_small(self, sheet: Sheet) -> Iterator[_Fields]:
+        number, key = self._persons.of(SERVER)
+        texts = chain.clean_all([text for text, _ in sheet.common])
+        for i, subject in enumerate(chain.clean_all(sheet.subjects)):
+            data = chain.encode_data(sheet.data(i))
+            yield sheet.time_ns, str.__str__(sheet.kind), number, key, subject, texts[sheet.which[i]], data, ""
 
     def _of_record(self, record: Record, was: Position | None) -> _Fields:
         number, key = self._persons.of(record.user)

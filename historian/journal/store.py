@@ -116,11 +116,9 @@ class ChainStore:
         db, post = self._open(), self.post
         row = db.execute("SELECT post, epoch, sequence, seal FROM heads WHERE post = ?", (post,)).fetchone()
         said = Head(*row) if row else Head(post, 0, 0, chain.FIRST)
-        row = db.execute(
-            "SELECT epoch, id, seal FROM records WHERE id > ? AND id < ? ORDER BY id DESC LIMIT 1",
-            (post << schema.POST_SHIFT, (post + 1) << schema.POST_SHIFT),
-        ).fetchone()
-        last = Head(post, row[0], row[1] & chain.SEQUENCE_MAX, row[2]) if row else Head(post, 0, 0, chain.FIRST)
+        rows = db.execute(schema.LAST, schema.of_post(post)).fetchall()
+        ends = (Head(post, epoch, row_id & chain.SEQUENCE_MAX, seal) for epoch, row_id, seal in rows)
+        last = max(ends, key=lambda head: head.sequence, default=Head(post, 0, 0, chain.FIRST))
         if last == said:
             return said
         # Somebody was at it. Numbers are never given twice: what is missing stays visible for ever.
@@ -212,7 +210,7 @@ class ChainStore:
             raise
         self._head = head
         written = range(first, head.sequence + 1)
-        self._pages += 8 + len(written) // 8 + len(rows) // 16
+        self._pages += 8 + len(items) // 8 + len(written) // 64 + len(rows)
         return list(map(Position, repeat(self._epoch), written))
 
     def _write_rows(self, db: sqlite3.Connection, rows: Sequence[Row]) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/property/test_chain_property.py, tests/unit/test_journal.py
+# Tests: tests/property/test_chain_property.py, tests/unit/test_journal.py, tests/unit/test_journal_sheets.py
 """Is the journal whole? Reads every record, seals it again and compares.
 
 Law of this file: reads only; never raises for what it finds, however hostile; says the first broken position.
@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from historian.base import Head, Position
-from historian.journal import chain, schema
+from historian.journal import chain, schema, sheets
 
 PAGE: Final = 10_000
+# Records and sheets in the order of their chain; a record's size is 0.
 _SQL: Final = (
-    "SELECT id, epoch, time_ns, kind, person, subject, text, data, imported, peer, seal FROM records "
-    "WHERE id > ? ORDER BY id LIMIT ?"
+    "SELECT id, epoch, time_ns, kind, person, subject, text, data, imported, peer, seal, 0 FROM records "
+    "WHERE id > :after UNION ALL "
+    "SELECT id, epoch, time_ns, kind, person, '', shared, lines, '', peer, seal, size FROM sheets "
+    "WHERE id > :after ORDER BY id LIMIT :limit"
 )
 
 
@@ -88,6 +91,7 @@ class _Checker:
         self._progress = progress
         self._keys: dict[int, bytes] = {}
         self._heads: dict[int, Head] = {}
+        self._places = (0, b"")
         self._last_id = -(2**63)
         self._records = self._persons = self._erased = 0
 
@@ -120,57 +124,68 @@ class _Checker:
             raise _BrokenError(None, f"{schema.FILE}: the records are whole, but an index or a page is not: {found}")
 
     def _page(self, size: int) -> bool:
-        rows = self._db.execute(_SQL, (self._last_id, size)).fetchall()
-        for row in rows:
-            self._record(row)
+        """Read on; False: that was all."""
+        until = self._records + size
+        for row in self._db.execute(_SQL, {"after": self._last_id, "limit": size}):
+            self._row(row)
             self._last_id = row[0]
-        if rows and self._progress is not None:
+            if self._records >= until:
+                break
+        if self._progress is not None and self._records > until - size:
             self._progress(self._records)
-        return len(rows) == size
+        return self._records >= until
 
-    def _record(self, row: tuple[Any, ...]) -> None:
-        number, epoch = row[0], row[1]
-        post, sequence = number >> schema.POST_SHIFT, number & chain.SEQUENCE_MAX
+    def _row(self, row: tuple[Any, ...]) -> None:
+        post, epoch, sequence = row[0] >> schema.POST_SHIFT, row[1], row[0] & chain.SEQUENCE_MAX
         before = self._heads.get(post, Head(post, epoch, 0, chain.FIRST))
         if post < 1 or post > chain.POST_MAX:
-            raise _BrokenError(None, f"record {number} belongs to no post; it was put there from outside")
+            raise _BrokenError(None, f"record {row[0]} belongs to no post; it was put there from outside")
         if sequence != before.sequence + 1:
             missing = Position(before.epoch, before.sequence + 1)
             until = f" to {sequence - 1}" if sequence > missing.sequence + 1 else ""
             raise _BrokenError(missing, f"post {post}: record {missing.sequence}{until} is missing")
-        position = Position(epoch, sequence)
-        if self._seal(row, post, before.digest) != row[-1]:
-            raise _BrokenError(
-                position, f"post {post}: record {epoch}/{sequence} was changed or moved: its seal does not fit"
-            )
-        self._heads[post] = head = Head(post, epoch, sequence, row[-1])
-        noted = self._known.get((post, sequence))
-        if noted is not None and noted != head:
-            raise _BrokenError(
-                position,
-                f"post {post}: record {epoch}/{sequence} is not the one noted: it was sealed anew",
-            )
-        self._records += 1
+        self._heads[post] = self._sound(row, before)
+        self._records += self._heads[post].sequence - before.sequence
+
+    def _sound(self, row: tuple[Any, ...], before: Head) -> Head:
+        """The head of the chain with this record or sheet."""
+        position, size, seal = Position(row[1], before.sequence + 1), row[-1], row[-2]
+        what = f"post {before.post}: record {position.epoch}/{position.sequence}"
+        if size:
+            what += f", or another of the {size} of its sheet,"
+        if self._seal(row, before.post, before.digest) != seal:
+            raise _BrokenError(position, f"{what} was changed or moved: its seal does not fit")
+        if size and not self._is_placed(row[0], row[7]):
+            raise _BrokenError(position, f"{what} cannot be found by its subject: the places are not those")
+        head = Head(before.post, row[1], before.sequence + (size or 1), seal)
+        for sequence in range(position.sequence, head.sequence + 1) if self._known else ():
+            if self._known.get((head.post, sequence), head) != head:
+                raise _BrokenError(position, f"{what} is not the one noted: it was sealed anew")
+        return head
+
+    def _is_placed(self, number: int, lines: str) -> bool:
+        """Whether the subjects of a sheet are where `places` says."""
+        if not self._places[0] <= number < self._places[0] + len(self._places[1]) // 4:
+            sql = "SELECT id, of_each FROM places WHERE id <= ? ORDER BY id DESC LIMIT 1"
+            self._places = self._db.execute(sql, (number,)).fetchone() or (0, b"")
+        first, places = self._places
+        try:
+            made = sheets.places(sheets.subjects_of(lines))
+            return bool(places[4 * (number - first) :][: len(made)] == made)
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            return False
 
     def _seal(self, row: tuple[Any, ...], post: int, previous: bytes) -> bytes | None:
-        number, epoch, time_ns, kind, person, subject, text, data, imported, peer, _ = row
+        number, epoch, time_ns, kind, person, subject, text, data, imported, peer, _, size = row
         if (key := self._key(person)) is None:
             return None
+        about = post, epoch, number & chain.SEQUENCE_MAX, time_ns
         try:
-            return chain.seal(
-                previous,
-                post,
-                epoch,
-                number & chain.SEQUENCE_MAX,
-                time_ns,
-                kind.encode(),
-                key,
-                subject.encode(),
-                text.encode(),
-                data.encode(),
-                imported.encode(),
-                peer,
-            )
+            if size:
+                fields = kind.encode(), key, text.encode(), data.encode(), peer
+                return chain.seal_sheet(previous, *about, size, *fields)
+            texts = subject.encode(), text.encode(), data.encode(), imported.encode()
+            return chain.seal(previous, *about, kind.encode(), key, *texts, peer)
         except (struct.error, UnicodeEncodeError, AttributeError, TypeError):
             return None  # a damaged page gives values of any type, whatever the table says
 

@@ -23,7 +23,6 @@ import numpy as np
 from config.model import AlarmRule
 from config.words import BAD, Cells, Kind, Rows, Statuses
 from historian.base import DATA_TEXT_LENGTH_MAX, TEXT_LENGTH_MAX, Plain, Record, RecordKind, Row, Sheet
-from historian.journal.chain import encode_data
 from supervisor.alarms.conditions import Conditions
 from supervisor.alarms.happening import Happening
 from supervisor.alarms.pages import TABLE, Pages
@@ -212,24 +211,27 @@ class Scribe:
 
     def _sheet(self, happenings: Sequence[Happening], values: Sequence[Plain], limits: Sequence[Plain]) -> Sheet:
         """In a storm thousands share one state and one log: what follows from them is worked out once."""
-        known: dict[tuple[int, int, bool, bool], tuple[str | None, bytes]] = {}
-        texts, data = [], []
-        for h, value, limit in zip(happenings, values, limits, strict=True):
+        known: dict[tuple[int, int, bool, bool], int] = {}
+        common: list[tuple[str, dict[str, Plain]]] = []
+        which = []
+        for h, value in zip(happenings, values, strict=True):
             key = (id(h.log), id(h.state), h.announced, h.first)
-            if (shared := known.get(key)) is None:
-                words, named = self._shared(h)
-                own = self._book.block(h.condition).model.on == "identity"
-                shared = known[key] = None if own else words, encode_data(named)[:-1]
-            text, line = shared
-            if h.field_ns and h.field_ns != h.time_ns:
-                line += b',"field":%d' % h.field_ns
-            if value is not None:
-                line += b',"value":' + encode_data(value)
-                if limit is not None:
-                    line += b',"limit":' + encode_data(limit)
-            texts.append(self._of_identity(h, value) if text is None else text)
-            data.append(line + b"}")
-        return Sheet(happenings[0].time_ns, RecordKind.ALARM, [h.name for h in happenings], texts, data)
+            if (at := known.get(key)) is None:
+                at = len(common)
+                text, data = self._shared(h)
+                if self._book.block(h.condition).model.on == "identity":
+                    text = self._of_identity(h, value)
+                else:
+                    known[key] = at
+                common.append((text, data))
+            which.append(at)
+        time_ns = happenings[0].time_ns
+        own: dict[str, Sequence[Plain]] = {
+            "field": [h.field_ns if h.field_ns and h.field_ns != time_ns else None for h in happenings],
+            "value": values,
+            "limit": [None if v is None else limit for v, limit in zip(values, limits, strict=True)],
+        }
+        return Sheet(time_ns, RecordKind.ALARM, [h.name for h in happenings], common, which, own)
 
     def _of_identity(self, h: Happening, value: Plain) -> str:
         """A text that is no other's: who answers in whose place."""

@@ -66,7 +66,7 @@ def texts(store: ChainStore, n: int = 1000) -> list[str]:
 def outside(folder: Path, *statements: str) -> None:
     """Somebody with a database tool and the rights to use it."""
     db = sqlite3.connect(folder / schema.FILE, isolation_level=None)
-    for trigger in ("records_stay", "records_hold", "persons_stay"):
+    for trigger in ("records_stay", "records_hold", "sheets_stay", "sheets_hold", "persons_stay"):
         db.execute(f"DROP TRIGGER IF EXISTS {trigger}")
     for statement in statements:
         db.execute(statement)
@@ -146,8 +146,10 @@ def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     with opened(tmp_path / "b"):
         pass
     outside(tmp_path / "b", "PRAGMA user_version = 9")
-    with pytest.raises(JournalUnwritable, match="expected a journal of layout 1, got layout 9"):
+    with pytest.raises(JournalUnwritable, match="expected a journal of layout 2, got layout 9"):
         ChainStore(tmp_path / "b", epoch=1)
+    with pytest.raises(JournalUnwritable, match="run the version of Vigie that wrote it, or move the file away"):
+        verify(tmp_path / "b")
     with pytest.raises(JournalUnwritable, match="No such file"):
         verify(tmp_path / "none")
 
