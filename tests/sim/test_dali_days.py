@@ -22,7 +22,7 @@ from tests.sim.days import DAY_S, Cells, Judge, a_day, words_of
 from tests.sim.loop import clock, run
 
 SHORTS = (2, 5, 6)
-PERIOD_S = 60.0
+PERIOD_S = 120.0
 VALUES = (("arc_level", Kind.Byte), ("lamp_failure", Kind.Boolean), ("gear_failure", Kind.Boolean))
 KNOBS = (
     "hang", "late 1500 ms", "slow 300 ms", "reset", "refuse 30 s", "restart", "garble 3", "truncate 3", "duplicate 3",
@@ -46,7 +46,7 @@ def test_a_day_of_faults() -> None:
         gateway = SimulatedGateway("line", [bus])
         await gateway.start()
         points = tuple(Point(value, kind, Access.R, DaliPoint(value=value), "p") for value, kind in VALUES)
-        polls = {"p": PollClass("p", PERIOD_S, timeout_s=1.0, retries=1, bad_after_s=180.0)}
+        polls = {"p": PollClass("p", PERIOD_S, timeout_s=1.0, retries=1, bad_after_s=360.0)}
         specs = []
         for i, short in enumerate(SHORTS):
             where = {"wire": "lunatone", "host": gateway.host, "port": gateway.port, "short_address": short}
@@ -61,7 +61,7 @@ def test_a_day_of_faults() -> None:
         judge = Judge(lambda: held(bus))
         host = Host(specs, {"dali": PROTOCOL}, clock(), judge, Random(1))
         await host.start()
-        await a_day(gateway, judge, KNOBS, move, settle_s=130)
+        await a_day(gateway, judge, KNOBS, move, settle_s=250)
         await asyncio.sleep(300)
         before = judge.good
         await asyncio.sleep(2 * PERIOD_S)
