@@ -5,10 +5,11 @@
 Law of this file: pure; instants are arguments. Who asks is `foreign`'s.
 
     any      --asked----->  same       asked again after ASK_S, then twice as long, up to ASK_MAX_S
-    any      --granted--->  standing   due at half its time to live, and given up at its end
-    any      --refused--->  refused    asked again after REFUSED_S
+    asked    --granted--->  standing   due at half its time to live, and given up at its end
+    asked    --refused--->  refused    asked again after REFUSED_S
     any      --forgotten->  wanted     the BBMD refused what it owes the registered: due at once, but ASK_S apart
 
+Granted or refused while nothing was asked changes nothing: who can forge that could keep us from ever asking again.
 A BBMD keeps an entry 30 s longer than its time to live; renewing at half leaves time for a few lost datagrams.
 """
 
@@ -66,6 +67,8 @@ def step(before: Registration, event: Event, now_s: float, ttl_s: float) -> Regi
             state = before.state if before.stands(now_s) or before.state is State.REFUSED else State.WANTED
             silences = min(before.silences + 1, 16)
             return replace(before, state=state, due_s=now_s + pause_s, asked_s=now_s, silences=silences)
+        case Event.GRANTED | Event.REFUSED if before.silences == 0:
+            return before
         case Event.GRANTED:
             return Registration(State.STANDING, now_s + ttl_s / 2, now_s + ttl_s, before.asked_s)
         case Event.REFUSED:

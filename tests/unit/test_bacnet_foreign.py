@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drivers.bacnet import frames, serving
 from drivers.bacnet.address import BacnetDevice
@@ -19,6 +22,7 @@ from tests.sim.loop import run
 
 TTL_S = 60.0
 STANDING = Registration(State.STANDING, 130.0, 160.0, 100.0)
+ASKED = Registration(State.STANDING, 105.0, 160.0, 100.0, 1)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +34,9 @@ STANDING = Registration(State.STANDING, 130.0, 160.0, 100.0)
         (Registration(asked_s=99.0, silences=3), Event.GRANTED, Registration(State.STANDING, 130.0, 160.0, 99.0, 0)),
         (STANDING, Event.ASKED, Registration(State.STANDING, 105.0, 160.0, 100.0, 1)),
         (Registration(State.STANDING, 0, 99.0), Event.ASKED, Registration(State.WANTED, 105.0, 99.0, 100.0, 1)),
-        (STANDING, Event.REFUSED, Registration(State.REFUSED, 100 + REFUSED_S, 0.0, 100.0)),
+        (STANDING, Event.GRANTED, STANDING),
+        (STANDING, Event.REFUSED, STANDING),
+        (ASKED, Event.REFUSED, Registration(State.REFUSED, 100 + REFUSED_S, 0.0, 100.0)),
         (Registration(State.STANDING, asked_s=40.0), Event.FORGOTTEN, Registration(State.WANTED, 100.0, 0.0, 40.0)),
         (STANDING, Event.FORGOTTEN, Registration(State.WANTED, 100 + ASK_S, 0.0, 100.0)),
     ],
@@ -39,6 +45,28 @@ def test_the_life_of_a_registration(before: Registration, event: Event, after: R
     """Source: ASHRAE 135, J.5.2."""
     assert step(before, event, 100.0, TTL_S) == after
     assert after.stands(100.0) == (after.state is State.STANDING)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from((Event.GRANTED, Event.REFUSED, Event.FORGOTTEN)), st.floats(0.0, 100.0)), max_size=60
+    ),
+    st.sampled_from((10.0, 60.0)),
+)
+def test_whatever_a_bbmd_says_it_is_asked_at_most_every_five_seconds_and_never_forgotten(
+    said: list[tuple[Event, float]], ttl_s: float
+) -> None:
+    now_s, asked_s, each = 0.0, list[float](), Registration()
+    for event, pause_s in [*said, (Event.FORGOTTEN, 0.0)]:
+        until_s = now_s + pause_s
+        while each.due_s <= until_s:
+            now_s = max(now_s, each.due_s)
+            asked_s.append(now_s)
+            each = step(each, Event.ASKED, now_s, ttl_s)
+        now_s = until_s
+        each = step(each, event, now_s, ttl_s)
+        assert each.due_s <= now_s + max(ASK_MAX_S, REFUSED_S, ttl_s / 2)
+    assert all(b - a >= ASK_S - 1e-9 for a, b in itertools.pairwise(asked_s))
 
 
 @pytest.mark.parametrize("text", ["bbmd", "10.1.1", "10.1.1.1:0", "10.1.1.1:65536", "10.1.1.1:x", "::1"])
