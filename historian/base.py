@@ -284,6 +284,10 @@ class JournalStatus:
     head: str = ""
 
 
+Later = Callable[[Position], Sequence[Row]]
+"""Makes rows from the position of the first of its records; called off the loop, within their transaction."""
+
+
 class Journal(Protocol):
     """Append-only record of what was done."""
 
@@ -295,9 +299,13 @@ class Journal(Protocol):
         """
         ...
 
-    async def append_with(self, records: Sequence[Record | Sheet], rows: Sequence[Row]) -> Sequence[Position]:
+    async def append_with(
+        self, records: Sequence[Record | Sheet], rows: Sequence[Row], later: Later | None = None
+    ) -> Sequence[Position]:
         """Write records and rows in one transaction: after whatever happens both are there or neither is.
 
+        Args:
+            later: makes the rows that tell where the records stand; asked again if the disk was full.
         Returns: a position for each record, those of a sheet one after the other.
         Raises:
             JournalFull, JournalUnwritable: nothing of it is written.

@@ -13,7 +13,7 @@ import numpy as np
 
 from config.model import AlarmRule, Role
 from config.words import Clock, cell_of
-from historian.base import JournalFull, Position, Query, Record, RecordKind, Row, Sheet, count
+from historian.base import JournalFull, Later, Position, Query, Record, RecordKind, Row, Sheet, count
 from historian.journal.journal import ChainJournal
 from supervisor.alarms.conditions import Conditions
 from supervisor.alarms.desk import AlarmDesk
@@ -53,18 +53,22 @@ class Disk:
         self.slow = asyncio.Event()
         self.slow.set()
         self.appends: list[int] = []
+        self.asked: list[str] = []
 
-    async def append_with(self, records: Sequence[Record | Sheet], rows: Sequence[Row]) -> Sequence[Position]:
+    async def append_with(
+        self, records: Sequence[Record | Sheet], rows: Sequence[Row], later: Later | None = None
+    ) -> Sequence[Position]:
         await self.slow.wait()
         if self.refuses:
             raise JournalFull("journal: no space left on the disk; free some")
         self.appends.append(count(records))
-        return await self.journal.append_with(records, rows)
+        return await self.journal.append_with(records, rows, later)
 
     async def rows(self, table: str) -> list[tuple[bytes, bytes]]:
         return await self.journal.rows(table)
 
     async def query(self, query: Query) -> Any:
+        self.asked.append(query.subject)
         return await self.journal.query(query)
 
 

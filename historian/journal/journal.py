@@ -26,6 +26,7 @@ from historian.base import (
     JournalError,
     JournalStatus,
     JournalUnwritable,
+    Later,
     Position,
     Query,
     Record,
@@ -54,6 +55,7 @@ _BUSY_PAGES: Final = 8 * CHECKPOINT_PAGES
 class _Waiting:
     records: Sequence[Record | Sheet]
     rows: Sequence[Row]
+    later: Later | None
     done: asyncio.Future[Sequence[Position]]
     count: int  # of records
 
@@ -123,13 +125,15 @@ class ChainJournal:
         """As `Journal.append`. A caller that is cancelled leaves its records to be written all the same."""
         return await self.append_with(records, ())
 
-    async def append_with(self, records: Sequence[Record | Sheet], rows: Sequence[Row]) -> Sequence[Position]:
+    async def append_with(
+        self, records: Sequence[Record | Sheet], rows: Sequence[Row], later: Later | None = None
+    ) -> Sequence[Position]:
         """As `Journal.append_with`."""
         if self._closed:
             raise JournalUnwritable("journal: closed; the server is stopping")
-        if not records and not rows:
+        if not records and not rows and later is None:
             return []
-        waiting = _Waiting(records, rows, asyncio.get_running_loop().create_future(), count(records))
+        waiting = _Waiting(records, rows, later, asyncio.get_running_loop().create_future(), count(records))
         if self._count_waiting() + waiting.weight > self._waiting_max:
             self._refused += waiting.count
             raise JournalUnwritable(f"journal: {self._waiting_max} records wait for the disk; none may be added")
@@ -143,9 +147,10 @@ class ChainJournal:
             group = self._next_group()
             records = [r for w in group for r in w.records]
             rows = [r for w in group for r in w.rows]
+            later = _later(group)
             self._in_flush = sum(w.weight for w in group)
             try:
-                positions = await self._run(lambda r=records, w=rows: self._store.append(r, w))  # type: ignore[misc]
+                positions = await self._run(lambda r=records, w=rows, m=later: self._store.append(r, w, m))  # type: ignore[misc]
             except Exception as e:  # whatever it was, every waiting caller must hear of it
                 self._failed(e, group)
             else:
@@ -285,3 +290,13 @@ class ChainJournal:
             await asyncio.wait([self._refill_task])
         await self._run(self._reader.close)
         await self._run(self._store.close)
+
+
+def _later(group: list[_Waiting]) -> list[tuple[int, Later]]:
+    """Who makes rows of where its records stand, and how many records stand before them."""
+    made, before = [], 0
+    for waiting in group:
+        if waiting.later is not None:
+            made.append((before, waiting.later))
+        before += waiting.count
+    return made

@@ -25,7 +25,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Final, TypeVar
 
-from historian.base import Head, JournalError, JournalUnwritable, Position, Record, Row, Sheet
+from historian.base import Head, JournalError, JournalUnwritable, Later, Position, Record, Row, Sheet
 from historian.journal import chain, schema
 from historian.journal.persons import Persons
 from historian.journal.reserve import RESERVE_SIZE, SLICE, Reserve
@@ -149,19 +149,24 @@ class ChainStore:
 
     # --- writing
 
-    def append(self, records: Sequence[Record | Sheet], rows: Sequence[Row] = ()) -> list[Position]:
+    def append(
+        self, records: Sequence[Record | Sheet], rows: Sequence[Row] = (), later: Sequence[tuple[int, Later]] = ()
+    ) -> list[Position]:
         """Write records and rows in one transaction and flush; all or none.
 
+        Args:
+            later: makes more rows, each from the position of the record at its place.
         Raises:
             JournalFull, JournalUnwritable.
         """
-        return self.write([(record, None) for record in records], rows)
+        return self.write([(record, None) for record in records], rows, later=later)
 
     def write(
         self,
         items: Items,
         rows: Sequence[Row] = (),
         also: Callable[[sqlite3.Connection], object] | None = None,
+        later: Sequence[tuple[int, Later]] = (),
     ) -> list[Position]:
         """As `append`, for records of which some stood elsewhere before.
 
@@ -170,7 +175,7 @@ class ChainStore:
         """
         with self._mutex:
             try:
-                return self._with_reserve(lambda: self._write(items, rows, also))
+                return self._with_reserve(lambda: self._write(items, rows, also, later))
             except (OSError, *schema.ERRORS) as e:
                 raise schema.sentence(self.folder, e) from e
 
@@ -189,6 +194,7 @@ class ChainStore:
         items: Items,
         rows: Sequence[Row],
         also: Callable[[sqlite3.Connection], object] | None,
+        later: Sequence[tuple[int, Later]],
     ) -> list[Position]:
         db = self._open()
         first = self._head.sequence + 1
@@ -200,7 +206,8 @@ class ChainStore:
             if items:
                 head = self._sealer.write(items, head, self.peer)
                 db.execute(_HEAD, head)
-            self._write_rows(db, rows)
+            made = [row for place, make in later for row in make(Position(self._epoch, first + place))]
+            self._write_rows(db, [*rows, *made])
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
@@ -210,7 +217,7 @@ class ChainStore:
             raise
         self._head = head
         written = range(first, head.sequence + 1)
-        self._pages += 8 + len(items) // 8 + len(written) // 64 + len(rows)
+        self._pages += 8 + len(items) // 8 + len(written) // 64 + len(rows) + len(made)
         return list(map(Position, repeat(self._epoch), written))
 
     def _write_rows(self, db: sqlite3.Connection, rows: Sequence[Row]) -> None:

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 import numpy as np
 
 from config.model import AlarmRule, Site
-from config.words import Clock, StatusCode
+from config.words import NS_PER_S, Clock, StatusCode
 from drivers.identity import Identities
 from historian.base import Found, Query, Record, RecordKind, Run
 from supervisor.alarms.conditions import Conditions
@@ -29,8 +29,9 @@ from supervisor.alarms.events import Operator, Refused
 from supervisor.alarms.happening import By, Counts, Happening
 from supervisor.alarms.pages import TABLE, read
 from supervisor.alarms.rate import Rate
-from supervisor.alarms.recollect import recollect
-from supervisor.alarms.records import Batch, Glances, Scribe
+from supervisor.alarms.recollect import read_rate, recollect
+from supervisor.alarms.records import RATE, Batch, EventId, Glances, Scribe
+from supervisor.alarms.rows import Live
 from supervisor.alarms.rules import RuleBook
 from supervisor.alarms.shown import Shown
 from supervisor.alarms.writer import AlarmJournal, NotRecorded, Writer
@@ -104,18 +105,32 @@ class AlarmDesk:
         now_ns = self._clock.wall_ns()
         gone = self.engine.resume(found.lives, now_ns, with_columns=False)
         living = self.engine.living.of
-        for condition, live in living.items():
-            self.shown.put(condition, live, 0)
-        await recollect(self._journal, self.shown, self.book, self.rate, now_ns)
-        closed = [*_closed(gone, "its rule or equipment is no more", now_ns)]
-        closed += _closed(found.damaged, "its stored state cannot be read", now_ns)
         # Renamed equipment is found by its former name and kept under the present one, where the plant now has it.
         lives, stale = self._scribe.pages.begin(living, found)
+        await recollect(self._journal, self.shown, self.book, self._show(living))
+        for second, n in read_rate(await self._journal.rows(RATE)):
+            self.rate.count(n, second * NS_PER_S)
+        closed = [*_closed(gone, "its rule or equipment is no more", now_ns)]
+        closed += _closed(found.damaged, "its stored state cannot be read", now_ns)
         if closed or lives or stale:
             self.writer.put(Batch([], lives, None, closed, stale))
         self.found = f"{len(living)} alarms go on where they were"
         if closed:
             self.found += f"; {len(closed)} are no more or could not be read, see the journal"
+
+    def _show(self, living: Mapping[int, Live]) -> list[int]:
+        """What the rows tell; which conditions people had to do with."""
+        touched = []
+        for condition, live in living.items():
+            self.shown.put(condition, live, 0)
+            mark = self._scribe.pages.mark(condition)
+            entry = self.shown.entries[condition]
+            entry.value, entry.later = mark.value, tuple(EventId(*event) for event in reversed(mark.later))
+            if mark.event is not None:
+                self.shown.attach(condition, live.state.occurrence_ns, EventId(*mark.event))
+            if mark.touched:
+                touched.append(condition)
+        return touched
 
     def start(self) -> None:
         self.writer.start()
@@ -142,9 +157,12 @@ class AlarmDesk:
         lives = {c: living.of.get(c) for c in living.dirty}
         living.dirty.clear()
         values = self._glances.take(self._table, happenings) if self._table is not None and happenings else None
+        batch = Batch(happenings, lives, values, list(notes))
         if announced := sum(h.announced for h in happenings):
             self.rate.count(announced, happenings[0].time_ns)
-        return self.writer.put(Batch(happenings, lives, values, list(notes)))
+            self.rate.last(happenings[0].time_ns)
+            batch.rate = self.rate.seconds()
+        return self.writer.put(batch)
 
     # --- people
 

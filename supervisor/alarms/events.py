@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from config.model import Priority
 from config.words import StatusCode
@@ -167,6 +167,10 @@ class What(StrEnum):
     PLACED = "in service"
     DISABLED = "disabled"
     ENABLED = "enabled"
+
+
+VALUED: Final = frozenset({What.ALARM, What.LEVEL, What.HELD, What.SUPPRESSED})
+"""What tells the value an alarm has, besides being announced."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,10 @@ class Rate:
             self._seconds.append([second, n])
         self._total += n
 
+    def seconds(self) -> list[tuple[int, int]]:
+        """Seconds with annunciations, (second, how many) each, to go on from."""
+        return [(second, n) for second, n in self._seconds]
+
     def last(self, now_ns: int) -> int:
         """Those not older than the window."""
         oldest = (now_ns - WINDOW_NS) // NS_PER_S

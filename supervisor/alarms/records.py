@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import numpy as np
+from pydantic_core import to_json
 
 from config.model import AlarmRule
 from config.words import BAD, Cells, Kind, Rows, Statuses
@@ -33,6 +34,7 @@ from supervisor.plant.plant import TagInfo
 from supervisor.tags.table import TagTable
 
 _LEVELS: Final = {-2: "LOW LOW", -1: "LOW", 1: "HIGH", 2: "HIGH HIGH"}
+RATE: Final = "alarm rate"
 _EVENT_ID: Final = struct.Struct(">IIQ")
 
 
@@ -73,6 +75,7 @@ class Batch:
         lives: conditions that changed: as they are now; None: at rest.
         notes: records that belong to no happening.
         stale: keys of rows to delete: what lay there is no more, or lies elsewhere.
+        rate: annunciations of the last ten minutes, (second, how many) each; empty: as before.
     """
 
     happenings: list[Happening]
@@ -80,6 +83,7 @@ class Batch:
     values: Glance | None = None
     notes: list[Record] = field(default_factory=list)
     stale: list[bytes] = field(default_factory=list)
+    rate: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def weight(self) -> int:
@@ -147,7 +151,7 @@ def split(batch: Batch, n: int) -> list[Batch]:
         parts.append(Batch(happenings, own, values))
     rest = list(lives.items())
     parts += [Batch([], dict(rest[start : start + n])) for start in range(0, len(rest), n)]
-    parts[-1].notes, parts[-1].stale = batch.notes, batch.stale
+    parts[-1].notes, parts[-1].stale, parts[-1].rate = batch.notes, batch.stale, batch.rate
     return parts
 
 
@@ -279,11 +283,26 @@ class Scribe:
             text = f"{text}; {h.by.comment}"[:TEXT_LENGTH_MAX]
         return Record(h.time_ns, RecordKind.ALARM, h.by.user.name, h.name, text, data)
 
-    def rows(self, batches: Iterable[Batch]) -> list[Row]:
-        """Rows to put and to delete after some batches; what is stale first, for its key may be in use anew."""
+    def rows(self, told: Iterable[tuple[Batch, Sequence[Plain]]], first: EventId) -> list[Row]:
+        """Rows to put and to delete after some batches and the values of their happenings; what is stale first, for its
+        key may be in use anew.
+
+        Args:
+            first: where the record of the first happening stands.
+        """
         stale: list[Row] = []
         touched: set[int] = set()
-        for batch in batches:
+        post, epoch, sequence = first
+        self.pages.attempt()
+        for batch, values in told:
             stale += [Row(TABLE, key, None) for key in batch.stale]
             touched |= self.pages.take(batch.lives)
+            self.pages.tell(batch.happenings, values, (post, epoch, sequence))
+            sequence += len(batch.happenings)
+            for note in batch.notes:
+                if (condition := self._book.find(note.subject)) is not None:
+                    touched |= self.pages.touch(condition, (post, epoch, sequence))
+                sequence += 1
+            if batch.rate:
+                stale.append(Row(RATE, b"", to_json(batch.rate)))
         return stale + self.pages.rows(touched)

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Final
 
 from historian.base import Plain
-from supervisor.alarms.events import What
+from supervisor.alarms.events import VALUED, What
 from supervisor.alarms.happening import Counts, Happening
 from supervisor.alarms.records import Batch, EventId
 from supervisor.alarms.rows import Live
@@ -23,8 +23,6 @@ from supervisor.alarms.state import State
 
 STEP: Final = 1000
 """Conditions shown without letting the loop do anything else: some milliseconds."""
-VALUED: Final = frozenset({What.ALARM, What.LEVEL, What.HELD, What.SUPPRESSED})
-"""What tells the value an alarm has, besides being announced."""
 
 
 @dataclass(slots=True)

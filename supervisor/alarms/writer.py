@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final, Protocol
 
-from historian.base import JournalError, JournalUnwritable, Plain, Position, Record, Row, Run, Sheet
+from historian.base import JournalError, JournalUnwritable, Later, Plain, Position, Record, Row, Run, Sheet
 from supervisor.alarms.records import Batch, EventId, Scribe, split, values_of
 from supervisor.alarms.shown import Shown, apply
 from supervisor.offload import OffloadFull
@@ -41,7 +41,9 @@ RETRY_S: Final = 5.0
 class AlarmJournal(Protocol):
     """What the alarms ask of a journal (`historian.base.Journal`)."""
 
-    async def append_with(self, records: Sequence[Record | Sheet], rows: Sequence[Row]) -> Sequence[Position]: ...
+    async def append_with(
+        self, records: Sequence[Record | Sheet], rows: Sequence[Row], later: Later | None = None
+    ) -> Sequence[Position]: ...
 
     async def rows(self, table: str) -> list[tuple[bytes, bytes]]: ...
 
@@ -196,22 +198,26 @@ class Writer:
                 owed.under_way = False
 
     async def _append(self, group: list[_Owed]) -> Sequence[Position]:
-        def prepare() -> tuple[list[Record | Sheet], list[Row]]:
+        def prepare() -> list[Record | Sheet]:
             for owed in group:
                 owed.values = values_of(owed.batch) if owed.values is None else owed.values
-            records = [r for owed in group for r in self._scribe.records(owed.batch, owed.values or ())]
-            return records, self._scribe.rows(owed.batch for owed in group)
+            return [r for owed in group for r in self._scribe.records(owed.batch, owed.values or ())]
+
+        def rows(first: Position) -> list[Row]:
+            told = ((owed.batch, owed.values or ()) for owed in group)
+            return self._scribe.rows(told, EventId(self._post, *first))
 
         try:
-            records, rows = await self._run(prepare)
+            records = await self._run(prepare)
         except OffloadFull as e:
             raise JournalUnwritable(str(e)) from e
-        return await self._journal.append_with(records, rows)
+        return await self._journal.append_with(records, (), rows)
 
     async def _written(self, group: list[_Owed], positions: Sequence[Position]) -> None:
         if self.error:
             log.info("alarms are recorded again")
         self.error = ""
+        self._scribe.pages.written()
         start = 0
         for owed in group:
             batch = owed.batch
@@ -265,7 +271,7 @@ class Writer:
                 continue
             self.lost += len(owed.batch.happenings)
             self._happenings -= len(owed.batch.happenings)
-            owed.batch = Batch([], owed.batch.lives, None, owed.batch.notes, owed.batch.stale)
+            owed.batch = replace(owed.batch, happenings=[], values=None)
             owed.values = []
 
 

@@ -232,6 +232,33 @@ def test_a_restart_forgets_nothing_and_repeats_nothing(tmp_path: Path) -> None:
     story(tmp_path, tell)
 
 
+def test_a_restart_looks_only_for_what_people_did(tmp_path: Path) -> None:
+    """However long the journal is: events, values and the rate lie beside the conditions."""
+
+    async def tell(post: Post) -> None:
+        post.set("V", 255)
+        await post.scan()
+        await post.ack("CAB-0001/V")
+        assert await post.desk.comment("21000/CAB-0002/V", ANNE) is None
+        for _ in range(200):
+            post.set("CAB-0003/V", 230)
+            await post.scan(60)
+            post.set("CAB-0003/V", 255)
+            await post.scan(60)
+        rate = post.desk.annunciated()
+        await post.close()
+        await post.open()
+        assert post.disk.asked == ["21000/CAB-0001/V", "21000/CAB-0002/V"]
+        assert (post.seen("CAB-0001/V").acked_by, post.seen("CAB-0002/V").comment) == ("anne", "vu")
+        assert post.seen("CAB-0003/V").event is not None and post.seen("CAB-0003/V").value == 255
+        (acked,) = post.seen("CAB-0001/V").later
+        entry = (await post.journal.query(Query(before=acked.sequence + 1, limit=1))).entries[0]
+        assert (entry.record.subject, entry.record.data["what"]) == ("21000/CAB-0001/V", "acknowledged")
+        assert post.desk.annunciated() == rate == 5
+
+    story(tmp_path, tell)
+
+
 def test_a_renamed_cabinet_keeps_its_alarm_and_a_vanished_one_is_told(tmp_path: Path) -> None:
     async def tell(post: Post) -> None:
         post.set("V", 255)

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Conditions in pages: a storm is few rows, a plant laid out anew finds everything, the layout before is still read."""
+"""Conditions in pages: a storm is few rows, a plant laid out anew finds everything, a restart looks not back."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from config.model import AlarmRule
 from historian.base import Row
-from supervisor.alarms.pages import PAGE, TABLE, Pages, key_of, read
-from supervisor.alarms.rows import Live, encode
+from supervisor.alarms.events import Log, What
+from supervisor.alarms.happening import Happening
+from supervisor.alarms.pages import PAGE, TABLE, Mark, Pages, key_of, read
+from supervisor.alarms.rows import Live
 from supervisor.alarms.rules import RuleBook
 from supervisor.alarms.state import Isa, State
-from tests.desk import RULES, TAGS, TEXT, Post, story
+from tests.desk import ANNE, RULES, TAGS, TEXT, Post, story
 from tests.plants import TypeSpec, make_plant, tag
 
 RAISED = Live(State(process=True, acked=False, occurrence_ns=5), 7)
@@ -85,20 +88,40 @@ def test_damaged_pages_are_told_and_the_others_read() -> None:
     assert len(stored.lives) == 1 and len(stored.names) == len(bad) + 1
 
 
-def test_rows_of_the_layout_before_are_read_and_become_pages(tmp_path: Path) -> None:
+def test_a_page_tells_where_the_record_of_an_occurrence_stands(tmp_path: Path) -> None:
     async def tell(post: Post) -> None:
         post.set("V", 255)
         await post.scan()
-        await post.close()
-        await post.open()
-        stored = read(await post.journal.rows(TABLE))
-        old = [Row(TABLE, name.encode(), json.dumps(encode(live)).encode()) for name, live in stored.lives.items()]
-        await post.journal.append_with([], [*(Row(TABLE, key, None) for key in stored.names), *old])
-        await post.close()
-        await post.open()
-        assert post.state("CAB-0002/V") is Isa.UNACK
-        await post.settle()
-        again = read(await post.journal.rows(TABLE))
-        assert again == stored and all(key.startswith(b"#") for key in again.names)
+        await post.ack("CAB-0001/V")
+        assert await post.desk.comment("21000/CAB-0002/V", ANNE) is None
+        marks = read(await post.journal.rows(TABLE)).marks
+        shown = {post.desk.book.name(c): entry for c, entry in post.desk.shown}
+        assert {name: mark.event for name, mark in marks.items()} == {n: e.event for n, e in shown.items()}
+        assert {mark.value for mark in marks.values()} == {255.0}
+        assert [name for name, mark in marks.items() if mark.touched] == ["21000/CAB-0001/V", "21000/CAB-0002/V"]
+        post.set("CAB-0001/V", 230)  # acknowledged: at rest, and what was known of it is forgotten
+        await post.scan()
+        post.set("CAB-0001/V", 255)
+        await post.scan()
+        mark = read(await post.journal.rows(TABLE)).marks["21000/CAB-0001/V"]
+        assert (mark.touched, mark.event) == (False, post.seen("CAB-0001/V").event)
 
     story(tmp_path, tell)
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_an_event_of_an_attempt_that_was_refused_is_given_anew(announced: bool) -> None:
+    known = book(cabinets(1))
+    pages, log = Pages(known), Log(What.SUPPRESSED, Isa.NORM, Isa.DSUPR, True)
+    h = Happening(0, known.name(0), known.block(0).rule, 5, 5, log, RAISED.state, announced, False)
+    for first in ((1, 1, 7), (1, 1, 9)):
+        pages.attempt()
+        pages.take({0: RAISED})
+        pages.tell([h], [1.0], first)
+    pages.written()
+    assert pages.mark(0) == Mark((1, 1, 9), (), 1.0, False)
+    for first in ((1, 1, 20), (1, 1, 30)):
+        pages.attempt()
+        pages.take({0: RAISED})
+        pages.tell([h._replace(announced=False)], [2.0], first)
+    assert pages.mark(0) == Mark((1, 1, 9), ((1, 1, 30),), 2.0, False), "an occurrence keeps the event it has"

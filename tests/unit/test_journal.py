@@ -221,6 +221,32 @@ def test_rows_and_records_are_there_together_or_not_at_all(tmp_path: Path) -> No
     assert verify(tmp_path).whole
 
 
+def test_rows_may_tell_where_their_records_stand(tmp_path: Path) -> None:
+    """Each append of a shared flush is asked with its own position; what fails takes its records with it."""
+
+    def row(key: bytes, first: Position) -> list[Row]:
+        return [Row("t", key, b"%d/%d" % first)]
+
+    def fails(first: Position) -> list[Row]:
+        raise ValueError("no")
+
+    async def scenario(journal: ChainJournal) -> None:
+        appends = [
+            journal.append_with([record(i)] * 3, [], lambda first, key=key: row(key, first))  # type: ignore[misc]
+            for i, key in enumerate((b"a", b"b"))
+        ]
+        await asyncio.gather(*appends, journal.append([record(9)]))
+        assert await journal.rows("t") == [(b"a", b"3/1"), (b"b", b"3/4")]
+        with pytest.raises(JournalUnwritable, match="no"):
+            await journal.append_with([record(5)], [], fails)
+        assert len(await journal.tail(100)) == 7
+        assert await journal.append_with([], [], lambda first: row(b"a", first)) == []
+        assert (await journal.rows("t"))[0] == (b"a", b"3/8")
+
+    with_journal(tmp_path, scenario)
+    assert verify(tmp_path).whole
+
+
 # --- persons ----------------------------------------------------------------------------------------------------------
 
 
