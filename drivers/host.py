@@ -25,7 +25,7 @@ from drivers.base import DeviceSpec, DriverError, Exchange, ProtocolSpec, Reques
 from drivers.connection import Connection, passes
 from drivers.device import Device
 from drivers.gate import Gate
-from drivers.identity import Identities, words
+from drivers.identity import Identities, Identity, words
 from drivers.learned import Teachable, learned, recall
 from drivers.sink import HostLimits, Means, Sink
 from drivers.status import DeviceStatus, Probed
@@ -217,20 +217,21 @@ class Host:
         return outcomes
 
     async def read_back(
-        self, device: int, points: Sequence[int], timeout_s: float
+        self, device: int, points: Sequence[int], timeout_s: float, anyway: bool = False
     ) -> Sequence[tuple[int, int, str | None]]:
         """Read points now, before any poll that waits for the same link: the evidence of a command.
 
         Args:
             points: positions in the device's point list.
             timeout_s: longest wait for the link, and then for each answer [s].
+            anyway: also of a device that is another than it should be.
 
         Returns: for each: cell, StatusCode and (String only) text.
         Raises:
             DriverError: the device cannot be asked or did not answer; the text says why.
         """
         target = self._devices[device]
-        if reason := self._refusal(target):
+        if reason := target.standing.refusal() if anyway else self._refusal(target):
             raise DriverError(reason)
         turns = target.connection.turns
         try:
@@ -258,6 +259,34 @@ class Host:
         """One device, by its place in the order they were given."""
         return self._devices[index].status()
 
+    def declared(self, index: int) -> Identity:
+        """Who a device must be; empty: nobody said."""
+        return self._devices[index].identity.check.declared.texts
+
+    async def identify(self, index: int, timeout_s: float) -> Identity:
+        """Ask a device who it is now; nothing follows from the answer.
+
+        Raises:
+            DriverError: it cannot be asked or did not answer; the text says why.
+        """
+        target = self._devices[index]
+        if reason := target.standing.refusal():
+            raise DriverError(reason)
+        try:
+            async with asyncio.timeout(2 * timeout_s):
+                return await target.identity.put(timeout_s)
+        except TimeoutError:
+            raise DriverError(f"{target.name}: the link was busy for {timeout_s:g} s") from None
+
+    def accept(self, index: int, instead_of: Mapping[str, str], accepted: Mapping[str, str]) -> bool:
+        """From now on a device must be another than declared. False: it was not to be `instead_of`; nothing is done."""
+        target = self._devices[index]
+        if dict(self.declared(index)) != dict(instead_of):
+            return False
+        target.identity.accept(accepted)
+        target.wake()
+        return True
+
     async def probe(self, index: int, timeout_s: float) -> Probed:
         """Everything about one device, and who it says it is when it is asked now; nothing follows from that answer.
 
@@ -265,16 +294,12 @@ class Host:
             timeout_s: longest wait for the link, and then for the answer [s].
         """
         target, begun_s = self._devices[index], self._loop.time()
-        said, trip_s, why = "", math.nan, target.standing.refusal()
-        if not why:
-            try:
-                async with asyncio.timeout(2 * timeout_s):
-                    said = words(await target.identity.put(timeout_s))
-                trip_s = self._loop.time() - begun_s
-            except TimeoutError:
-                why = f"the link was busy for {timeout_s:g} s"
-            except DriverError as error:
-                why = str(error)
+        said, trip_s, why = "", math.nan, ""
+        try:
+            said = words(await self.identify(index, timeout_s))
+            trip_s = self._loop.time() - begun_s
+        except DriverError as error:
+            why = str(error)
         return Probed(target.status(), target.exchanges(), said, why, trip_s)
 
     def counters(self) -> dict[str, int]:

@@ -95,6 +95,12 @@ class Identifier:
         elif was_wrong:
             log.info("%s is the right device again (%s)", check.name, self.answered)
 
+    def accept(self, texts: Identity) -> None:
+        """It must be another one from now on; asked at once."""
+        was, self.check.declared = self.check.declared, Declared(dict(texts), self.check.declared.required)
+        self._means.identities.renamed(self.check, self._protocol, was)
+        self.check.begin(self._now())
+
     # --- what is known
 
     @property

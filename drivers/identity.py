@@ -199,6 +199,14 @@ class Identities:
         self._spokesmen.add(check.name)
         self.unknown.add(check.name)
 
+    def renamed(self, check: Check, protocol: str, was: Declared) -> None:
+        """A device must be another one than it had to be."""
+        old = self._names.get((protocol, tuple(was.texts)), {})
+        if old.get(tuple(was.texts.values())) == check.name:
+            del old[tuple(was.texts.values())]
+        texts = check.declared.texts
+        self._names.setdefault((protocol, tuple(texts)), {}).setdefault(tuple(texts.values()), check.name)
+
     def who(self, protocol: str, answered: Identity) -> str:
         """The device of the plant that declares what was answered; '' if none does."""
         for (of, names), known in self._names.items():

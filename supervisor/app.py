@@ -58,6 +58,7 @@ from supervisor.options import RunOptions
 from supervisor.people import People
 from supervisor.plant.compile import compile_plant
 from supervisor.plant.plant import Plant
+from supervisor.replacing import Replacer
 from supervisor.state import StateFolder
 from supervisor.status import Post, ScanNumbers, status_document
 
@@ -183,6 +184,12 @@ class App:
         self.alarms = AlarmDesk(engine, self.journal, self.clock, self.offload.run)
         self.keeper = Keeper(self.core, self.options.state_dir, self.epoch, self.clock, self.offload)
         await self.keeper.restore()
+        state_dir, run = self.options.state_dir, self.offload.run
+        self.replacer = Replacer(self.core.table, self.core.host, self.journal, self.clock, state_dir, run)
+        try:
+            await self.replacer.restore()
+        except ValueError as e:
+            raise Failure(str(e)) from e
         self.machine = Machine(self.options.state_dir)
         stack.push_async_callback(self.keeper.save)
 
@@ -260,6 +267,7 @@ class App:
                 self.history,
                 Certs(options.state_dir / "pki", self.journal, self.offload.run, self.hmi.renew_identity),
                 self.core.host.probe,
+                self.replacer,
             ),
             self.people,
             self.offload.run,

@@ -9,6 +9,7 @@ knows neither sockets nor terminals.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
@@ -28,6 +29,7 @@ from supervisor.control.past import Past, history_page
 from supervisor.control.readings import reading
 from supervisor.control.search import find_rows, no_such_tag
 from supervisor.people import User
+from supervisor.replacing import CannotReplace, Replacer, Wish
 from supervisor.rights import Rights, Sight
 from supervisor.status import device_document, probe_document
 from supervisor.tags.table import TagTable
@@ -55,6 +57,7 @@ class Server:
         past: None: a server that records nothing.
         certs: None: a server without certificates.
         probe: (place of a device in `devices`, timeout [s]) -> all about it, asked now; None: a server without a field.
+        replacer: None: a server without a field.
     """
 
     table: TagTable
@@ -68,6 +71,7 @@ class Server:
     past: Past | None = None
     certs: Certs | None = None
     probe: Callable[[int, float], Awaitable[Probed]] | None = None
+    replacer: Replacer | None = None
     rights: Rights = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,6 +113,18 @@ class Call:
         if type(value) is not int or not 0 <= value <= most:
             raise Refused(f"{name}: expected a whole number 0..{most}")
         return value
+
+    def numbers(self, name: str) -> dict[str, float]:
+        """A few numbers by name; none if absent.
+
+        Raises:
+            Refused.
+        """
+        given = self.arguments.get(name, {})
+        sound = isinstance(given, dict) and len(given) <= 100
+        if not sound or not all(type(v) in (int, float) and math.isfinite(v) for v in given.values()):
+            raise Refused(f"{name}: expected at most 100 numbers by name")
+        return {str(key): float(value) for key, value in given.items()}
 
 
 async def _status(call: Call) -> Any:
@@ -196,6 +212,27 @@ async def _probe(call: Call) -> Any:
     probed = await asyncio.gather(*(server.probe(i, PROBE_S) for i in found[:PROBES_MAX]))
     now_ns = server.clock.wall_ns()
     return {"total": len(found), "devices": [probe_document(p, now_ns) for p in probed]}
+
+
+async def _replace(call: Call) -> Any:
+    """A device of `equipment` was replaced: accept who it is, join its counters; `finals`, `firsts`: tag -> reading."""
+    server, path, reason = call.server, call.text("equipment"), call.text("reason").strip()
+    plant = server.table.plant
+    found = plant.find(path)
+    if server.replacer is None or found is None or not call.sight.subject(path):
+        raise Refused(f"no equipment '{path[:200]}'")
+    equipment = found[0].equipment[found[1]]
+    if not call.user.may_write(equipment.partition("/")[0], plant.maintainer(equipment)):
+        raise Refused(f"{call.user.name} ({call.user.role}) may not replace {equipment}")
+    if not reason:
+        raise Refused("reason: expected why, for the journal")
+    wish = Wish(equipment, reason, call.text("device", ""), call.numbers("finals"), call.numbers("firsts"))
+    try:
+        return await server.replacer.replace(call.user, call.origin, wish)
+    except CannotReplace as e:
+        raise Refused(str(e)) from None
+    except (JournalError, OSError) as e:
+        raise Refused(f"nothing was done, it cannot be kept: {e}") from e
 
 
 async def _history(call: Call) -> Any:
@@ -305,6 +342,7 @@ OPERATIONS: Final[dict[str, tuple[_OPERATION, frozenset[Role]]]] = {
     "put": (_put, _ANYONE),  # who may command what is decided by the gates of `commands`, and journalled there
     "devices": (_devices, _ANYONE),
     "probe": (_probe, _ANYONE),
+    "replace": (_replace, frozenset({Role.ENGINEER})),
     "history": (_history, _ANYONE),
     "journal": (_journal, _ANYONE - {Role.VIEWER}),
     "note": (_note, _ANYONE - {Role.VIEWER}),

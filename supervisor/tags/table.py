@@ -20,6 +20,7 @@ import numpy.typing as npt
 from config.words import BAD, Cells, Kind, Rows, StatusCode, Statuses, TimesNs
 from supervisor.plant.plant import Plant
 from supervisor.tags.pool import StringPool
+from supervisor.tags.splices import Splices
 
 
 class TagTable:
@@ -29,6 +30,7 @@ class TagTable:
         cells: (rows,) int64 bits; `floats` and `uints` are views of the same memory.
         status: (rows,) StatusCode.
         source_ns: (rows,) UTC time of the value at its source; of a Bad row, of the instant it was found so [ns].
+        splices: what is added to the readings of replaced counters.
         last_usable_ns: (rows,) time of the value kept in the cell while the row is Bad [ns].
     """
 
@@ -49,6 +51,7 @@ class TagTable:
         self.last_usable_ns: TimesNs = np.zeros(n, np.int64)
         self._changed = np.zeros(n, np.bool_)
         self._written = np.zeros(len(plant.blocks), np.bool_)
+        self.splices = Splices(n)
         infos = [b.info for b in plant.blocks]
         self._scale = np.array([i.scale for i in infos])
         self._offset = np.array([i.offset for i in infos])
@@ -75,6 +78,7 @@ class TagTable:
             with np.errstate(invalid="ignore", over="ignore"):
                 engineering = floats * self._scale[block] + self._offset[block]
             np.copyto(floats, engineering, where=scaled)
+        self.splices.join(rows, floats)
         usable = status < BAD
         nan = is_float & np.isnan(floats)
         with np.errstate(invalid="ignore"):

@@ -287,6 +287,18 @@ def test_status_and_probe_tell_what_is_wrong(tmp_path: Path, vigie: Callable[...
     with_server(tmp_path, client)
 
 
+def test_replace_needs_a_reason_and_readings(tmp_path: Path, vigie: Callable[..., Output]) -> None:
+    assert vigie("replace", "21605/CAB-0001")[0] == 2
+    code, _, error = vigie("replace", "21605/CAB-0001", "--reason", "x", "--final", "E_act=much")
+    assert code == 2 and "expected TAG=READING such as E_act=88231.7, got 'E_act=much'" in error
+
+    def client(folder: Path) -> None:
+        code, _, error = vigie("replace", "21605/CAB-0099", "--reason", "x", "--state", str(folder))
+        assert (code, error) == (1, "vigie replace: no equipment '21605/CAB-0099'\n")
+
+    with_server(tmp_path, client)
+
+
 @pytest.mark.parametrize("command", [("status",), ("tags",), ("read", "x"), ("put", "x", "1"), ("probe", "x")])
 def test_no_server_is_one_sentence(vigie: Callable[..., Output], tmp_path: Path, command: tuple[str, ...]) -> None:
     code, out, error = vigie(*command, "--state", str(tmp_path))

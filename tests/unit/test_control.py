@@ -153,7 +153,7 @@ def test_an_unknown_login_is_turned_away_with_what_to_do(tmp_path: Path) -> None
         (b"{}\n", "expected {"),
         (
             b'{"op": "rm"}\n',
-            "op: expected one of status, tags, read, put, devices, probe, history, journal, note, certs, stop, ",
+            "op: expected one of status, tags, read, put, devices, probe, replace, history, journal, note, ",
         ),
         (b'{"op": "read", "names": []}\n', "names: expected a list of 1..1000 tags"),
         (b'{"op": "read", "names": [7]}\n', "names: expected texts"),
