@@ -135,6 +135,7 @@ class App:
         self.epoch = await self.offload.run(lambda: next_epoch(state_dir))
         await self._open_journal(stack, state_dir)
         self.plant = await self.offload.run(self._compile)
+        self.site.forget_instances()
         self.people = People.of(self.site.users, self.site.model.organisations)
         logins = await self.offload.run(lambda: add_demo_users(self.people)) if self.options.demo else []
         await self._open_core(stack)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +81,19 @@ def test_planned_and_retired_equipment_is_not_polled_and_out_of_service(tmp_path
     assert row is not None
     assert table.status[row] == StatusCode.BadOutOfService
     assert table.status[plant.row("21605/CAB-0002/V1")] == StatusCode.BadWaitingForInitialData
+
+
+def test_a_plant_does_not_hold_on_to_the_instances_it_was_made_of(tmp_path: Path) -> None:
+    """Of 35,000 instances the models weigh more than the plant."""
+    site = edited(tmp_path, {})
+    plant = compiled(site)
+    cabinet = weakref.ref(site.equipment["CAB"][0])
+    lamp = weakref.ref(next(device for (path, _), device in site.devices.items() if path.endswith("DLI-0001")))
+    name = plant.name(0)
+    site.forget_instances()
+    gc.collect()
+    assert cabinet() is None and plant.name(0) == name
+    assert lamp() is not None, "what is polled keeps its device"
 
 
 def test_a_former_name_keeps_answering(tmp_path: Path) -> None:
