@@ -17,8 +17,10 @@ from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 
 from supervisor.hmi.call import Call, Service, check_stamps, request_type
 from supervisor.hmi.columns import Mode
+from supervisor.hmi.creation import Creation
+from supervisor.hmi.item_changes import delete, modify, set_mode, set_triggering
 from supervisor.hmi.messages import Response, statuses
-from supervisor.hmi.monitoring import Creation, Monitoring, delete, modify, set_mode, set_triggering
+from supervisor.hmi.monitoring import Monitoring
 from supervisor.hmi.subscription import Subscription
 
 _CODES: Final = ua.StatusCodes
