@@ -12,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 import struct
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +29,7 @@ from tests.system.opcua_kit import Site, node_id, running
 
 KEPT_BYTES_MAX: Final = 2 * 2**20  # what one hostile connection may make the server hold
 V1: Final = node_id("21605/CAB-0001/V1")
+CORPUS: Final = Path(__file__).parent / "corpus"
 _POLICY: Final = b"http://opcfoundation.org/UA/SecurityPolicy#None"
 _BYTES: Final = (0, 1, 2, 0x7F, 0x80, 0xC0, 0xFE, 0xFF)
 _COUNTS: Final = tuple(struct.pack("<i", n) for n in (-1, 0, 1, 2, 0x7FFF, 0x7FFFFFFF, -(2**31), 100_000_000))
@@ -74,12 +76,15 @@ class Wire(asyncio.Transport):
 
 
 class Peer:
-    """A client of the server's own protocol object, logged in or not."""
+    """A client of the server's own protocol object, logged in or not, on the loopback port without security."""
+
+    door = 1
 
     def __init__(self, site: Site) -> None:
         engine = site.server._running
         assert engine is not None
-        self.listener = engine.listeners[1]
+        self.site = site
+        self.listener = engine.listeners[self.door]
         self.wire = Wire(self.listener.port)
         self.protocol: Any = self.listener._make_protocol()
         self.protocol.connection_made(self.wire)
@@ -237,7 +242,14 @@ async def target(folder: Path) -> AsyncIterator[tuple[Site, Findings]]:
         root.removeHandler(findings)
 
 
-async def attack(site: Site, findings: Findings, chance: random.Random, count: int, until_s: float = 1e18) -> int:
+async def attack(
+    site: Site,
+    findings: Findings,
+    chance: random.Random,
+    count: int,
+    until_s: float = 1e18,
+    client: Callable[[Site], Peer] = Peer,
+) -> int:
     """`count` garbled requests on as many connections as it takes; returns how many were sent.
 
     Raises:
@@ -249,7 +261,7 @@ async def attack(site: Site, findings: Findings, chance: random.Random, count: i
         if peer is None or peer.wire.closed:
             if peer is not None:
                 await peer.leave()
-            peer = Peer(site)
+            peer = client(site)
             await peer.open()
             if chance.random() < 0.7:
                 await peer.log_in()
@@ -270,6 +282,36 @@ async def attack(site: Site, findings: Findings, chance: random.Random, count: i
     if peer is not None:
         await peer.leave()
     return sent
+
+
+def corpus(authentication: bytes) -> Iterator[tuple[str, bytes]]:
+    """What once did harm, or would have: requests by the name of their file, said by this session.
+
+    A file is prose (lines with #) and the bytes of a request in hexadecimal; `TOKEN` stands for the session's token,
+    `REPEAT(N,...)` for bytes said N times.
+    """
+    for path in sorted(CORPUS.glob("*.hex")):
+        text = "".join(line for line in path.read_text().splitlines() if not line.startswith("#")).replace(" ", "")
+        text = text.replace("TOKEN", authentication.hex())
+        yield path.stem, bytes.fromhex(re.sub(r"REPEAT\((\d+),(\w+)\)", lambda m: m[2] * int(m[1]), text))
+
+
+async def replay(peer: Peer, findings: Findings) -> list[str]:
+    """Say the whole corpus, on a channel that is open; returns what was answered, or closed the connection.
+
+    Raises:
+        AssertionError: the rule was broken.
+    """
+    said = []
+    for name, body in corpus(peer.authentication):
+        answer = await peer.ask(body)
+        assert answer or peer.wire.closed, name
+        assert not findings.found, (name, findings.found)
+        assert peer.kept() <= KEPT_BYTES_MAX, name
+        said.append(name)
+        if peer.wire.closed:
+            break
+    return said
 
 
 async def _long_run(seconds: float, seed: int) -> None:

@@ -9,10 +9,12 @@ import struct
 import tracemalloc
 from pathlib import Path
 
+import pytest
 from asyncua import ua
 from asyncua.ua.ua_binary import struct_to_binary
 
-from tests.fuzz.opcua import V1, Peer, attack, target
+from tests.fuzz.opcua import CORPUS, V1, Peer, attack, replay, target
+from tests.fuzz.sealed import SealedPeer
 
 
 def test_garbled_bytes_are_answered_refused_or_cut_off_and_nothing_grows(tmp_path: Path) -> None:
@@ -20,6 +22,35 @@ def test_garbled_bytes_are_answered_refused_or_cut_off_and_nothing_grows(tmp_pat
         async with target(tmp_path) as (site, findings):
             for seed in range(2):
                 assert await attack(site, findings, random.Random(seed), 150) == 150
+
+    asyncio.run(main())
+
+
+def test_the_same_on_a_channel_that_encrypts(tmp_path: Path) -> None:
+    """What is garbled arrives as a whole message of a trusted client, whoever of them has logged in."""
+
+    async def main() -> None:
+        async with target(tmp_path) as (site, findings):
+            assert await attack(site, findings, random.Random(7), 80, client=SealedPeer) == 80
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("client", [Peer, SealedPeer])
+def test_what_once_did_harm_is_answered_or_refused(tmp_path: Path, client: type[Peer]) -> None:
+    async def main() -> None:
+        async with target(tmp_path) as (site, findings):
+            peer = client(site)
+            await peer.open()
+            await peer.log_in()
+            tracemalloc.start()
+            try:
+                said = await replay(peer, findings)
+                assert tracemalloc.get_traced_memory()[1] < 20_000_000
+            finally:
+                tracemalloc.stop()
+                await peer.leave()
+            assert said == [path.stem for path in sorted(CORPUS.glob("*.hex"))], "none of them ends the connection"
 
     asyncio.run(main())
 

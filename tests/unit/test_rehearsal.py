@@ -40,7 +40,7 @@ def write(site: Path, cases: str, name: str = "x") -> None:
 
 def test_the_shipped_site_behaves_as_its_tests_say(capsys: pytest.CaptureFixture[str]) -> None:
     code, lines = run(capsys, "sennecey")
-    assert (code, lines) == (0, ["8 cases in 1 file: all as expected"])
+    assert (code, lines) == (0, ["11 cases in 2 files: all as expected"])
 
 
 def test_all_that_is_not_as_expected_is_told_in_one_run(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
