@@ -26,6 +26,8 @@ from supervisor.hmi.session import Session
 from tests.bench.opcua_client import LoadClient
 from tests.system.opcua_kit import Site, in_background
 
+REQUESTS = 4
+SESSION_BYTES_MAX = 60_000  # 19 kB measured
 LIMITS = Limits(
     connections=160, connections_per_address=118, strangers=16, sessions=110, unactivated=10, session_s=(1.0, 600.0),
     hello_s=0.5, channel_s=1.0, login_s=1.5, chunk_s=1.0,
@@ -199,6 +201,32 @@ def test_memory_comes_back_after_those_who_came_and_went(site: Site) -> None:
     for _ in range(3):
         round_of(60)
     assert resident_bytes() < before + 8 * 2**20
+
+
+def test_what_a_session_costs_is_bounded(site: Site) -> None:
+    """With a subscription of a hundred items and four requests that wait; half of it is the client in this process."""
+
+    def settle_down() -> int:
+        gc.collect()
+        return resident_bytes()
+
+    def come() -> LoadClient:
+        client = LoadClient(url(site)).open_session()
+        client.subscribe([ua.NodeId(f"21605/CAB-0001/{name}", 2) for name in ("V1", "Double")] * 50, 60_000.0)
+        for _ in range(REQUESTS):
+            client.send(client.encode(ua.PublishRequest()))
+        return client
+
+    with ExitStack() as stack:
+        clients = [stack.enter_context(closing(come())) for _ in range(30)]
+        before, count = settle_down(), 70
+        clients += [stack.enter_context(closing(come())) for _ in range(count)]
+        assert (settle_down() - before) / count < SESSION_BYTES_MAX
+        for client in clients:
+            client.send(client.encode(ua.CloseSessionRequest(DeleteSubscriptions=True)))
+            for _ in range(REQUESTS + 1):
+                client.skip_message()  # each request that waited is answered, too
+    until(lambda: nothing_left(site))
 
 
 def resident_bytes() -> int:

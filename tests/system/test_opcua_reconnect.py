@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """A TCP connection that is cut at any step: clients come back, miss nothing, and ask no endless questions.
 
-The client is asyncua's with its own reconnection. Between it and the server stands a cable that can be cut.
+The clients are asyncua's and node-opcua's, each with its own reconnection. Between them and the server stands a cable
+that can be cut.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from asyncua import Client
 
 from supervisor.hmi.call import request_type
+from tests.system.node_kit import HERE, environment
 from tests.system.opcua_kit import Site, in_background, node_id, small_plant
 
 V1 = "21605/CAB-0001/V1"
@@ -147,5 +151,47 @@ def test_the_cable_is_cut_and_the_client_comes_back(site: Site, asked: Counter[i
                 await seen.until(3.0)
         for name in ("Republish", "TransferSubscriptions", "CreateSubscription"):
             assert asked[request_type(name)] <= QUESTIONS_MAX, asked
+
+    asyncio.run(main())
+
+
+@pytest.mark.system
+@pytest.mark.timeout(120)
+def test_node_opcua_comes_back_and_misses_nothing(site: Site, asked: Counter[int], tmp_path: Path) -> None:
+    """Cut while nothing is under way, and again while a value is on its way."""
+
+    async def main() -> None:
+        port = int((site.server.insecure_endpoint or "").rpartition(":")[2])
+        pipe = asyncio.subprocess.PIPE
+        async with Cable(port) as cable:
+            site.set(V1, 1.0)
+            command = ["node", str(HERE / "reconnect.js"), cable.url, str(tmp_path / "pki"), V1]
+            client = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environment(HERE))
+            assert client.stdin is not None and client.stdout is not None
+            told: list[float] = []
+
+            async def until(value: float) -> None:
+                async with asyncio.timeout(30):
+                    while value not in told:
+                        line = await client.stdout.readline()
+                        assert line, "the client has ended"
+                        if line.startswith(b"{") and (step := json.loads(line))["step"] == "value":
+                            told.append(step["value"])
+
+            await until(1.0)
+            cable.cut()
+            site.set(V1, 2.0)
+            await until(2.0)
+            cable.cut_after = cable._chunks + 1
+            site.set(V1, 3.0)
+            await until(3.0)
+            site.set(V1, 4.0)
+            await until(4.0)
+            client.stdin.write(b"end\n")
+            async with asyncio.timeout(20):
+                await client.wait()
+            assert cable.cuts >= 2
+        for name in ("Republish", "TransferSubscriptions", "CreateSubscription"):
+            assert asked[request_type(name)] <= 2 * QUESTIONS_MAX, asked
 
     asyncio.run(main())
