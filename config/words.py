@@ -87,6 +87,7 @@ class StatusCode(IntEnum):
     BadConditionDisabled = 0x80990000
     BadEventIdUnknown = 0x809A0000
     BadNoData = 0x809B0000
+    BadDataLost = 0x809D0000
     BadBoundNotFound = 0x80D70000
     BadConditionAlreadyEnabled = 0x80CC0000
     BadConditionBranchAlreadyAcked = 0x80CF0000

@@ -59,6 +59,10 @@ class Chunk:
         n = self.rows
         return Samples(**{name: column[:n] for name, column in self._columns.items()}, text=self._text(0, n))
 
+    def holds(self, series: int, rows: int) -> bool:
+        """Whether one of the first `rows` rows is of a series."""
+        return bool((self._columns["series"][:rows] == series).any())
+
     def find(self, series: int, start_ns: int, end_ns: int, rows: int) -> Samples:
         """Rows of one series with start_ns <= time < end_ns among the first `rows`, in order of arrival."""
         at = np.flatnonzero(self._columns["series"][:rows] == series)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from historian.store.chunk import Chunk
 from historian.store.disk import Steps, StoreFull, refused
+from historian.store.gaps import Loss
 from historian.store.index import Change, Index, RollupFile, Segment
 from historian.store.reader import Reader, View
 
@@ -112,13 +113,17 @@ class Files:
         rollups: dict[tuple[int, int, int], RollupFile] = {
             (r.class_id, r.day, r.width_s): r for r in self.index.rollups()
         }
+        losses: dict[int, list[Loss]] = {}
+        for loss in self.index.losses():
+            losses.setdefault(loss.day, []).append(loss)
         return View(
             segments={day: tuple(found) for day, found in segments.items()},
-            days=tuple(sorted({*segments, *(day for _, day, _ in rollups)})),
+            days=tuple(sorted({*segments, *losses, *(day for _, day, _ in rollups)})),
             rollups=rollups,
             chunks=(),
             masks=np.frombuffer(self.index.masks(), np.uint8),
-            gap_starts=np.array([start for start, _, _ in self.index.gaps()], np.int64),
+            stops=tuple((start, end) for start, end, _ in self.index.gaps()),
+            losses=losses,
         )
 
     def _remove(self, path: str, keep: bool) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from historian.store.disk import ForeignStore, StoreError, StoreFull, StoreUnwritable
+from historian.store.gaps import Loss
 
 FORMAT: Final = 1
 _SCHEMA: Final = """
@@ -37,6 +38,9 @@ CREATE TABLE IF NOT EXISTS masks (id INTEGER PRIMARY KEY CHECK (id = 0), content
 CREATE TABLE IF NOT EXISTS removals
     (id INTEGER PRIMARY KEY AUTOINCREMENT, class INTEGER NOT NULL, day INTEGER NOT NULL, rows INTEGER NOT NULL,
     cause TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS losses
+    (what TEXT, class INTEGER NOT NULL, day INTEGER NOT NULL, low INTEGER, high INTEGER NOT NULL, start_ns INTEGER,
+    end_ns INTEGER NOT NULL, rows INTEGER NOT NULL, PRIMARY KEY (what, low, start_ns)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS gaps
     (start_ns INTEGER PRIMARY KEY, end_ns INTEGER NOT NULL, cause TEXT NOT NULL);
 """
@@ -101,7 +105,8 @@ class Removal:
 @dataclass(frozen=True, slots=True)
 class Change:
     """One transaction: files that come, files that go, what the ledger says of it (name -> rows added), what is to be
-    told of it, and, when they changed, the bits that say in which classes each series has samples (a byte a series id).
+    told of it, what could not be read, and, when they changed, the bits that say in which classes each series has
+    samples (a byte a series id).
     """
 
     add: tuple[Segment, ...] = ()
@@ -113,6 +118,7 @@ class Change:
     recorded_ns: int | None = None
     masks: bytes | None = None
     removals: tuple[Removal, ...] = ()
+    losses: tuple[Loss, ...] = ()
 
 
 class Index:
@@ -175,6 +181,12 @@ class Index:
         with self._mutex:
             return self._db.execute("SELECT start_ns, end_ns, cause FROM gaps ORDER BY start_ns").fetchall()
 
+    def losses(self) -> list[Loss]:
+        """What was stored and cannot be read, by time."""
+        ask = "SELECT what, class, day, low, high, start_ns, end_ns, rows FROM losses ORDER BY start_ns"
+        with self._mutex:
+            return [Loss(*row) for row in self._db.execute(ask).fetchall()]
+
     def masks(self) -> bytes:
         """One byte a series id: bit k is set if class k has samples of it."""
         with self._mutex:
@@ -227,6 +239,12 @@ class Index:
                 [(r.class_id, r.day, r.rows, r.cause) for r in change.removals],
             ),
         ]
+        work.append(
+            (
+                "INSERT OR REPLACE INTO losses VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [(x.what, x.class_id, x.day, x.low, x.high, x.start_ns, x.end_ns, x.rows) for x in change.losses],
+            )
+        )
         marks = [(SEALED, change.sealed_through), (RECORDED, change.recorded_ns)]
         work.append(("INSERT OR REPLACE INTO ledger VALUES (?, ?)", [(k, v) for k, v in marks if v is not None]))
         if change.masks is not None:

@@ -16,6 +16,7 @@ from historian.store import rollup_files, segments
 from historian.store.disk import crc_of
 from historian.store.files import added
 from historian.store.frames import FrameDamaged
+from historian.store.gaps import Loss
 from historian.store.index import DAMAGED, Change, Index, RollupFile, Segment
 from historian.store.rollup_files import RollupReader
 from historian.store.samples import CLASSES
@@ -38,7 +39,8 @@ def mend(root: Path, index: Index) -> list[str]:
     lost = tuple(r for r in index.rollups() if r.path not in there)
     if missing or lost:
         rows = sum(s.rows for s in missing)
-        index.commit(Change(remove=missing, remove_rollups=lost, ledger=((DAMAGED, rows),)))
+        losses = tuple(map(segments.whole, missing))
+        index.commit(Change(remove=missing, remove_rollups=lost, ledger=((DAMAGED, rows),), losses=losses))
         said.append(f"{len(missing)} segments with {rows} rows and {len(lost)} roll-up files were missing")
     named = {s.path for s in known} | {r.path for r in index.rollups()}
     left = [name for name in there if name not in named]
@@ -59,12 +61,15 @@ def _files(root: Path) -> Iterator[str]:
 def _rebuild(root: Path, index: Index) -> str:
     """A new index from what each segment says of itself."""
     found: list[Segment] = []
+    losses: list[Loss] = []
     masks = np.zeros(0, np.uint8)
     for path in sorted((root / segments.FOLDER).rglob("*.parquet")):
         try:
             file = SegmentFile(path)
         except SegmentDamaged:
-            path.rename(root / "quarantine" / path.relative_to(root).as_posix().replace("/", "_"))
+            name = path.relative_to(root).as_posix()
+            losses.append(segments.whole(segments.named(name)))
+            path.rename(root / "quarantine" / name.replace("/", "_"))
             continue
         told = file.told()
         one = Segment(
@@ -93,6 +98,7 @@ def _rebuild(root: Path, index: Index) -> str:
             ledger=(("dropped: before the index was lost", elsewhere),),
             sealed_through=through,
             masks=masks.tobytes(),
+            losses=tuple(losses),
         )
     )
     return f"the index was made anew from {len(kept)} segments"

@@ -14,8 +14,11 @@ from typing import Final
 
 from historian.store.cache import Recent
 from historian.store.frames import FrameDamaged
+from historian.store.gaps import Loss
+from historian.store.index import Segment
 from historian.store.rollup_files import RollupReader
-from historian.store.segments import SegmentDamaged, SegmentFile
+from historian.store.samples import Samples, empty
+from historian.store.segments import SegmentDamaged, SegmentFile, whole
 
 FILES_MAX: Final = 128
 """Most segments held open."""
@@ -35,13 +38,17 @@ class Opened:
         self._segments = Recent(root, SegmentFile, FILES_MAX)
         self._rollups = Recent(root, RollupReader, CONTENTS_MAX)
 
-    def segment(self, path: str) -> SegmentFile | None:
-        """An open segment; None if it cannot be read at all."""
+    def samples(self, one: Segment, series: int, start_ns: int, end_ns: int) -> tuple[Samples, list[Loss]]:
+        """Samples of one series with start_ns <= time < end_ns [UTC ns], and what of the file cannot be read."""
         try:
-            return self._segments.get(path)
+            file = self._segments.get(one.path)
         except SegmentDamaged:
-            self.damaged.add(path)
-            return None
+            self.damaged.add(one.path)
+            return empty(), [whole(one)]
+        found = file.find(series, start_ns, end_ns)
+        if file.damaged:
+            self.damaged.add(one.path)
+        return found, file.losses(one)
 
     def contents(self, path: str) -> RollupReader | None:
         """The table of contents of a roll-up file; None if it cannot be read."""

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from config.words import NS_PER_S, UNCERTAIN, StatusCode, Statuses, TimesNs
+from historian.store.gaps import Gaps
 from historian.store.rollups import HOLD_NS, WIDTHS, Records, held_until
 from historian.store.samples import CLASSES, Samples
 
@@ -51,22 +52,22 @@ class Pieces:
 _PIECES: Final = tuple(Pieces.__dataclass_fields__)
 
 
-def of_samples(samples: Samples, gap_starts: TimesNs) -> Pieces:
+def of_samples(samples: Samples, gaps: Gaps) -> Pieces:
     """Pieces of raw samples of one series, by time, without two of the same time."""
     good = samples.status < UNCERTAIN
     value = np.where(good, samples.value, np.nan)
     n = len(samples)
-    until = held_until(samples.time_ns, samples.class_id, gap_starts)
+    until = held_until(samples.time_ns, samples.class_id, gaps)
     zeros = np.zeros(n, np.int64)
     return Pieces(
         samples.time_ns, samples.time_ns, until, value, value, np.zeros(n), zeros, value, good, np.ones(n, np.int64)
     )
 
 
-def of_records(records: Records, width_s: int, class_id: int, gap_starts: TimesNs) -> Pieces:
+def of_records(records: Records, width_s: int, class_id: int, gaps: Gaps) -> Pieces:
     """Pieces of the roll-ups of one series and class."""
     r = records
-    until = held_until(r.last_ns, np.full(len(r), class_id, np.uint8), gap_starts)
+    until = held_until(r.last_ns, np.full(len(r), class_id, np.uint8), gaps)
     end = r.start_ns + width_s * NS_PER_S
     good = r.last_status < UNCERTAIN
     count = r.count.astype(np.int64)
@@ -262,7 +263,7 @@ class AtTimes:
     age_ns: npt.NDArray[np.int64]
 
 
-def at_times(samples: Samples, times: TimesNs, gap_starts: TimesNs) -> AtTimes:
+def at_times(samples: Samples, times: TimesNs, gaps: Gaps) -> AtTimes:
     """The sample in effect at each time: the last one not later, if it still holds."""
     n = len(samples)
     if not n:
@@ -272,7 +273,7 @@ def at_times(samples: Samples, times: TimesNs, gap_starts: TimesNs) -> AtTimes:
     j = np.searchsorted(samples.time_ns, times, "right") - 1
     known = j >= 0
     # a sample holds at its own time even if recording stopped in the same instant
-    until = np.maximum(held_until(samples.time_ns, samples.class_id, gap_starts), samples.time_ns + 1)
+    until = np.maximum(held_until(samples.time_ns, samples.class_id, gaps), samples.time_ns + 1)
     known &= times < until[j]
     j = np.where(known, j, -1)
     value = np.where(known, samples.value[j], np.nan)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -23,6 +23,7 @@ from historian.store import query
 from historian.store.chunk import Chunk
 from historian.store.consumption import Consumption, consumption
 from historian.store.disk import StoreError
+from historian.store.gaps import Gaps, Loss, Spans, merged
 from historian.store.index import RollupFile, Segment
 from historian.store.opened import Opened
 from historian.store.query import LOOK_BACK_NS, AtTimes, Buckets, Pieces
@@ -51,7 +52,8 @@ class View:
         rollups: (class, day, width) -> file.
         chunks: of the log, in order of arrival, with the rows each had.
         masks: by series id, bit k if class k has sealed samples of it.
-        gap_starts: when recording stopped, ascending [UTC ns].
+        stops: from when to when nothing was recorded, ascending [UTC ns].
+        losses: day -> what was stored then and cannot be read.
     """
 
     segments: dict[int, tuple[Segment, ...]]
@@ -59,7 +61,16 @@ class View:
     rollups: dict[tuple[int, int, int], RollupFile]
     chunks: tuple[tuple[Chunk, int], ...]
     masks: npt.NDArray[np.uint8]
-    gap_starts: TimesNs
+    stops: Spans
+    losses: dict[int, list[Loss]]
+
+    @property
+    def stop_starts(self) -> TimesNs:
+        return np.array([start for start, _ in self.stops], np.int64)
+
+    def recorded(self, series: int) -> bool:
+        """Whether there is any sample of it."""
+        return self.mask(series) > 0 or any(c.holds(series, n) for c, n in self.chunks)
 
     def mask(self, series: int) -> int:
         return int(self.masks[series]) if series < len(self.masks) else 0
@@ -70,13 +81,15 @@ class Raw:
     """Samples of one series by time, one per time.
 
     Attributes:
-        complete: False if ROWS_MAX cut it; then the earliest are there.
-        damaged: True if part of a file that might have held more could not be read.
+        complete: False if there are more than were asked for; then the earliest (of `latest` the latest) are there.
+        lost: stretches of which part was stored and cannot be read.
+        stops: those of the span in which nothing was recorded; none if the series was never recorded at all.
     """
 
     samples: Samples
     complete: bool
-    damaged: bool
+    lost: Spans = ()
+    stops: Spans = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +122,7 @@ class Reader:
         """Samples with start_ns <= time < end_ns [UTC ns]."""
         return self._again(lambda view: self._raw(view, series, start_ns, end_ns, rows_max))
 
-    def latest(self, series: int, start_ns: int, end_ns: int, rows_max: int) -> Samples:
+    def latest(self, series: int, start_ns: int, end_ns: int, rows_max: int) -> Raw:
         """The latest `rows_max` samples with start_ns <= time < end_ns [UTC ns], by time."""
         return self._again(lambda view: self._latest(view, series, start_ns, end_ns, rows_max))
 
@@ -126,11 +139,11 @@ class Reader:
 
         def ask(view: View) -> Around:
             raw = self._raw(view, series, start_ns, end_ns, rows_max, day)
-            parts = [self._latest(view, series, start_ns - LOOK_BACK_NS, start_ns, beside, day), raw.samples]
+            parts = [self._latest(view, series, start_ns - LOOK_BACK_NS, start_ns, beside, day), raw]
             if raw.complete:
-                parts.append(self._raw(view, series, end_ns, end_ns + LOOK_BACK_NS, beside, day).samples)
-            samples = concat([p for p in parts if len(p)])
-            until = held_until(samples.time_ns, samples.class_id, view.gap_starts)
+                parts.append(self._raw(view, series, end_ns, end_ns + LOOK_BACK_NS, beside, day))
+            samples = concat([p.samples for p in parts if len(p.samples)])
+            until = held_until(samples.time_ns, samples.class_id, _gaps(view, parts))
             return Around(samples, until, raw.complete)
 
         return self._again(ask)
@@ -140,9 +153,9 @@ class Reader:
 
         def ask(view: View) -> tuple[AtTimes, Samples]:
             if not len(times):
-                return query.at_times(empty(), times, view.gap_starts), empty()
+                return query.at_times(empty(), times, _gaps(view)), empty()
             known = self._known(view, series, int(times[0]), int(times[-1]) + 1)
-            return query.at_times(known, times, view.gap_starts), known
+            return query.at_times(known.samples, times, _gaps(view, [known])), known.samples
 
         return self._again(ask)
 
@@ -156,7 +169,7 @@ class Reader:
     def curve(self, series: int, start_ns: int, end_ns: int, points_max: int) -> Raw:
         """At most `points_max` real samples that draw the same curve."""
         raw = self.raw(series, start_ns, end_ns)
-        return Raw(query.decimate(raw.samples, points_max), raw.complete, raw.damaged)
+        return replace(raw, samples=query.decimate(raw.samples, points_max))
 
     def trend(self, series: int, start_ns: int, end_ns: int, points_max: int, now_ns: int) -> Buckets:
         """At most `points_max` buckets of a round width over a span, the first beginning at or before its start."""
@@ -193,7 +206,7 @@ class Reader:
             start_ns = int(edges[0]) + 1  # a reading on an edge ends the bucket before it
             before = empty()
             for rows in _READINGS_BEFORE:
-                before = self._latest(view, series, 0, start_ns, rows)
+                before = self._latest(view, series, 0, start_ns, rows).samples
                 if len(before) < rows or (before.status < UNCERTAIN).any():
                     break
             raw = self._raw(view, series, start_ns, int(edges[-1]) + 1, ROWS_MAX)
@@ -210,13 +223,14 @@ class Reader:
     ) -> Raw:
         of_day = of_day or self._day
         parts: list[Samples] = []
-        rows, damaged, complete = 0, False, True
+        lost: list[Spans] = []
+        rows, complete = 0, True
         mask = view.mask(series)
-        for day in _days(view, start_ns, end_ns) if mask else ():
+        for day in _days(view, start_ns, end_ns) if mask or view.losses else ():
             found, hurt = of_day(view, day, series, start_ns, end_ns, mask)
             parts += found
             rows += sum(map(len, found))
-            damaged |= hurt
+            lost.append(hurt)
             if rows > rows_max:
                 complete, end_ns = False, min(end_ns, (day + 1) * DAY_NS)
                 break
@@ -224,28 +238,22 @@ class Reader:
         samples = _by_time(parts)
         if len(samples) > rows_max:
             samples, complete = samples.take(slice(0, rows_max)), False
-        return Raw(samples, complete, damaged)
+        return _told(view, series, samples, complete, lost, start_ns, end_ns)
 
     def _day(
         self, view: View, day: int, series: int, start_ns: int, end_ns: int, mask: int
-    ) -> tuple[list[Samples], bool]:
-        parts, hurt = [], False
+    ) -> tuple[list[Samples], Spans]:
+        parts, losses = [], list(view.losses.get(day, ()))
         for segment in view.segments.get(day, ()):
-            if not mask >> segment.class_id & 1:
-                continue
-            file = self._files.segment(segment.path)
-            if file is None:
-                hurt = True
-                continue
-            parts.append(file.find(series, start_ns, end_ns))
-            if file.damaged:
-                self.damaged.add(segment.path)
-                hurt = True
-        return parts, hurt
+            if mask >> segment.class_id & 1:
+                found, hurt = self._files.samples(segment, series, start_ns, end_ns)
+                parts.append(found)
+                losses += hurt
+        return parts, merged(span for loss in losses for span in loss.span_of(series, mask, start_ns, end_ns))
 
     def _lean_day(
         self, view: View, day: int, series: int, start_ns: int, end_ns: int, mask: int
-    ) -> tuple[list[Samples], bool]:
+    ) -> tuple[list[Samples], Spans]:
         """The same out of the finest roll-ups, where no record of the day stands for more than one sample."""
         listed = {
             k: next((w for w in WIDTHS[name] if (k, day, w) in view.rollups), None)
@@ -259,37 +267,48 @@ class Reader:
         if any(m is None for m in made):
             return self._day(view, day, series, start_ns, end_ns, mask)
         cut = [(m, np.searchsorted(m.time_ns, [start_ns, end_ns])) for m in made if m is not None]
-        return [m.take(slice(int(a), int(b))) for m, (a, b) in cut], False
+        return [m.take(slice(int(a), int(b))) for m, (a, b) in cut], ()
 
     def _latest(
         self, view: View, series: int, start_ns: int, end_ns: int, rows_max: int, of_day: _OfDay | None = None
-    ) -> Samples:
+    ) -> Raw:
         of_day = of_day or self._day
         mask = view.mask(series)
         newest = [c.find(series, start_ns, end_ns, n) for c, n in view.chunks]
         sealed: list[Samples] = []
-        for day in reversed(_days(view, start_ns, end_ns) if mask else ()):
+        lost: list[Spans] = []
+        complete = True
+        for day in reversed(_days(view, start_ns, end_ns) if mask or view.losses else ()):
             if sum(map(len, sealed)) >= rows_max and len(_by_time(sealed)) >= rows_max:
+                complete, start_ns = False, (day + 1) * DAY_NS
                 break
-            sealed = [*of_day(view, day, series, start_ns, end_ns, mask)[0], *sealed]
-        return _by_time([*sealed, *newest]).take(slice(-rows_max, None))
+            found, hurt = of_day(view, day, series, start_ns, end_ns, mask)
+            sealed = [*found, *sealed]
+            lost.append(hurt)
+        samples = _by_time([*sealed, *newest])
+        complete &= len(samples) <= rows_max
+        return _told(view, series, samples.take(slice(-rows_max, None)), complete, lost, start_ns, end_ns)
 
-    def _known(self, view: View, series: int, start_ns: int, end_ns: int) -> Samples:
+    def _known(self, view: View, series: int, start_ns: int, end_ns: int) -> Raw:
         """Raw samples of a span, and before them the one in effect at its start, if any."""
-        samples = self._raw(view, series, start_ns, end_ns, ROWS_MAX).samples
-        if len(samples) and samples.time_ns[0] == start_ns:
-            return samples
-        return concat([self._before(view, series, start_ns), samples])
+        raw = self._raw(view, series, start_ns, end_ns, ROWS_MAX)
+        if len(raw.samples) and raw.samples.time_ns[0] == start_ns:
+            return raw
+        before = self._before(view, series, start_ns)
+        return replace(raw, samples=concat([before.samples, raw.samples]), lost=merged((*before.lost, *raw.lost)))
 
-    def _before(self, view: View, series: int, time_ns: int) -> Samples:
+    def _before(self, view: View, series: int, time_ns: int) -> Raw:
+        """The last sample before a time, if one may still hold then."""
         parts = [c.last_before(series, time_ns, n) for c, n in view.chunks]
-        mask = view.mask(series)
-        for day in reversed(_days(view, time_ns - LOOK_BACK_NS, time_ns) if mask else ()):
-            found, _ = self._day(view, day, series, time_ns - LOOK_BACK_NS, time_ns, mask)
+        mask, begin_ns = view.mask(series), time_ns - LOOK_BACK_NS
+        lost: list[Spans] = []
+        for day in reversed(_days(view, begin_ns, time_ns) if mask or view.losses else ()):
+            found, hurt = self._day(view, day, series, begin_ns, time_ns, mask)
+            lost.append(hurt)
             if any(map(len, found)):
                 parts = found + parts
                 break
-        return _by_time(parts).take(slice(-1, None))
+        return _told(view, series, _by_time(parts).take(slice(-1, None)), True, lost, begin_ns, time_ns)
 
     # -------------------------------------------------------------------------------------------------------- roll-ups
 
@@ -302,38 +321,32 @@ class Reader:
         live = {
             int(d) for c, n in view.chunks for d in np.unique(c.find(series, start_ns, end_ns, n).time_ns // DAY_NS)
         }
-        parts: list[Pieces] = []
-        run: list[Rolled] = []
+        parts: list[Raw | list[Rolled]] = [self._before(view, series, start_ns)]
         raw_from: int | None = None
-
-        def flush() -> None:
-            parts.extend(query.cut(p, edges) for p in _joined(run, view.gap_starts))
-            run.clear()
-
+        stops = _gaps(view)
         for day in sorted({*(_days(view, first * DAY_NS, end_ns) if mask else ()), *live}):
-            rolled = None if day in live else self._fitting(view, day, series, widths, levels, edges)
+            rolled = None if day in live else self._fitting(view, day, series, widths, levels, edges, stops)
             if rolled is None:
-                flush()
                 raw_from = max(start_ns, day * DAY_NS) if raw_from is None else raw_from
                 continue
             if raw_from is not None:
-                parts.append(self._raw_pieces(view, series, raw_from, day * DAY_NS))
+                parts.append(self._all(view, series, raw_from, day * DAY_NS))
                 raw_from = None
-            run += rolled
-        flush()
+            parts.append(rolled)
         if raw_from is not None:
-            parts.append(self._raw_pieces(view, series, raw_from, end_ns))
-        before = query.of_samples(self._before(view, series, start_ns), view.gap_starts)
-        return query.join([before, query.from_time(query.join(parts), start_ns)])
+            parts.append(self._all(view, series, raw_from, end_ns))
+        gaps = _gaps(view, [p for p in parts if isinstance(p, Raw)])
+        before, *made = _pieces_of(parts, edges, gaps)
+        return query.join([before, query.from_time(query.join(made), start_ns)])
 
-    def _raw_pieces(self, view: View, series: int, start_ns: int, end_ns: int) -> Pieces:
+    def _all(self, view: View, series: int, start_ns: int, end_ns: int) -> Raw:
         raw = self._raw(view, series, start_ns, end_ns, ROWS_MAX, self._lean_day)
         if not raw.complete:
             text = (
                 f"history: these buckets need more than {ROWS_MAX} raw samples; ask for a shorter span or for buckets"
             )
             raise StoreError(f"{text} of whole quarters, hours or days that begin at one (UTC)")
-        return query.of_samples(raw.samples, view.gap_starts)
+        return raw
 
     def _fitting(
         self,
@@ -343,6 +356,7 @@ class Reader:
         widths: dict[int, tuple[int, ...]],
         levels: list[int],
         edges: TimesNs,
+        gaps: Gaps,
     ) -> list[Rolled] | None:
         """Roll-ups of a closed day that lie between the edges, or can be cut there; None if none do.
 
@@ -352,7 +366,7 @@ class Reader:
         for level in levels:
             chosen = {k: w[min(level, len(w) - 1)] if w else None for k, w in widths.items()}
             rolled = self._rolled(view, day, series, chosen)
-            if rolled is not None and all(_cuttable(r, edges, view.gap_starts) for r in rolled):
+            if rolled is not None and all(_cuttable(r, edges, gaps) for r in rolled):
                 levels.sort(key=lambda other: other != level)
                 return rolled
         return None
@@ -392,25 +406,43 @@ class Reader:
         self._files.close()
 
 
-def _cuttable(rolled: Rolled, edges: TimesNs, gap_starts: TimesNs) -> bool:
+def _cuttable(rolled: Rolled, edges: TimesNs, gaps: Gaps) -> bool:
     class_id, width_s, rows = rolled
     if not (edges % (width_s * NS_PER_S)).any():
         return True
     first_ns, last_ns, status = (rows.column(name) for name in ("first_ns", "last_ns", "last_status"))
-    until = held_until(last_ns, np.full(len(rows), class_id, np.uint8), gap_starts)
+    until = held_until(last_ns, np.full(len(rows), class_id, np.uint8), gaps)
     return query.cuttable(first_ns, last_ns, status, until, width_s, edges)
 
 
-_OfDay = Callable[[View, int, int, int, int, int], tuple[list[Samples], bool]]
-"""View, day, series, start, end [UTC ns], classes -> samples of a day, and whether part of it could not be read."""
+_OfDay = Callable[[View, int, int, int, int, int], tuple[list[Samples], Spans]]
+"""View, day, series, start, end [UTC ns], classes -> samples of a day, and of what stretches part cannot be read."""
 
 
-def _joined(run: Sequence[Rolled], gap_starts: TimesNs) -> list[Pieces]:
-    """Pieces of days in a row; those of one class and width are made in one pass."""
-    return [
-        query.of_records(records_of([rows for _, _, rows in same], width_s), width_s, class_id, gap_starts)
-        for (class_id, width_s), same in itertools.groupby(run, key=lambda r: r[:2])
-    ]
+def _told(
+    view: View, series: int, samples: Samples, complete: bool, lost: Sequence[Spans], start_ns: int, end_ns: int
+) -> Raw:
+    stops = tuple(s for s in view.stops if s[0] < end_ns and s[1] > start_ns)
+    if stops and not len(samples) and not view.recorded(series):
+        stops = ()
+    return Raw(samples, complete, merged(span for spans in lost for span in spans), stops)
+
+
+def _gaps(view: View, parts: Sequence[Raw] = ()) -> Gaps:
+    """Where nothing holds of what was read."""
+    return Gaps(view.stop_starts, merged(span for p in parts for span in p.lost))
+
+
+def _pieces_of(parts: Sequence[Raw | list[Rolled]], edges: TimesNs, gaps: Gaps) -> Iterator[Pieces]:
+    """Pieces of samples, and of roll-ups day by day; days in a row of one class and width are made in one pass."""
+    flat = [one for part in parts for one in ([part] if isinstance(part, Raw) else part)]
+    for key, same in itertools.groupby(flat, key=lambda p: None if isinstance(p, Raw) else p[:2]):
+        if key is None:
+            yield from (query.of_samples(p.samples, gaps) for p in same if isinstance(p, Raw))
+            continue
+        class_id, width_s = key
+        records = records_of([p[2] for p in same if not isinstance(p, Raw)], width_s)
+        yield query.cut(query.of_records(records, width_s, class_id, gaps), edges)
 
 
 def _days(view: View, start_ns: int, end_ns: int) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from config.words import NS_PER_S, UNCERTAIN, StatusCode, TimesNs
+from historian.store.gaps import Gaps
 from historian.store.samples import Samples
 
 MINUTE, QUARTER, HOUR, DAY = 60, 900, 3600, 86_400
@@ -80,21 +81,17 @@ F64: Final = ("low", "high", "area", "last")
 DTYPES: Final = {n: np.dtype("<u4" if n in U32 else "<f8" if n in F64 else "<i8") for n in NAMES}
 
 
-def held_until(time_ns: TimesNs, class_id: npt.NDArray[np.uint8], gap_starts: TimesNs) -> TimesNs:
-    """How long each value holds at most: its class' time, cut by the next gap of recording [UTC ns]."""
-    until = time_ns + HOLD_NS[class_id]
-    if len(gap_starts):
-        padded = np.append(gap_starts, np.iinfo(np.int64).max)
-        until = np.minimum(until, padded[np.searchsorted(gap_starts, time_ns)])
-    return until
+def held_until(time_ns: TimesNs, class_id: npt.NDArray[np.uint8], gaps: Gaps) -> TimesNs:
+    """How long each value holds at most: its class' time, cut by the next gap [UTC ns]."""
+    return gaps.cut(time_ns, time_ns + HOLD_NS[class_id])
 
 
-def compute(samples: Samples, width_s: int, gap_starts: TimesNs) -> Records:
+def compute(samples: Samples, width_s: int, gaps: Gaps) -> Records:
     """Roll-ups of samples sorted by series and time, without two of the same series and time.
 
     Args:
         width_s: of the bucket [s].
-        gap_starts: when recording stopped, ascending [UTC ns].
+        gaps: where nothing is known.
     """
     width = width_s * NS_PER_S
     series, time_ns = samples.series, samples.time_ns
@@ -108,7 +105,7 @@ def compute(samples: Samples, width_s: int, gap_starts: TimesNs) -> Records:
     upto = np.empty_like(time_ns)
     upto[:-1] = time_ns[1:]
     upto[lasts] = (bucket[lasts] + 1) * width
-    held = held_until(time_ns, samples.class_id, gap_starts)
+    held = held_until(time_ns, samples.class_id, gaps)
     dt = np.minimum(upto, held) - time_ns
     good = samples.status < UNCERTAIN
     counted = good & ~np.isnan(samples.value)

@@ -26,6 +26,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from historian.store.disk import Steps, crc_of, make_folder, publish
+from historian.store.gaps import SERIES_MAX, Loss
 from historian.store.index import Segment
 from historian.store.samples import CLASSES, SCHEMA, Samples, concat, empty, from_arrow, in_order, to_arrow
 
@@ -35,6 +36,8 @@ GROUP_ROWS: Final = 16_384
 """Rows that are decoded together: what reading one series costs at least."""
 RANGE_ROWS: Final = 1_000_000
 """Rows a merge holds in memory; more only if one series has more in one day."""
+LOSSES_MAX: Final = 64
+"""Unreadable parts of one file that are told apart."""
 FOLDER: Final = "segments"
 MS_NS: Final = 1_000_000
 _TIME: Final = SCHEMA.get_field_index("time_ns")
@@ -58,6 +61,18 @@ def date_of(day: int) -> str:
 def path_of(class_id: int, day: int, level: int, first: int, last: int) -> str:
     """Where a segment lies, relative to the store. Each has a name of its own for ever."""
     return f"{FOLDER}/{CLASSES[class_id]}/{date_of(day)}/{first:016d}-{last:016d}-{level}.parquet"
+
+
+def named(path: str) -> Segment:
+    """What the name of a segment says of it; nothing is known of its rows.
+
+    Raises:
+        ValueError: it is not the name of one.
+    """
+    _, name, date, file = path.split("/")
+    first, last, level = file.removesuffix(".parquet").split("-")
+    day = datetime.date.fromisoformat(date).toordinal() - 719_163
+    return Segment(path, CLASSES.index(name), day, int(level), 0, 0, int(first), int(last), 0)
 
 
 def write(
@@ -228,6 +243,20 @@ class SegmentFile:
         series = [np.unique(self.read(g).series, return_counts=True) for g in range(self.groups)]
         return np.concatenate([s for s, _ in series]), np.concatenate([n for _, n in series])
 
+    def losses(self, one: Segment) -> list[Loss]:
+        """What was found so far that cannot be read of it; of many parts as if it were all between them."""
+        found = [
+            Loss(one.path, one.class_id, one.day, int(self._low[g]), int(self._high[g]), int(self._time_low[g]),
+                 int(self._time_high[g]) + 1, rows)
+            for g, rows in sorted(self.damaged.items())
+        ]  # fmt: skip
+        if len(found) <= LOSSES_MAX:
+            return found
+        first, last = found[0], found[-1]
+        start_ns, end_ns = min(x.start_ns for x in found), max(x.end_ns for x in found)
+        rows = sum(x.rows for x in found)
+        return [Loss(one.path, one.class_id, one.day, first.low, last.high, start_ns, end_ns, rows)]
+
     def told(self) -> dict[str, str]:
         """What the file says of itself: class, day, level, first, last."""
         raw = self._file.schema_arrow.metadata or {}
@@ -240,13 +269,13 @@ class SegmentFile:
 
 def merge(
     root: Path, sources: Sequence[Segment], level: int, steps: Steps, use: Callable[[Samples], None] | None = None
-) -> tuple[Segment, dict[str, int]]:
+) -> tuple[Segment, tuple[Loss, ...]]:
     """One segment with the rows of several of the same class and day.
 
     Args:
         sources: in order of arrival.
         use: is handed each range of series, sorted, as it is written.
-    Returns: the segment, and for each damaged source (by path) how many rows could not be read.
+    Returns: the segment, and what could not be read of its sources.
     Raises:
         SegmentDamaged: a source cannot be opened at all.
         OSError.
@@ -268,7 +297,12 @@ def merge(
     finally:
         for file in files:
             file.close()
-    return made, {s.path: sum(f.damaged.values()) for s, f in zip(sources, files, strict=True) if f.damaged}
+    return made, tuple(loss for s, f in zip(sources, files, strict=True) for loss in f.losses(s))
+
+
+def whole(one: Segment) -> Loss:
+    """All of a segment: nobody knows which series it held, nor when in its day."""
+    return Loss(one.path, one.class_id, one.day, 0, SERIES_MAX, one.day * DAY_NS, (one.day + 1) * DAY_NS, one.rows)
 
 
 def _bounds(files: Sequence[SegmentFile]) -> list[int]:

@@ -22,7 +22,7 @@ from historian.store.chunk import Chunk
 from historian.store.disk import StoreError, StoreUnwritable, no_step
 from historian.store.files import Files
 from historian.store.frames import Header
-from historian.store.index import SEALED, Index
+from historian.store.index import SEALED, Change, Index
 from historian.store.reader import Reader
 from historian.store.samples import from_arrow
 
@@ -68,9 +68,10 @@ def open_snapshot(root: Path) -> Iterator[Snapshot]:
         try:
             files = Files(root, index, no_step)
             rows = sum(s.rows for s in index.segments())
-            for chunk in _chunks(root, index.ledger().get(SEALED, 0)):
+            for chunk in _chunks(root, index, index.ledger().get(SEALED, 0)):
                 files.add_chunk(chunk)
                 rows += chunk.rows
+            files.refresh()
             yield Snapshot(root, files.reader, index.gaps(), rows, files)
             files.reader.close()
         finally:
@@ -90,8 +91,8 @@ def _index_of(root: Path, folder: Path) -> Index:
     return Index(folder / INDEX, "" if row is None else str(row[0]))
 
 
-def _chunks(root: Path, sealed_through: int) -> Iterator[Chunk]:
-    """The readable rows of each log file that is not sealed."""
+def _chunks(root: Path, index: Index, sealed_through: int) -> Iterator[Chunk]:
+    """The readable rows of each log file that is not sealed; what cannot be read goes into the copy of the index."""
     paths = [p for p in wal.log_files(root / "wal") if int(p.stem) > sealed_through]
     for i, path in enumerate(paths):
         below = int(paths[i + 1].stem) if i + 1 < len(paths) else None
@@ -104,7 +105,7 @@ def _chunks(root: Path, sealed_through: int) -> Iterator[Chunk]:
                 following = header.first + header.rows
                 batches.append(batch)
 
-        wal.each_frame(path, use)
+        index.commit(Change(losses=tuple(wal.losses(path, wal.each_frame(path, use)))))
         chunk = Chunk(int(path.stem), max(1, sum(b.num_rows for b in batches)))
         for batch in batches:
             chunk.add(from_arrow(batch))

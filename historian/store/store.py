@@ -394,6 +394,8 @@ class Store:
                 self.repair.append(f"{file.path.name}: a torn tail of {file.torn} bytes was cut")
             if file.damaged_rows:
                 self.repair.append(f"{file.path.name}: {file.damaged_rows} rows cannot be read")
+        if losses := tuple(loss for file in found for loss in file.losses):
+            self._files.commit(Change(losses=losses))
         self._written_ns = recorded
         if recorded and now_ns - recorded > GAP_MIN_NS:
             self.record_gap(recorded, now_ns, "the server did not run")

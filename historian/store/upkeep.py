@@ -15,6 +15,7 @@ from typing import Final
 from config.words import NS_PER_S
 from historian.store import rollups, segments
 from historian.store.files import Files
+from historian.store.gaps import ANY_CLASS, Gaps
 from historian.store.index import DAMAGED, Change, Removal, RollupFile, Segment
 from historian.store.rollup_files import RollupWriter
 from historian.store.rollups import DAY, MINUTE, WIDTHS
@@ -99,7 +100,7 @@ def _replace(files: Files, parts: Sequence[Segment], level: int) -> list[Segment
         return []
     class_id, day = sources[0].class_id, sources[0].day
     last = max(s.last for s in sources)
-    gaps = files.view().gap_starts
+    gaps = Gaps(files.view().stop_starts)
     widths = WIDTHS[CLASSES[class_id]] if level == DAY_LEVEL else ()
     writers = [RollupWriter(files.root, class_id, day, w, last) for w in widths]
 
@@ -114,7 +115,9 @@ def _replace(files: Files, parts: Sequence[Segment], level: int) -> list[Segment
 
     try:
         made, hurt = segments.merge(files.root, sources, level, files.steps, use)
-        rolled = tuple(r for w in writers if (r := w.finish(rows, files.steps)) is not None)
+        # roll-ups of a day that is not whole would hide for ever what is missing
+        whole = not hurt and not any(x.class_id in (class_id, ANY_CLASS) for x in files.view().losses.get(day, ()))
+        rolled = tuple(r for w in writers if whole and (r := w.finish(rows, files.steps)) is not None)
     finally:
         for writer in writers:
             writer.abandon()
@@ -124,9 +127,10 @@ def _replace(files: Files, parts: Sequence[Segment], level: int) -> list[Segment
         remove=tuple(sources),
         add_rollups=rolled,
         remove_rollups=tuple(old),
-        ledger=((DAMAGED, sum(hurt.values())),),
+        ledger=((DAMAGED, sum(x.rows for x in hurt)),),
+        losses=hurt,
     )
-    files.commit(change, damaged=list(hurt))
+    files.commit(change, damaged=[x.what for x in hurt])
     return [made] if made.rows else []
 
 
@@ -141,8 +145,9 @@ def _openable(files: Files, parts: Sequence[Segment]) -> list[Segment]:
         else:
             fine.append(part)
     if broken:
-        lost = sum(s.rows for s in broken)
-        files.commit(Change(remove=tuple(broken), ledger=((DAMAGED, lost),)), damaged=[s.path for s in broken])
+        lost, losses = sum(s.rows for s in broken), tuple(map(segments.whole, broken))
+        change = Change(remove=tuple(broken), ledger=((DAMAGED, lost),), losses=losses)
+        files.commit(change, damaged=[s.path for s in broken])
     return fine
 
 

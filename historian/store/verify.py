@@ -15,7 +15,7 @@ from historian.store.disk import crc_of
 from historian.store.frames import FrameDamaged
 from historian.store.reader import View
 from historian.store.rollup_files import RollupReader
-from historian.store.segments import SegmentDamaged, SegmentFile
+from historian.store.segments import SegmentDamaged, SegmentFile, date_of
 
 
 def log_findings(root: Path) -> Iterator[str]:
@@ -31,6 +31,9 @@ def findings(root: Path, view: View) -> Iterator[str]:
             yield from _segment(root / segment.path, segment.rows, segment.crc)
     for rollup in view.rollups.values():
         yield from _rollup(root / rollup.path)
+    for loss in (x for day in view.losses.values() for x in day):
+        if not (root / loss.what.partition("@")[0]).exists():  # what is still there was told above
+            yield f"{root / loss.what}: {loss.rows} rows of {date_of(loss.day)} (UTC) could not be read and are lost"
 
 
 def _log(path: Path) -> Iterator[str]:

@@ -18,13 +18,15 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from historian.store import frames
 from historian.store.disk import StoreUnwritable, refused, sync_folder
 from historian.store.frames import Header
+from historian.store.gaps import ANY_CLASS, SERIES_MAX, Loss
+from historian.store.segments import DAY_NS
 
 SUFFIX: Final = ".wal"
 QUARANTINE_MAX: Final = 1000
@@ -110,7 +112,7 @@ class Found:
     Attributes:
         first, next: sequence of its first row, and of the first row behind it.
         headers, batches: readable frames.
-        damaged_rows: rows that were acknowledged and cannot be read.
+        damaged_rows: rows that were acknowledged and cannot be read; `losses`: when they were written, as far as known.
         torn: bytes cut from its end.
         written_ns: server time of its last readable frame, 0 if none.
     """
@@ -121,6 +123,7 @@ class Found:
     headers: list[Header] = field(default_factory=list)
     batches: list[Any] = field(default_factory=list)
     damaged_rows: int = 0
+    losses: list[Loss] = field(default_factory=list)
     torn: int = 0
 
     @property
@@ -173,6 +176,7 @@ def _read(path: Path, quarantine: Path, below: int | None) -> Found:
         _keep(quarantine, f"{path.stem}-{damage.start}.bin", data[damage.start : damage.end])
         if damage.header is not None and damage.header.first >= found.next:
             found.next = damage.header.first + damage.header.rows
+    found.losses = losses(path, report)
     found.torn = len(data) - report.length
     if found.torn:
         _keep(quarantine, "torn.bin", data[report.length :], again=True)
@@ -183,6 +187,27 @@ def _read(path: Path, quarantine: Path, below: int | None) -> Found:
         found.next = below
     found.damaged_rows = found.next - found.first - sum(h.rows for h in found.headers)
     return found
+
+
+def losses(path: Path, report: frames.Scan) -> list[Loss]:
+    """What cannot be read of a file: between the frame before it and its own time, as far as that can be believed."""
+    found = []
+    for damage in report.damaged:
+        written = [h.written_ns for h in report.headers if damage.header is None or h.first < damage.header.first]
+        end_ns = max(written, default=0) if damage.header is None else damage.header.written_ns
+        start_ns = end_ns if not written else min(written) if damage.header is None else max(written)
+        rows = 0 if damage.header is None else damage.header.rows
+        what = f"wal/{path.name}@{damage.start}"
+        found += _by_day(Loss(what, ANY_CLASS, 0, 0, SERIES_MAX, start_ns, end_ns + 1, rows))
+    return found
+
+
+def _by_day(loss: Loss) -> list[Loss]:
+    days = range(loss.start_ns // DAY_NS, (loss.end_ns - 1) // DAY_NS + 1)
+    return [
+        replace(loss, day=d, start_ns=max(loss.start_ns, d * DAY_NS), end_ns=min(loss.end_ns, (d + 1) * DAY_NS))
+        for d in days
+    ]
 
 
 def _keep(quarantine: Path, name: str, content: memoryview, again: bool = False) -> None:

@@ -84,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     gaps = columns.pop("gaps")
     if args.json:
         ask.print_json({**{k: about[k] for k in ("tag", "title", "kind", "unit", "zone")}, "more": more, "gaps": gaps,
+                        "lost": columns["lost"],
                         **{name: columns[name] for name in chosen}})  # fmt: skip
     elif args.format == "table":
         _print_table(columns, chosen, gaps, about, zone, more)
@@ -187,8 +188,8 @@ def _gather(source: Source, tag: str, from_ns: int, until_ns: int, every: Asked 
         for name in columns:
             if name != "gaps":
                 columns[name] += page[name]
-    if page.get("damaged"):
-        print("part of the files cannot be read; see 'vigie verify history'", file=sys.stderr)
+    if columns.setdefault("lost", []):
+        print("part of it was stored and cannot be read any more; see 'vigie verify history'", file=sys.stderr)
     return columns, page["next_ns"] is not None
 
 
@@ -196,11 +197,13 @@ def _gather(source: Source, tag: str, from_ns: int, until_ns: int, every: Asked 
 
 
 def _with_gaps(columns: dict[str, Any], chosen: tuple[str, ...], gaps: list[list[Any]]) -> list[list[Any]]:
-    """Rows in order of time; a gap is a row without a value whose quality says so."""
+    """Rows in order of time; a gap, and a time of which part is lost, is a row without a value that says so."""
     rows = [list(row) for row in zip(*(columns[name] for name in chosen), strict=True)]
     if "note" in chosen:
         for start, _end, cause in gaps:
             rows.append([start, None, "NotRecorded", None, cause])
+        for start, _end in columns["lost"]:
+            rows.append([start, None, "BadDataLost", None, "stored, cannot be read any more"])
         rows.sort(key=lambda row: int(row[0]))
     return rows
 
@@ -219,6 +222,8 @@ def _print_table(
     print(ask.count(len(rows), "line") + (f"; the last {_TABLE_MAX:,} are shown" if hidden > 0 else ""))
     for start, end, cause in gaps:
         print(f"not recorded from {times.shown(start, zone)} to {times.shown(end, zone)}: {cause}")
+    for start, end in columns.get("lost", ()):
+        print(f"lost: part of {times.shown(start, zone)} to {times.shown(end, zone)} cannot be read any more")
 
 
 def _head(name: str, unit: str | None) -> str:

@@ -66,7 +66,10 @@ class Series:
 
 
 def raw_page(reader: Reader, tag: Series, from_ns: int, until_ns: int, limit: int = PAGE_MAX) -> dict[str, Any]:
-    """Samples with from <= time < until [UTC ns], the earliest `limit`; `next_ns`: where the next page begins."""
+    """Samples with from <= time < until [UTC ns], the earliest `limit`.
+
+    `next_ns`: where the next page begins; `lost`: [start, end] of stretches of which part cannot be read any more.
+    """
     raw = reader.raw(tag.series, from_ns, until_ns, min(limit, PAGE_MAX))
     samples = raw.samples
     times = samples.time_ns.tolist()
@@ -76,7 +79,7 @@ def raw_page(reader: Reader, tag: Series, from_ns: int, until_ns: int, limit: in
         "status": [status_name(s) for s in samples.status.tolist()],
         "lag_s": [lag / 10 for lag in samples.lag_ds.tolist()],
         "note": [_note(flags) for flags in samples.flags.tolist()],
-        "damaged": raw.damaged,
+        "lost": [list(span) for span in raw.lost],
         "next_ns": times[-1] + 1 if times and not raw.complete else None,
     }
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from config.words import NS_PER_S, StatusCode
 from historian.store import query
+from historian.store.gaps import Gaps
 from historian.store.rollups import HOLD_NS
 from historian.store.samples import CLASSES, Samples, last_words
 from historian.store.segments import DAY_NS
@@ -152,7 +153,7 @@ def test_at_times_is_the_last_sample_that_still_holds(
     rows, class_id = history
     times = np.array(sorted(BEGIN + t * 15 * NS_PER_S for t in asked), np.int64)
     gap = BEGIN + gap_minute * MINUTE_NS + 1
-    got = query.at_times(column(rows, class_id), times, np.array([gap], np.int64))
+    got = query.at_times(column(rows, class_id), times, Gaps(np.array([gap], np.int64)))
     for k, time_ns in enumerate(times.tolist()):
         before = [r for r in rows if r[0] <= time_ns]
         known = bool(before)

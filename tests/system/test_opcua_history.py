@@ -43,10 +43,12 @@ def history_plant() -> Plant:
         "Big": replace(tag("Int64"), history_class="E"),
         "Live": replace(tag("Double"), history_class="N"),
         "Pulse": tag("Boolean", access=Access.W),
+        "Rot": replace(tag("Double"), history_class="A2"),
     }
     cameras = {"Plate": replace(tag("String"), personal=True, history_class="P")}
     return make_plant(
-        {"CAB": TypeSpec(tags), "CAM": TypeSpec(cameras)}, {"CAB": ["21605/CAB-0001"], "CAM": ["21605/CAM-0001"]}
+        {"CAB": TypeSpec(tags), "CAM": TypeSpec(cameras)},
+        {"CAB": ["21605/CAB-0001", "21000/CAB-0001"], "CAM": ["21605/CAM-0001"]},
     )
 
 
@@ -82,6 +84,22 @@ def column(plant: Plant, name: str, rows: list[tuple[float, Any, int]], class_na
     return made
 
 
+DAY = 86_400
+ROTTEN = (-3.5 * DAY, -2.5 * DAY)
+"""The day whose segment rots, and the start of the next one, which is sound."""
+
+
+def fill_and_rot(store: Store, folder: Path, plant: Plant) -> None:
+    """Two days of quarters of one tag; a bit of the first day's file flips."""
+    quarters = [(ROTTEN[0] + 900 * k, float(k), 0) for k in range(2 * 96)]
+    store.append(column(plant, CAB + "Rot", quarters, "A2"), NOON_NS)
+    store.seal()
+    first = sorted((folder / "segments").rglob("*.parquet"))[0]
+    content = bytearray(first.read_bytes())
+    content[-30] ^= 1
+    first.write_bytes(content)
+
+
 def fill(store: Store, plant: Plant) -> None:
     bad = int(CODES.BadNoCommunication)
     volts = [(10.0 * k, 200.0 + k, 0) for k in range(200)]
@@ -91,12 +109,15 @@ def fill(store: Store, plant: Plant) -> None:
     store.append(column(plant, CAB + "Mode", [(0, 1, 0), (60, 0, 0)], "A1"), NOON_NS)
     store.append(column(plant, CAB + "Text", [(0, "Dépôt", 0), (30, "", 0)], "E"), NOON_NS)
     store.append(column(plant, CAB + "Big", [(0, 2**60 + 1, 0), (30, -(2**63), 0)], "E"), NOON_NS)
+    store.append(column(plant, "21000/CAB-0001/V1", [(10.0 * k, 5.0 + k, 0) for k in range(3)], "A1"), NOON_NS)
     store.append(column(plant, "21605/CAM-0001/Plate", [(0, "AB-123-CD", 0)], "P"), NOON_NS)
 
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
-    store = open_store(tmp_path_factory.mktemp("store"), "test", NOON_NS)
+    folder = tmp_path_factory.mktemp("store")
+    store = open_store(folder, "test", NOON_NS)
+    fill_and_rot(store, folder, history_plant())
     fill(store, history_plant())
     offload = Offload()
     yield Kept(store, offload)
@@ -505,6 +526,74 @@ class TestInformationModel:
         ask(site, shown, "boss")
 
 
+class TestWhatCannotBeReadAnyMore:
+    """OPC 10000-11, 4.3: a gap is told with Bad_DataLost, here where a bit of a file has flipped."""
+
+    def test_raw_values_have_a_mark_in_its_place_in_both_directions(self, site: Site) -> None:
+        async def main(client: Client) -> None:
+            result = await one(client, raw(-4 * DAY, -2.5 * DAY + 1000), CAB + "Rot")
+            assert result.StatusCode.value == CODES.Good
+            mark, *sound = result.HistoryData.DataValues
+            assert (mark.StatusCode.value, mark.Value.Value, mark.SourceTimestamp) == (
+                CODES.BadDataLost, None, after(-3.5 * DAY),
+            )  # fmt: skip
+            assert [v.Value.Value for v in sound] == [96.0, 97.0]
+            back = await one(client, raw(-2.5 * DAY + 1000, -4 * DAY), CAB + "Rot")
+            assert times(back) == times(result)[::-1] and values(back) == [97.0, 96.0, None]
+
+        ask(site, main)
+
+    def test_a_span_within_it_says_so_instead_of_no_data(self, site: Site) -> None:
+        async def main(client: Client) -> None:
+            result = await one(client, raw(-3 * DAY, -3 * DAY + 3600), CAB + "Rot")
+            assert (times(result), values(result)) == ([-3.0 * DAY], [None])
+            assert result.HistoryData.DataValues[0].StatusCode.value == CODES.BadDataLost
+
+        ask(site, main)
+
+    def test_aggregates_and_values_at_times_have_no_data_there(self, site: Site) -> None:
+        async def main(client: Client) -> None:
+            lost, sound = (processed(s, s + DAY / 2, DAY / 2, "PercentGood") for s in ROTTEN)
+            assert values(await one(client, lost, CAB + "Rot")) in ([0.0], [None])
+            assert values(await one(client, sound, CAB + "Rot")) == [100.0]
+            mean = processed(ROTTEN[0], ROTTEN[0] + DAY / 2, DAY / 2, "TimeAverage2")
+            assert (await one(client, mean, CAB + "Rot")).HistoryData.DataValues[0].StatusCode.value == CODES.BadNoData
+            at = ua.ReadAtTimeDetails([after(-3 * DAY), after(-2.5 * DAY)], True)
+            assert values(await one(client, at, CAB + "Rot")) == [None, 96.0]
+
+        ask(site, main)
+
+
+def test_an_area_that_a_person_may_not_see_has_no_past_either(site: Site) -> None:
+    """Each node for itself: what they may not see is not there, for this service as for Read."""
+    theirs, hidden = "21000/CAB-0001/V1", CAB + "V1"
+
+    async def main(client: Client) -> None:
+        at = ua.ReadAtTimeDetails([after(10)], True)
+        for details in (raw(0, 30), processed(0, 30, 10, *["Average"] * 3), at):
+            found = await client.uaclient.history_read(request(details, hidden, theirs, CAB + "Energy"))
+            assert [r.StatusCode.value for r in found] == [CODES.BadNodeIdUnknown, CODES.Good, CODES.BadNodeIdUnknown]
+            assert found[0].HistoryData.Body is None and len(found[1].HistoryData.DataValues)
+        with pytest.raises(ua.uaerrors.BadNodeIdUnknown):
+            await client.get_node(node_id(hidden)).read_value()
+
+    ask(site, main, "guest")
+
+
+def test_a_point_is_no_way_around_the_rights(site: Site) -> None:
+    """A token of somebody else's session is worth nothing, whoever shows it."""
+
+    async def main(client: Client) -> None:
+        result = await one(client, raw(0, 2000), CAB + "V1")
+        async with await make_client(site, "guest") as guest:
+            (stolen,) = await guest.uaclient.history_read(
+                request(raw(0, 2000), go_on(CAB + "V1", result.ContinuationPoint))
+            )
+            assert stolen.StatusCode.value == CODES.BadContinuationPointInvalid and stolen.HistoryData.Body is None
+
+    ask(site, main)
+
+
 def test_history_update_is_not_supported(site: Site) -> None:
     """OPC 10000-4, 5.11.5: the past is not written from outside."""
 
@@ -535,6 +624,33 @@ def test_other_requests_are_served_while_history_is_read_and_too_many_are_refuse
             kept.held = None
         for read in waiting:
             assert len(values(await read)) == 10
+
+    ask(site, main)
+
+
+def test_reads_of_all_connections_are_bounded_together(site: Site, kept: Kept) -> None:
+    """Eight under way, four of a connection (`Limits.history_reads`): the ninth is told to come again."""
+
+    async def main(client: Client) -> None:
+        before = site.server.counters.history_refused
+        async with await make_client(site, "view") as second, await make_client(site, "boss") as third:
+            kept.held = threading.Event()
+            try:
+                reads = [
+                    asyncio.create_task(one(c, raw(0, 100), CAB + "V1")) for c in (client, second) for _ in range(4)
+                ]
+                for c in (client, second):  # what was sent before it on a connection has begun
+                    await c.get_node(ua.NodeId(2258)).read_value()
+                with pytest.raises(ua.UaStatusCodeError) as refused:
+                    await one(third, raw(0, 100), CAB + "V1")
+                assert refused.value.code == CODES.BadServerTooBusy
+                assert site.server.counters.history_refused == before + 1
+                assert not any(r.done() for r in reads)
+            finally:
+                kept.held.set()
+                kept.held = None
+            assert [len(values(await read)) for read in reads] == [10] * 8
+            assert len(values(await one(third, raw(0, 100), CAB + "V1"))) == 10
 
     ask(site, main)
 

@@ -195,6 +195,10 @@ def test_verify_history_says_what_is_wrong(vigie: Callable[..., Output], tmp_pat
     assert out.startswith("THE HISTORY IS DAMAGED: 1 finding") and "60 rows cannot be read" in out
     code, out, _ = vigie("verify", "history", "--json")
     assert code == 1 and json.loads(out)["whole"] is False
+    code, out, err = vigie("history", TAG, "--from", "2026-03-20", "--to", "2026-04-10")
+    assert code == 0 and "BadDataLost" in out and "cannot be read any more; see 'vigie verify history'" in err
+    code, out, _ = vigie("history", TAG, "--from", "2026-03-20", "--to", "2026-04-10", "--json")
+    assert len(json.loads(out)["lost"]) == 1
 
 
 def test_a_day_of_the_site_has_23_hours_when_clocks_go_forward(vigie: Callable[..., Output]) -> None:

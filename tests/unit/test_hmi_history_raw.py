@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ReadRaw on a real store: table 1 of OPC 10000-11, 4.6, and pages that lose and repeat nothing."""
+"""ReadRaw on a real store: table 1 of OPC 10000-11, 4.6, its gaps (4.3), and pages that lose and repeat nothing."""
 
 from __future__ import annotations
 
@@ -59,9 +59,13 @@ def _shown(time_ns: int, status: int) -> str:
     minutes, rest = divmod(time_ns - DAY, MINUTE)
     second = rest // 1_000_000_000
     text = f"{minutes // 60}:{minutes % 60:02d}" + (f":{second:02d}" if second else "")
+    if status == StatusCode.BadDataLost:
+        return f"lost@{text}"
     return f"({text})" if status == StatusCode.BadBoundNotFound else text
 
 
+# Row by row the table of 1.04 (1.03 has the same); where only one time is given, 1.05 tells no continuation point
+# (6.5.3.2: "the requested number of values is returned").
 # start, end, values per node, bounds: what is told; (t) is BadBoundNotFound at t. '+': more by continuation point.
 TABLE_1 = [
     ("5:00", "5:05", 0, True, "5:00 5:02 5:03 5:05"),
@@ -107,8 +111,12 @@ TABLE_1 = [
     ("4:48", "4:48", 2, True, "(4:48) 5:00"),
     ("5:00", "5:00", 0, True, "5:00 5:02"),
     ("5:00", "5:00", 0, False, "5:00"),
+    ("5:00", "5:00", 1, True, "5:00 +"),
+    ("5:00", "5:00", 1, False, "5:00"),
     ("5:01", "5:01", 0, True, "5:00 5:02"),
     ("5:01", "5:01", 0, False, ""),
+    ("5:01", "5:01", 1, True, "5:00 +"),
+    ("5:01", "5:01", 1, False, ""),
 ]
 
 
@@ -126,6 +134,36 @@ def test_pages_of_any_size_tell_the_same(
 ) -> None:
     found, more = told(store, RawQuestion(clock(start), clock(end), most, bounds), page, pages=20)
     assert (" ".join(found), more) == (expected, False)
+
+
+# start, end, bounds: what is told when recording stopped 5:03:30 to 5:04:30; each page size tells the same.
+GAPS = [
+    ("5:00", "5:07", False, "5:00 5:02 5:03 lost@5:03:30 5:05 5:06"),
+    ("5:07", "5:00", False, "5:06 5:05 lost@5:03:30 5:03 5:02"),
+    ("5:04", "5:06", False, "lost@5:04 5:05"),
+    ("5:04", "5:06", True, "5:03 lost@5:04 5:05 5:06"),
+    ("5:05", "5:04", True, "5:05 lost@5:04 5:03"),
+    ("5:05", "5:07", False, "5:05 5:06"),
+    ("5:00", "5:03", False, "5:00 5:02"),
+]
+
+
+@pytest.mark.parametrize("page", [1, 2, 1000])
+@pytest.mark.parametrize(("start", "end", "bounds", "expected"), GAPS)
+def test_a_stop_of_recording_is_told_as_data_lost(
+    store: Store, page: int, start: str, end: str, bounds: bool, expected: str
+) -> None:
+    """OPC 10000-11, 4.3; marked where it begins, or where the range does if that lies in it."""
+    store.record_gap(clock("5:03") + MINUTE // 2, clock("5:04") + MINUTE // 2, "test")
+    found, more = told(store, RawQuestion(clock(start), clock(end), 0, bounds), page, pages=20)
+    assert (" ".join(found), more) == (expected, False)
+
+
+def test_a_series_that_was_never_recorded_has_no_gaps_either(store: Store) -> None:
+    store.record_gap(clock("5:03"), clock("5:04"), "test")
+    asked = RawQuestion(clock("5:00"), clock("5:07"), 0, False)
+    column, state = raw.page(store.reader, SERIES + 1, Kind.Double, asked, raw.begin(asked), 100)
+    assert (len(column), state) == (0, None)
 
 
 @pytest.mark.parametrize("forward", [True, False])
@@ -158,7 +196,7 @@ def test_latest_values_over_several_days_and_the_unsealed(tmp_path: Path) -> Non
     store.append(samples(times[80:], [1.0] * 20), times[-1])
     for end, most in ((times[-1] + 1, 5), (times[-1] + 1, 50), (times[60], 30), (times[3], 10), (times[0], 3)):
         wanted = [t for t in times if t < end][-most:]
-        assert store.reader.latest(SERIES, -(2**62), end, most).time_ns.tolist() == wanted
+        assert store.reader.latest(SERIES, -(2**62), end, most).samples.time_ns.tolist() == wanted
     store.close()
 
 

@@ -274,7 +274,7 @@ def test_bit_rot_in_a_segment_costs_its_row_group_and_is_counted(tmp_path: Path)
     path.write_bytes(content)
     store.reader.close()
     broken, fine = store.reader.raw(1, 0, 2**62), store.reader.raw(4990, 0, 2**62)
-    assert (len(broken.samples), broken.damaged) == (0, True)
+    assert (len(broken.samples), bool(broken.lost)) == (0, True)
     assert fine.samples.value.tolist() == [float(k) for k in range(8)]
     late = BEGIN + 30 * HOUR_NS
     store.append(samples(1, BEGIN + HOUR_NS + 1, 99), late)
@@ -284,7 +284,7 @@ def test_bit_rot_in_a_segment_costs_its_row_group_and_is_counted(tmp_path: Path)
     assert ledger.balanced
     assert ledger.damaged > 0
     again = store.reader.raw(4990, 0, 2**62)
-    assert (again.samples.value.tolist(), again.damaged) == ([float(k) for k in range(8)], False)
+    assert (again.samples.value.tolist(), bool(again.lost)) == ([float(k) for k in range(8)], False)
     assert [p.stat().st_size for p in (tmp_path / "h" / "quarantine").iterdir()] == [len(content)]
     store.close()
 
@@ -295,7 +295,7 @@ def test_a_segment_without_its_footer_or_missing_is_counted_and_the_rest_is_read
     path.write_bytes(path.read_bytes()[:-100])
     store.reader.close()
     found = store.reader.raw(1, 0, 2**62)
-    assert (found.samples.value.tolist(), found.damaged) == ([50.0], True)
+    assert (found.samples.value.tolist(), bool(found.lost)) == ([50.0], True)
     store.close()
     path.unlink()
     store = open_store(tmp_path / "h", "s", BEGIN + 27 * HOUR_NS)

@@ -4,7 +4,10 @@
 
 Law of this file: blocking reads of one page, bounded by its size. A page ends between two times and the next one goes
 on behind it, so that no value is lost or told twice, whatever arrives meanwhile.
-Source: OPC 10000-11, 6.5.3.2 (raw), 4.6 with table 1 (bounds).
+Source: OPC 10000-11, 6.5.3.2 (raw), 4.6 with table 1 (bounds), 4.3 (gaps).
+
+Where recording stopped, and where part of what was stored cannot be read any more, stands a value without value,
+BadDataLost: at the time at which the gap begins, or at the start of the range if that lies in it.
 
 An answer has three parts: the bound at the start, the values, the bound at the end. `State` says which of them is next.
 """
@@ -17,14 +20,16 @@ from typing import Final
 
 import numpy as np
 
-from config.words import NS_PER_S, Kind, StatusCode
+from config.words import NS_PER_S, Kind, StatusCode, TimesNs
 from historian.store.query import LOOK_BACK_NS
-from historian.store.reader import Reader
-from historian.store.samples import Samples, empty
+from historian.store.reader import Raw, Reader
+from historian.store.samples import DTYPES, Samples, concat, empty
 from supervisor.hmi.history.details import RawQuestion
 from supervisor.hmi.history.encoding import Column, joined, of_samples, reversed_column
 
 _EVER: Final = 2**62
+_TICK_NS: Final = 100
+"""Resolution of times on the wire: a gap begins just behind what was last known. Source: OPC 10000-6, 5.2.2.5."""
 
 
 class Part(IntEnum):
@@ -112,14 +117,40 @@ def _values(
 ) -> tuple[Column, State]:
     if backward(asked):
         found = reader.latest(series, state.low_ns, state.high_ns, most + 1)
-        more = len(found) > most
-        column = reversed_column(of_samples(found.take(slice(1, None)) if more else found, kind))
+        low_ns = state.low_ns if found.complete else int(found.samples.time_ns[0])
+        samples = _with_gaps(found, begin(asked).low_ns, low_ns, state.high_ns)
+        more = len(samples) > most or not found.complete
+        column = reversed_column(of_samples(samples.take(slice(-most, None)), kind))
         after = replace(state, high_ns=int(column.source_ns[-1]) if len(column) else state.high_ns)
     else:
-        raw = reader.raw(series, state.low_ns, state.high_ns, most)
-        more, column = not raw.complete, of_samples(raw.samples, kind)
+        found = reader.raw(series, state.low_ns, state.high_ns, most)
+        high_ns = state.high_ns if found.complete else int(found.samples.time_ns[-1]) + 1
+        samples = _with_gaps(found, begin(asked).low_ns, state.low_ns, high_ns)
+        more = len(samples) > most or not found.complete
+        column = of_samples(samples.take(slice(0, most)), kind)
         after = replace(state, low_ns=int(column.source_ns[-1]) + 1 if len(column) else state.low_ns)
     return column, _told(after if more else replace(after, part=Part.END), column)
+
+
+def _with_gaps(found: Raw, range_ns: int, low_ns: int, high_ns: int) -> Samples:
+    """What was read, and a mark for each gap of which the first told time lies in low <= time < high.
+
+    Args:
+        range_ns: where the range of the question begins; a gap that began earlier is told there [UTC ns].
+    """
+    starts = {max(start + _TICK_NS, range_ns) for start, _ in (*found.stops, *found.lost)}
+    times = np.array(sorted(t for t in starts if low_ns <= t < high_ns), np.int64)
+    times = times[~np.isin(times, found.samples.time_ns)]
+    if not len(times):
+        return found.samples
+    every = concat([found.samples, _marks(times)])
+    return every.take(np.argsort(every.time_ns, kind="stable"))
+
+
+def _marks(times_ns: TimesNs) -> Samples:
+    nothing = {name: np.zeros(len(times_ns), dtype) for name, dtype in DTYPES.items()}
+    lost = np.full(len(times_ns), StatusCode.BadDataLost, np.uint32)
+    return Samples(**{**nothing, "time_ns": times_ns, "value": np.full(len(times_ns), np.nan), "status": lost})
 
 
 def _start_bound(reader: Reader, series: int, kind: Kind, asked: RawQuestion) -> Column | None:
@@ -147,7 +178,7 @@ def _end_bound(reader: Reader, series: int, kind: Kind, asked: RawQuestion, stat
 
 
 def _earlier(reader: Reader, series: int, time_ns: int) -> Samples:
-    return reader.latest(series, time_ns - LOOK_BACK_NS, time_ns, 1)
+    return reader.latest(series, time_ns - LOOK_BACK_NS, time_ns, 1).samples
 
 
 def _later(reader: Reader, series: int, time_ns: int) -> Samples:
