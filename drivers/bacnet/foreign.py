@@ -79,7 +79,7 @@ class Foreign:
         self._timer = loop.call_at(self.registration.due_s, self._ask)
         if (sentence := self.sentence()) != self._said:
             self._said = sentence
-            log.info(sentence) if self.registration.state is State.STANDING else log.warning(sentence)
+            log.log(logging.INFO if self.registration.state is State.STANDING else logging.WARNING, "%s", sentence)
 
     def sentence(self) -> str:
         """How it stands, for people; '' before the first answer was due."""
