@@ -45,6 +45,8 @@ class Family:
         block = self._book.block(child)
         instance = child - block.start
         own = [self._book.blocks[p].start + instance for p in block.parents]
+        if not len(block.feeders):
+            return own
         return [*own, *(feeder for feeder in block.feeders[:, instance].tolist() if feeder >= 0)]
 
     def stands(self, parent: int) -> bool:

@@ -38,7 +38,8 @@ class RuleBlock:
         model: as the engineer wrote it.
         in_force: instances that have all its tags and are in a state of life that counts, (n,).
         parents: indices of the blocks that hold this one back while they stand; () for what is never held back.
-        feeders: conditions of the equipment that feeds each instance that hold this one back, -1 for none, (k, n).
+        feeders: conditions of the equipment that feeds each instance that hold this one back, -1 for none, (k, n); k is
+            0 where none ever does.
     """
 
     index: int
@@ -93,7 +94,7 @@ class RuleBook:
                         model=model,
                         in_force=_in_force(plant, t, model),
                         parents=parents if rule.suppressible and not rule.parent else (),
-                        feeders=np.full((ways, len(t.equipment)), -1, np.int64),
+                        feeders=np.full((ways if fed else 0, len(t.equipment)), -1, np.int64),
                     )
                 )
                 start += len(t.equipment)
