@@ -122,6 +122,8 @@ class FieldSimulator:
     def _settle(self, site: Site, type_: str, ports: Ports, seed: int) -> None:
         """Give every device of one type its registers and its port."""
         equipment = [e for e in site.equipment[type_] if e.life not in _NOT_POLLED]
+        if not equipment:
+            return
         points = {tag: point for (owner, tag), point in site.points.items() if owner == type_}
         park = Park(site.types[type_], points, equipment, seed, self._clock.wall_ns)
         self._parks.append(park)
