@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo plant of 24 communes with real processes: everything comes up, one feeder cut is one alarm, all ends cleanly.
+"""The demo plant of 24 communes with real processes: all comes up, one feeder cut is one alarm, all ends cleanly.
 
 Each run plays two communes of it; VIGIE_DIJON=24 plays all of them: 850 cabinets, 180 buildings, 40 DALI lines.
 """
