@@ -326,6 +326,12 @@ class Host:
             raise RuntimeError(f"expected a new host, got one that is {self._state}")
         return recall(self._teachable, kept, self._loop.time())
 
+    def worst(self, count: int) -> list[int]:
+        """At most `count` devices, by their place: those that do not answer or answer as others first, then by name."""
+        well = [d.standing.state()[0] is LinkState.UP and not d.identity.impostor for d in self._devices]
+        order = sorted(range(len(well)), key=lambda i: (well[i], self._devices[i].name))
+        return order[:count]
+
     @property
     def links(self) -> int:
         """Connections that it keeps: so many sockets at least."""

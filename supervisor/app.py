@@ -25,6 +25,7 @@ from random import SystemRandom
 from typing import Any, Final
 
 from config.model import Site
+from config.words import LinkState
 from drivers import registry
 from historian.base import JournalError, Plain, Record, RecordKind
 from historian.catalogue import Catalogue, ForeignCatalogue
@@ -379,9 +380,15 @@ class App:
 
     # --- telling
 
-    def status(self) -> dict[str, Any]:
-        """The status document of this instant."""
+    def status(self, devices_max: int | None = None) -> dict[str, Any]:
+        """The status document of this instant.
+
+        Args:
+            devices_max: so many devices at most, the worst first; None: all of them, as they were planned. Telling all
+                3,543 of a city takes a scan or two of the loop's time.
+        """
         statistics, core = self.core.statistics, self.core
+        host = core.host
         post = Post(
             site=self.site.model.site,
             version=_version(),
@@ -404,12 +411,13 @@ class App:
             post,
             self.plant,
             core.table.status,
-            core.host.status(),
+            host.status() if devices_max is None else [host.device_status(i) for i in host.worst(devices_max)],
             scan,
             self.journal.status(),
             self.commands.status(),
             self.alarms.counts(),
             self.history.document(),
+            up=host.link_states().count(LinkState.UP),
         )
 
     def _errors(self) -> list[str]:

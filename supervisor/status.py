@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from config.words import StatusCode, Statuses
+from config.words import LinkState, StatusCode, Statuses
 from drivers.status import DeviceStatus, Probed
 from historian.base import JournalStatus
 from supervisor.alarms.happening import Counts
@@ -81,12 +81,15 @@ def status_document(
     commands: CommandsStatus,
     alarms: Counts | None = None,
     history: Mapping[str, Any] | None = None,
+    up: int | None = None,
 ) -> dict[str, Any]:
     """The document, ready for JSON.
 
     Args:
         statuses: the table's status column, (plant.rows,).
         alarms: None for a server without an alarm engine: null, not 0.
+        devices: all of the plant, or those that were asked for.
+        up: how many of all answer; None: `devices` are all, and say it.
         history: as `supervisor.recording.history` tells it; None for a server that records nothing.
     """
     return {
@@ -102,6 +105,10 @@ def status_document(
         "errors": _errors(post, journal),
         "tags": count_tags(statuses),
         "equipment": sum(len(t.equipment) for t in plant.types.values()),
+        "device_counts": {
+            "total": len(devices) if up is None else len(plant.devices),
+            "up": sum(d.link is LinkState.UP for d in devices) if up is None else up,
+        },
         "devices": [device_document(d, post.now_ns) for d in devices],
         "alarms": dict.fromkeys(Counts.__slots__) if alarms is None else asdict(alarms),
         "scan": {

@@ -38,14 +38,14 @@ def run(args: argparse.Namespace) -> int:
 def lines(s: dict[str, Any]) -> list[str]:
     """The server in a few lines."""
     tags, scan, commands, journal = s["tags"], s["scan"], s["commands"], s["journal"]
-    up = sum(d["link"] == "up" for d in s["devices"])
+    total, up = s["device_counts"]["total"], s["device_counts"]["up"]
     verdicts = ", ".join(f"{n:,} {verdict}" for verdict, n in commands["verdicts"].items())
     made = [
         f"site      {s['site']}, {s['role']}, epoch {s['epoch']}, generation {s['generation']}, "
         f"up {ask.age(s['uptime_s'])}, vigie {s['version']}",
         f"tags      {tags['total']:,}: {tags['good']:,} good, {tags['uncertain']:,} uncertain, {tags['bad']:,} bad "
         f"(of these {tags['not_supported']:,} have no source)",
-        f"devices   {len(s['devices']):,}: {up:,} answer, {len(s['devices']) - up:,} do not",
+        f"devices   {total:,}: {up:,} answer, {total - up:,} do not",
         f"scan      every {scan['period_ms']:g} ms, 99 % within {scan['duration_ms_p99']:.1f} ms, "
         f"{scan['missed']:,} missed, {scan['values_applied']:,} values",
         f"commands  {verdicts}; {commands['in_flight']:,} under way",

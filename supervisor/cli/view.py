@@ -90,7 +90,7 @@ class View:
     def _status(self) -> dict[str, Any] | None:
         try:
             with ControlClient(self._state_dir, timeout_s=5.0) as control:
-                status: dict[str, Any] = control.call("status")
+                status: dict[str, Any] = control.call("status", devices=_DEVICES_SHOWN)
                 return status
         except Failure:
             return None  # not up yet, or stopping: there is nothing to show, and the log tells the rest
@@ -121,13 +121,14 @@ def connect_lines(connect: dict[str, Any]) -> list[str]:
 def one_line(s: dict[str, Any]) -> str:
     """The server in one line."""
     tags = s["tags"]
-    down = [d["name"] for d in s["devices"] if d["link"] != "up"]
-    silent = f", {len(down):,} silent ({', '.join(down[:3])}{' ...' if len(down) > 3 else ''})" if down else ""
+    total, silent_count = s["device_counts"]["total"], s["device_counts"]["total"] - s["device_counts"]["up"]
+    named = ", ".join(d["name"] for d in s["devices"][:3] if d["link"] != "up")
+    silent = f", {silent_count:,} silent ({named}{' ...' if silent_count > 3 else ''})" if silent_count else ""
     alarms = f"; alarms: {alarms_line(s['alarms'])}" if s["alarms"]["active"] is not None else ""
     return (
         f"{ask.count(tags['total'], 'tag')}: {tags['good']:,} good, {tags['uncertain']:,} uncertain, "
         f"{tags['bad']:,} bad; "
-        f"{ask.count(len(s['devices']), 'device')}{silent}; scan {s['scan']['duration_ms_p99']:.1f} ms, "
+        f"{ask.count(total, 'device')}{silent}; scan {s['scan']['duration_ms_p99']:.1f} ms, "
         f"{s['scan']['missed']:,} missed{alarms}"
     )
 
@@ -142,18 +143,18 @@ def alarm_lines(newest: list[dict[str, Any]]) -> list[str]:
 
 
 def page(connect: dict[str, Any], status: dict[str, Any], newest: Sequence[dict[str, Any]] = ()) -> RenderableType:
-    """The whole screen. Devices that do not answer come first."""
+    """The whole screen. The server tells the worst devices first."""
     from rich.console import Group
     from rich.panel import Panel
 
-    devices = sorted(status["devices"], key=lambda d: (d["link"] == "up", d["name"]))
-    hidden = len(devices) - _DEVICES_SHOWN
+    devices = status["devices"]
+    hidden = status["device_counts"]["total"] - len(devices)
     more: Iterable[RenderableType] = [ask.plain(f"... and {hidden:,} more: vigie status --all")] if hidden > 0 else []
     return Group(
         Panel(ask.plain_lines(connect_lines(connect)), title=f"Vigie {status['site']}", title_align="left"),
         Panel(ask.plain_lines(lines(status)), title="server", title_align="left"),
         *([Panel(ask.plain_lines(alarm_lines(list(newest))), title="alarms", title_align="left")] if newest else []),
-        devices_table(devices[:_DEVICES_SHOWN]),
+        devices_table(devices),
         *more,
         ask.plain(
             "Ctrl-C stops. Elsewhere: vigie tags 'CAB-*/V1' | vigie put TAG VALUE | vigie simulate SITE --turn ..."

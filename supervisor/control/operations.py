@@ -37,6 +37,7 @@ from supervisor.tags.table import TagTable
 TAGS_MAX: Final = 1000
 PROBES_MAX: Final = 20
 PROBE_S: Final = 3.0
+EVERY_DEVICE: Final = 2**31
 PAGES_MAX: Final = 20  # of the journal, looked through for one answer
 _TEXT_LENGTH_MAX: Final = 1000
 
@@ -50,7 +51,7 @@ class Server:
     """The running server as this door sees it. `table` is replaced when a new generation of the plant begins.
 
     Attributes:
-        status: makes the document of `supervisor.status`.
+        status: makes the document of `supervisor.status`; takes the number of devices wanted, or nothing for all.
         devices: states of all devices, in the order of the plant.
         stop: asks the server to stop in order; returns at once.
         alarms: None: a server without an alarm engine.
@@ -64,7 +65,7 @@ class Server:
     commands: Commands
     journal: Journal
     clock: Clock
-    status: Callable[[], dict[str, Any]]
+    status: Callable[..., dict[str, Any]]
     devices: Callable[[], Sequence[DeviceStatus]]
     stop: Callable[[str], None]
     alarms: AlarmDesk | None = None
@@ -128,8 +129,9 @@ class Call:
 
 
 async def _status(call: Call) -> Any:
-    """The document of `/status`; of the devices, those that are there for who asks."""
-    document = call.server.status()
+    """The document of `/status`; of the devices, those that are there for who asks, at most `devices`, worst first."""
+    limit = call.number("devices", EVERY_DEVICE, EVERY_DEVICE)
+    document = call.server.status() if limit == EVERY_DEVICE else call.server.status(limit)
     if "devices" in document:
         document = document | {"devices": [d for d in document["devices"] if call.sight.device(d["name"])]}
     return document

@@ -34,7 +34,7 @@ class HmiNumbers(Protocol):
     def faults(self) -> Mapping[str, int]: ...
 
 
-Status = Callable[[], dict[str, Any]]
+Status = Callable[..., dict[str, Any]]
 Cells = Iterable[tuple[list[str], float | None]]
 
 

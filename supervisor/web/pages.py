@@ -110,7 +110,7 @@ class Root(Resource):
         return 200, "application/json", json.dumps(self._status(), ensure_ascii=False, allow_nan=False).encode()
 
     def _health_page(self) -> tuple[int, str, bytes]:
-        late = self._status()["late"]
+        late = self._status(0)["late"]
         if late:
             return 503, _TEXT, f"no proof of life from: {', '.join(late)}\n".encode()
         return 200, _TEXT, b"ok\n"

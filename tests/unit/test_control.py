@@ -44,7 +44,7 @@ def server_of(post: Post, stopped: list[str] | None = None) -> Server:
         commands=post.commands,
         journal=post.journal,
         clock=post.clock,
-        status=lambda: {"site": post.plant.site},
+        status=lambda *devices_max: {"site": post.plant.site, **{"devices_max": n for n in devices_max}},
         devices=lambda: [DEVICE],
         stop=(stopped if stopped is not None else []).append,
     )
@@ -82,6 +82,7 @@ def test_a_person_reads_and_commands_through_the_socket(tmp_path: Path) -> None:
         assert stat.S_IMODE((folder / "control.sock").stat().st_mode) == 0o660
         with ControlClient(folder) as control:
             assert control.call("status") == {"site": "hand"}
+            assert control.call("status", devices=12) == {"site": "hand", "devices_max": 12}
             answer = control.call("put", tag="21605/CAB-0001/Level", value="42", note="essai")
             assert answer["verdict"] == "confirmed"
             (entry, verdict) = control.call("journal", n=5)["entries"]

@@ -144,6 +144,22 @@ def test_a_silent_device_is_retried_told_demoted_and_back_at_its_first_answer() 
     run(main())
 
 
+def test_the_worst_devices_are_told_first() -> None:
+    def three(port: int) -> list[DeviceSpec]:
+        return [device(u, port) for u in (3, 1, 2)]
+
+    async def main() -> None:
+        async with plant(three) as (field, host, _):
+            await asyncio.sleep(2)
+            assert host.worst(9) == [1, 2, 0], "all are well: by name"
+            field.silent.add(3)
+            await asyncio.sleep(5)
+            assert host.worst(2) == [0, 1] and host.worst(0) == []
+            assert host.device_status(host.worst(1)[0]).name == "CAB-0003.controller"
+
+    run(main())
+
+
 def test_a_link_on_which_nobody_answers_is_dialled_anew_with_back_off() -> None:
     async def main() -> None:
         async with plant(one) as (field, host, _):

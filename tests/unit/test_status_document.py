@@ -58,6 +58,7 @@ def test_it_has_the_agreed_shape_and_is_json() -> None:
     assert {"period_ms", "duration_ms_p99", "missed"} <= d["scan"].keys()
     assert d["history"] == {"state": "off"}
     assert d["uptime_s"] == 10.0
+    assert d["device_counts"] == {"total": 1, "up": 0}
     assert json.loads(json.dumps(d, allow_nan=False)) == d
 
 

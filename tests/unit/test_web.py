@@ -39,7 +39,7 @@ class State:
     late: tuple[str, ...] = ()
     error: str | None = None
 
-    def status(self) -> dict[str, Any]:
+    def status(self, devices_max: int | None = None) -> dict[str, Any]:
         return document(self.error, self.late)
 
 
