@@ -44,7 +44,7 @@ def server_of(post: Post, stopped: list[str] | None = None) -> Server:
         commands=post.commands,
         journal=post.journal,
         clock=post.clock,
-        status=lambda *devices_max: {"site": post.plant.site, **{"devices_max": n for n in devices_max}},
+        status=lambda *most: {"site": post.plant.site} | ({"devices_max": most[0]} if most else {}),
         devices=lambda: [DEVICE],
         stop=(stopped if stopped is not None else []).append,
     )
