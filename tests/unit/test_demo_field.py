@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -278,8 +279,9 @@ def _with_transport(tmp_path: Path, transport: str) -> Site:
     """Sennecey with another transport for all cabinets."""
     folder = edited(tmp_path, {}).folder
     path = Path(folder, "inventory/CAB.csv")
-    text = path.read_text().replace("controller.port,", "controller.port,controller.transport,controller.window,", 1)
-    path.write_text(text.replace(",15020,", f",15020,{transport},1,"))
+    # Only Modbus/TCP can be asked who it is.
+    text = path.read_text().replace("controller.application_name,", "controller.transport,controller.window,", 1)
+    path.write_text(re.sub(r",15020,CAB-\d+,", f",15020,{transport},1,", text))
     return load_site(folder, PROTOCOLS)
 
 
