@@ -37,7 +37,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from supervisor.demo.field import FieldDoorError, FieldOptions, run_field, turn_knob
+    from supervisor.demo.door import FieldDoorError, turn_knob
+    from supervisor.demo.process import FieldOptions, run_field
 
     site = sites.load(args.site)
     state = args.state or Path("var") / site.model.site

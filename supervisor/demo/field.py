@@ -14,44 +14,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
-import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from config.model import Life, Site
 from config.words import Clock
-from drivers.bacnet.knobs import NAMES as BACNET_FAULTS
-from drivers.bacnet.objects import Objects
-from drivers.bacnet.simulator import SimulatedDevice as SimulatedStation
-from drivers.dali.knobs import NAMES as DALI_FAULTS
-from drivers.dali.simulator import SimulatedGateway
-from drivers.modbus.knobs import NAMES as FAULTS
-from drivers.modbus.memory import Memory
-from drivers.modbus.simulator import ModbusSimulator, SimulatedDevice
-from drivers.opcua.knobs import NAMES as OPCUA_FAULTS
-from drivers.opcua.nodes import Nodes
-from drivers.opcua.simulator import SimulatedServer
-from supervisor.clock import SystemClock
-from supervisor.demo.door import FieldDoor, FieldDoorError, ask_field, turn_knob
-from supervisor.demo.gearbank import GearBank
-from supervisor.demo.nodebank import NodeBank
-from supervisor.demo.objectbank import ObjectBank
+from supervisor.demo.door import FieldDoor
 from supervisor.demo.park import PROTOCOLS, Park
 from supervisor.demo.sky import Sky
-from supervisor.descriptors import open_files
+from supervisor.demo.wires import Answering, Ports, Wires, faults_of
 from supervisor.durable import write_whole
-
-__all__ = ["FieldDoorError", "FieldOptions", "FieldSimulator", "ask_field", "run_field", "turn_knob"]
 
 FIELD_FILE: Final = "field.json"
 STEP_S: Final = 0.5
 ALL: Final = "*"
+CUT: Final = "supply"
+"""What can be done to equipment that a feeder can cut."""
 _NOT_POLLED: Final = (Life.PLANNED, Life.RETIRED)
-
-Ports = Literal["nominal", "os"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +42,7 @@ class _Place:
     park: Park
     role: str
     instance: int
-    device: SimulatedDevice | SimulatedServer | SimulatedStation | SimulatedGateway
-
-    @property
-    def faults(self) -> tuple[str, ...]:
-        """First words of what may go wrong on its wire."""
-        if isinstance(self.device, SimulatedGateway):
-            return DALI_FAULTS
-        if isinstance(self.device, SimulatedDevice):
-            return FAULTS
-        return OPCUA_FAULTS if isinstance(self.device, SimulatedServer) else BACNET_FAULTS
+    device: Answering
 
 
 class FieldSimulator:
@@ -104,23 +76,19 @@ class FieldSimulator:
         self._frozen = False
         model = site.model
         self._sky = Sky(model.location.latitude, model.location.longitude, model.time_zone, seed)
-        self._simulator = ModbusSimulator()
+        self._wires = Wires(clock, ports)
         self._parks: list[Park] = []
         self._places: dict[str, _Place] = {}
         self._fed: dict[str, list[str]] = {}
-        self._listening: dict[tuple[str, int], SimulatedDevice] = {}
-        self._collectors: dict[tuple[str, int], SimulatedServer] = {}
-        self._stations: dict[tuple[str, int], SimulatedStation] = {}
-        self._gateways: dict[tuple[str, int], SimulatedGateway] = {}
         self._door = FieldDoor(state, self._request) if state is not None else None
         self._stepping: asyncio.Task[None] | None = None
         for name in site.equipment:
             if any(role.protocol in PROTOCOLS for role in site.types[name].devices.values()):
-                self._settle(site, name, ports, seed)
+                self._settle(site, name, seed)
         self.step()
 
-    def _settle(self, site: Site, type_: str, ports: Ports, seed: int) -> None:
-        """Give every device of one type its registers and its port."""
+    def _settle(self, site: Site, type_: str, seed: int) -> None:
+        """Give every device of one type its place on a wire."""
         equipment = [e for e in site.equipment[type_] if e.life not in _NOT_POLLED]
         if not equipment:
             return
@@ -129,80 +97,11 @@ class FieldSimulator:
         self._parks.append(park)
         for role, bank in park.banks.items():
             for i, unit in enumerate(equipment):
-                path = f"{unit.area}/{unit.name}"
-                settings, name = site.devices[path, role], f"{path}.{role}"
-                if isinstance(bank, NodeBank):
-                    server = self._collector(name, settings, ports)
-                    bank.place(i, server.nodes, settings.root)
-                    self._places[name] = _Place(park, role, i, server)
-                    continue
-                if isinstance(bank, ObjectBank):
-                    self._places[name] = _Place(park, role, i, self._station(name, settings, ports, bank.devices[i]))
-                    continue
-                if isinstance(bank, GearBank):
-                    gateway = self._gateway(name, settings, ports)
-                    bank.place(i, gateway, settings.line, settings.short_address)
-                    self._places[name] = _Place(park, role, i, gateway)
-                    continue
-                device = self._listener(name, settings, ports)
-                memory = device.units[settings.unit_id]
-                for table, registers in bank.tables.items():
-                    setattr(memory, table, registers[i])
-                memory.identification = {0: "Vigie", 1: type_, 2: "1", 6: unit.name}
+                name = f"{unit.area}/{unit.name}.{role}"
+                device = self._wires.join(bank, i, name, site.devices[f"{unit.area}/{unit.name}", role])
                 self._places[name] = _Place(park, role, i, device)
-                if unit.feeder is not None:
+                if unit.feeder is not None and CUT in park.words:
                     self._fed.setdefault(unit.feeder, []).append(name)
-
-    def _collector(self, name: str, settings: Any, ports: Ports) -> SimulatedServer:
-        """The simulated OPC UA server of a device; equipment told by one collector shares it."""
-        nominal = (settings.host, settings.port)
-        if settings.security != "None" or settings.user:
-            raise ValueError(f"device {name}: expected security None and no user, the simulated collector has neither")
-        if (server := self._collectors.get(nominal)) is None:
-            host, port = nominal if ports == "nominal" else ("127.0.0.1", 0)
-            uri = settings.application_uri or "urn:vigie:collector"
-            nodes = Nodes(self._clock, uri, [])
-            server = self._collectors[nominal] = SimulatedServer(nodes, uri, host, port)
-        return server
-
-    def _station(self, name: str, settings: Any, ports: Ports, objects: Objects) -> SimulatedStation:
-        """The simulated address of a BACnet device; devices behind one router share it."""
-        nominal = (settings.host, settings.port)
-        objects.instance, objects.name = settings.instance, name
-        if (station := self._stations.get(nominal)) is None:
-            host, port = nominal if ports == "nominal" else ("127.0.0.1", 0)
-            station = self._stations[nominal] = SimulatedStation(name, {}, host, port)
-        station.add((settings.network, bytes.fromhex(settings.mac)), objects)
-        return station
-
-    def _gateway(self, name: str, settings: Any, ports: Ports) -> SimulatedGateway:
-        """The simulated DALI gateway of a line; lines and gear behind one share it."""
-        nominal = (settings.host, settings.port)
-        if settings.wire != "lunatone":
-            raise ValueError(f"device {name}: expected wire lunatone, {settings.wire} is not simulated in a plant")
-        if (gateway := self._gateways.get(nominal)) is None:
-            host, port = nominal if ports == "nominal" else ("127.0.0.1", 0)
-            gateway = self._gateways[nominal] = SimulatedGateway(name, [], host, port)
-        return gateway
-
-    def _listener(self, name: str, settings: Any, ports: Ports) -> SimulatedDevice:
-        """The simulated host and port of a device; units behind one gateway share it."""
-        if settings.transport == "serial":
-            raise ValueError(f"device {name}: expected transport tcp or rtu_tcp, a serial port is not simulated")
-        nominal = (settings.host, settings.port)
-        device = self._listening.get(nominal)
-        if device is None:
-            host, port = nominal if ports == "nominal" else ("127.0.0.1", 0)
-            device = self._simulator.add(name, (), host, port, size=0, transport=settings.transport)
-            self._listening[nominal] = device
-        if settings.unit_id in device.units:
-            raise ValueError(f"device {name}: unit {settings.unit_id} at {nominal[0]}:{nominal[1]} exists already")
-        device.units[settings.unit_id] = Memory(0)
-        return device
-
-    @property
-    def _served(self) -> list[SimulatedServer | SimulatedGateway]:
-        return [*self._collectors.values(), *self._gateways.values()]
 
     # --- life
 
@@ -216,11 +115,7 @@ class FieldSimulator:
         if self._door is not None:
             await self._door.open()
         try:
-            await self._simulator.start()
-            for server in self._served:
-                await server.start()
-            for station in self._stations.values():
-                await station.start()
+            await self._wires.start()
         except OSError:
             await self.stop()
             raise
@@ -233,11 +128,7 @@ class FieldSimulator:
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
-        await self._simulator.stop()
-        for server in self._served:
-            await server.stop()
-        for station in self._stations.values():
-            await station.stop()
+        await self._wires.stop()
         if self._door is not None:
             await self._door.close()
         if self._state is not None:
@@ -279,7 +170,7 @@ class FieldSimulator:
     @property
     def ports(self) -> int:
         """Addresses that it answers at."""
-        return len(self._listening) + len(self._served) + len(self._stations)
+        return self._wires.count
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -349,14 +240,14 @@ class FieldSimulator:
         if word in ("ok", "heal"):
             place.device.heal()
             place.park.release(place.instance)
-        elif word in place.faults:
+        elif word in faults_of(place.device):
             place.device.turn(text)
         elif word in place.park.words:
             place.park.act(place.instance, text)
             if not self._frozen:
                 self.step()
         else:
-            faults, words = ", ".join(place.faults), ", ".join(place.park.words)
+            faults, words = ", ".join(faults_of(place.device)), ", ".join(place.park.words)
             raise ValueError(f"expected a fault ({faults}, ok) or one of {words}, got {text!r}")
 
     def _request(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -370,65 +261,3 @@ class FieldSimulator:
             place = self._places[self.find(device)]
             return {"values": place.park.values(place.instance, place.role)}
         raise ValueError('expected {"device": ..., "turn": ...}, {"device": ..., "read": true} or {"list": true}')
-
-
-@dataclass(frozen=True, slots=True)
-class FieldOptions:
-    """How `vigie simulate` runs.
-
-    Attributes:
-        state: folder for field.json and field.sock; made if missing.
-        ports, seed, speed: as `FieldSimulator`.
-        faults: (device, knob) turned right after the start.
-        for_s: stop by itself after so long [s]; None: until Ctrl-C or SIGTERM.
-    """
-
-    state: Path
-    ports: Ports = "nominal"
-    seed: int = 1
-    speed: float = 1.0
-    faults: Iterable[tuple[str, str]] = field(default=())
-    for_s: float | None = None
-
-
-def run_field(site: Site, options: FieldOptions) -> int:
-    """Simulate the field of a site until told to stop. Returns the exit code: 0, or 1 after one clear sentence."""
-    try:
-        options.state.mkdir(parents=True, exist_ok=True)
-        asyncio.run(_run(site, options))
-    except (OSError, ValueError, FieldDoorError) as error:
-        print(f"the field of {site.model.site} cannot be simulated: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-async def _run(site: Site, options: FieldOptions) -> None:
-    simulator = FieldSimulator(site, SystemClock(), options.ports, options.seed, options.speed, options.state)
-    open_files(2 * simulator.ports)  # each listens and has a client
-    await simulator.start()
-    try:
-        for device, text in options.faults:
-            print(simulator.turn(device, text), flush=True)
-        print(f"{len(simulator.devices)} devices of {site.model.site} answer; Ctrl-C stops them", flush=True)
-        await _until_told(simulator, options.for_s)
-    finally:
-        await simulator.stop()
-
-
-async def _until_told(simulator: FieldSimulator, for_s: float | None) -> None:
-    loop = asyncio.get_running_loop()
-    told = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
-    living = loop.create_task(simulator.wait())
-    stopping = loop.create_task(told.wait())
-    try:
-        done, _ = await asyncio.wait((living, stopping), timeout=for_s, return_when=asyncio.FIRST_COMPLETED)
-        if living in done:
-            await living
-    finally:
-        living.cancel()
-        stopping.cancel()
-        await asyncio.gather(living, stopping, return_exceptions=True)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)

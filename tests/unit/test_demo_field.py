@@ -21,7 +21,8 @@ from drivers.base import DeviceSilent, LinkDown, WriteItem, bind
 from drivers.modbus.plan import plan
 from drivers.modbus.protocol import PROTOCOL as MODBUS
 from supervisor.demo.door import FieldDoorError, ask_field
-from supervisor.demo.field import FIELD_FILE, FieldOptions, FieldSimulator, run_field
+from supervisor.demo.field import FIELD_FILE, FieldSimulator
+from supervisor.demo.process import FieldOptions, run_field
 from tests.sim.loop import clock, run
 from tests.sites import DEVICES, PROTOCOLS, compiled, edited, sennecey
 
