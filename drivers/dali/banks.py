@@ -70,9 +70,10 @@ significant byte first."""
 
 
 def nameplate(data: Sequence[int | None]) -> str:
-    """A number of bank 0 as it is printed on the gear; '' where it has none, or all ones (not given)."""
+    """A number of bank 0 as it is printed on the gear; '' where it has none, zero, or all ones (not given)."""
     raw = bytes(byte for byte in data if byte is not None)
-    return "" if len(raw) != len(data) or raw.count(0xFF) == len(raw) else str(int.from_bytes(raw))
+    number = int.from_bytes(raw)
+    return "" if len(raw) != len(data) or number in (0, 256 ** len(raw) - 1) else str(number)
 
 
 class NotKnown(Exception):

@@ -139,6 +139,7 @@ def _scale(name: str) -> int:
 _ANSWERS: Final[dict[int, Callable[[Gear], int | None]]] = {
     f.QUERY_STATUS: lambda g: g.answers_for("status", g.status),
     f.QUERY_PRESENT: lambda g: f.YES,
+    f.QUERY_DEVICE_TYPE: lambda g: g.answers_for("device_type", f.LED),
     f.QUERY_LAMP_FAILURE: lambda g: f.YES if g.lamp_failed else None,
     f.QUERY_GEAR_FAILURE: lambda g: f.YES if g.gear_failed else None,
     f.QUERY_ACTUAL_LEVEL: lambda g: g.answers_for("level", g.level),

@@ -41,6 +41,7 @@ COMMANDS: Final[dict[str, str]] = {
     "unshelve": "take an alarm off the shelf",
     "report": "how the alarm system did: rates, floods, chattering",
     "probe": "what exactly is wrong with a device",
+    "discover": "draft of what answers out there: bacnet, dali",
     "replace": "register a device that was replaced: who it is, and where its counters go on",
     "journal": "what was done and what happened, by time, tag, person, kind",
     "note": "write a note into the logbook",

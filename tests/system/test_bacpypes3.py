@@ -15,6 +15,8 @@ import pytest
 
 from config.words import Batch, Kind, Outcome, Permit, StatusCode, cell_of, value_of
 from drivers.bacnet.address import BacnetDevice
+from drivers.bacnet.discovery import look_into, places, who_is
+from drivers.bacnet.draft import drafts
 from drivers.bacnet.driver import BacnetDriver
 from drivers.bacnet.link import BacnetLink
 from drivers.bacnet.plan import plan
@@ -155,5 +157,19 @@ def test_changes_are_told(how: str) -> None:
                 batch = await told.get()
             assert batch.rows.tolist() == [4] and value_of(Kind.Float, int(batch.cells[0])) == 77.5
             assert (await read(driver, requests))[4] == (77.5, 0)
+
+    asyncio.run(main())
+
+
+def test_it_is_discovered_with_its_objects() -> None:
+    async def main() -> None:
+        async with other() as peer, driven(peer.port):
+            [found] = await who_is(places(f"127.0.0.1:{peer.port}", 47808), "127.0.0.1", 0, 2.0)
+            assert (found.instance, found.port) == (777, peer.port)
+            device = await look_into(found, "127.0.0.1")
+            assert device.name == "other" and not device.trouble
+            text = drafts([device], "21605")["types/BAC1.yaml"]
+            assert 'ai1:\n    title: {fr: "ai1", en: "ai1"}\n    kind: Float\n    unit: "°C"' in text
+            assert "bo1:" in text and "msv1:" in text and "point: {object: analog-output 1}" in text
 
     asyncio.run(main())
