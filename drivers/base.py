@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel
@@ -320,6 +320,20 @@ class ProtocolSpec:
     plan_key: Callable[[Any], Hashable] | None = None
     export_state: Callable[[Request], dict[str, Any] | None] | None = None
     import_state: Callable[[Request, dict[str, Any], float], None] | None = None
+
+
+L = TypeVar("L")
+
+
+def own_link(name: str, link: Link, kind: type[L]) -> L:
+    """The link as its own protocol's.
+
+    Raises:
+        TypeError: it is another's: a bug of who put them together.
+    """
+    if not isinstance(link, kind):
+        raise TypeError(f"{name}: expected a {kind.__name__}, got a {type(link).__name__}")
+    return link
 
 
 def bind(exchange: Exchange, rows: Rows, id: int) -> Request:

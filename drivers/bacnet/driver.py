@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from config.words import Batch, Clock, Permit, StatusCode
+from config.words import Batch, Clock, Permit
 from drivers.bacnet import tags
 from drivers.bacnet.address import BacnetDevice
 from drivers.bacnet.asked import UNKNOWN_LENGTH, Asked, Traits, error_of, value_of
@@ -40,6 +40,7 @@ from drivers.bacnet.writing import Writer
 from drivers.bacnet.writing import refused as refused_write
 from drivers.base import Busy, DeviceSilent, DriverError, Exchange, LinkDown, Point, Request, WriteItem, WriteOutcome
 from drivers.identity import Declared, Identity
+from drivers.readback import in_order, readable, unpacked
 
 OPEN_TIMEOUT_S: Final = 3.0
 UNKNOWN_OBJECT: Final = 1 << 16 | 31
@@ -202,21 +203,17 @@ class BacnetDriver:
         Raises:
             LinkDown, DeviceSilent, Busy: as `read`.
         """
-        not_readable = (0, int(StatusCode.BadNotReadable), None)
-        readable = [i for i in dict.fromkeys(points) if self._points[i].access.readable]
-        if not readable:
-            return [not_readable for _ in points]
-        body = make_body(self._device, self._points, readable)
-        rows = np.array(readable, np.int64)
+        chosen = readable(self._points, points)
+        if not chosen:
+            return in_order(points, {})
+        body = make_body(self._device, self._points, chosen)
+        rows = np.array(chosen, np.int64)
         asked = Asked(Request(-1, Exchange(rows, "", body.label, body), rows), self._stand(), self._traits, self._clock)
         try:
             await asked.read(timeout_s)
         except DriverError as error:
             raise self._named(body.label, timeout_s, error) from error
-        batch = asked.batch()
-        texts = batch.texts or {}
-        found = {point: (int(batch.cells[k]), int(batch.statuses[k]), texts.get(k)) for k, point in enumerate(readable)}
-        return [found.get(i, not_readable) for i in points]
+        return in_order(points, unpacked(asked.batch(), chosen))
 
     def _named(self, label: str, timeout_s: float, error: DriverError) -> DriverError:
         """The same error, saying which device and what was asked."""

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import os
 import socket
 from collections.abc import Callable
 from typing import Any, Final
@@ -30,6 +29,7 @@ from drivers.bacnet.station import Key, NotSent, Station
 from drivers.bacnet.tags import Garbled
 from drivers.base import DeviceSilent, LinkDown
 from drivers.gate import Gate
+from drivers.opening import reason_of
 
 SHARED_WINDOW: Final = 64
 ROUTER_REASONS: Final = {
@@ -79,7 +79,9 @@ class BacnetLink:
                 lambda: _Door(self), local_addr=local, family=socket.AF_INET
             )
         except (OSError, UnicodeError) as error:
-            raise self._cannot(f"expected a free local address {local[0]}:{local[1]}, got {_text(error)}") from error
+            raise self._cannot(
+                f"expected a free local address {local[0]}:{local[1]}, got {reason_of(error)}"
+            ) from error
         if attempt != self._attempt:
             transport.abort()
             raise self._cannot("closed while it was opened")
@@ -152,7 +154,7 @@ class BacnetLink:
             try:
                 found = await loop.getaddrinfo(device.host, device.port, family=socket.AF_INET, type=socket.SOCK_DGRAM)
             except (OSError, UnicodeError) as error:
-                raise LinkDown(f"{self.where}: expected a host name or address: {_text(error)}") from error
+                raise LinkDown(f"{self.where}: expected a host name or address: {reason_of(error)}") from error
             self._addresses[device.host] = str(found[0][4][0])
         station = Station(self, device, self._addresses.get(device.host, device.host))
         known = self._stations.get(station.key)
@@ -180,7 +182,7 @@ class BacnetLink:
         self._refusal = None
         transport.sendto(data, key[:2])
         if self._refusal is not None:
-            raise sort(f"{self.where}: {_text(self._refusal)}")
+            raise sort(f"{self.where}: {reason_of(self._refusal)}")
 
     # --- what comes
 
@@ -225,7 +227,7 @@ class BacnetLink:
         """The socket is gone without our doing."""
         if self._transport is None:
             return
-        self._transport, self._down = None, _text(error) if error else "the socket was closed"
+        self._transport, self._down = None, reason_of(error) if error else "the socket was closed"
         self._lose(self._down)
         if self._on_lost is not None:
             self._on_lost(f"{self.where}: {self._down}")
@@ -262,8 +264,3 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _text(error: Exception) -> str:
-    code = getattr(error, "errno", None)
-    return os.strerror(code) if isinstance(code, int) and code > 0 else str(error) or type(error).__name__

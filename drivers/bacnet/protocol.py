@@ -10,7 +10,7 @@ from typing import Final
 from config.words import Clock
 from drivers.bacnet.address import BacnetDevice, BacnetPoint, check
 from drivers.bacnet.plan import plan
-from drivers.base import Driver, Link, Point, ProtocolSpec
+from drivers.base import Driver, Link, Point, ProtocolSpec, own_link
 
 
 def _link_key(device: BacnetDevice) -> Hashable:
@@ -33,9 +33,7 @@ def _make_driver(name: str, device: BacnetDevice, points: Sequence[Point], link:
     from drivers.bacnet.driver import BacnetDriver
     from drivers.bacnet.link import BacnetLink
 
-    if not isinstance(link, BacnetLink):
-        raise TypeError(f"{name}: expected a BACnet link, got {type(link).__name__}")
-    return BacnetDriver(name, device, points, link, clock)
+    return BacnetDriver(name, device, points, own_link(name, link, BacnetLink), clock)
 
 
 PROTOCOL: Final = ProtocolSpec(

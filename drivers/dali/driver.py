@@ -25,10 +25,10 @@ from drivers.dali.plan import Question, questions
 from drivers.dali.registers import declared, target, wire_number
 from drivers.dali.schedule import Rank
 from drivers.identity import Identity
+from drivers.readback import Answer, in_order, readable
 
 GOOD: Final = int(StatusCode.Good)
 NO_DATA: Final = int(StatusCode.BadNoData)
-NOT_READABLE: Final = int(StatusCode.BadNotReadable)
 
 
 class DaliDriver:
@@ -117,11 +117,11 @@ class DaliDriver:
         Raises:
             LinkDown, DeviceSilent, Busy: as `read`.
         """
-        readable = [i for i in dict.fromkeys(points) if self._points[i].access.readable]
-        found: dict[int, tuple[int, int]] = {}
-        for question in questions(self._points, readable):
-            found |= await self._told(question, timeout_s)
-        return [(*found.get(i, (0, NOT_READABLE)), None) for i in points]
+        found: dict[int, Answer] = {}
+        for question in questions(self._points, readable(self._points, points)):
+            told = await self._told(question, timeout_s)
+            found |= {position: (*answer, None) for position, answer in told.items()}
+        return in_order(points, found)
 
     # --- writing
 

@@ -8,7 +8,6 @@ Law of this file: the life of the connection, and one job's frames; what is aske
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from typing import Final
 
@@ -20,6 +19,7 @@ from drivers.dali.line import Line
 from drivers.dali.lunatone import Gateway, NotSent, Reply
 from drivers.dali.schedule import Rank
 from drivers.dali.turns import Turns
+from drivers.opening import NotOpened, Opening, reason_of
 from drivers.sockets import close_in_order, prepare
 
 WINDOW: Final = 2 * (f.GEAR_MAX + 2)
@@ -39,8 +39,7 @@ class LunatoneLink:
         self.turns = Turns(device.poll_share)
         self.line = Line(device.fault_fresh)
         self._gateway: Gateway | None = None
-        self._opening: asyncio.Task[Gateway] | None = None
-        self._attempt = 0
+        self._opening: Opening[Gateway] = Opening(_drop)
         self._down = "not connected yet"
         self._on_lost: Callable[[str], None] | None = None
         self._loop = asyncio.get_running_loop()
@@ -53,31 +52,11 @@ class LunatoneLink:
         """
         if self.is_up:
             return
-        if self._opening is not None:
-            raise LinkDown(f"{self.device.where}: a connection is being made already")
-        self._attempt += 1
-        attempt, wait_s = self._attempt, self.device.connect_timeout
         self.line = Line(self.device.fault_fresh)
-        opening = self._opening = self._loop.create_task(self._connect())
         try:
-            await asyncio.wait([opening], timeout=wait_s)
-        except asyncio.CancelledError:
-            await _give_up(opening)
-            raise
-        finally:
-            self._opening = None
-        if not opening.done():
-            await _give_up(opening)
-            raise self._cannot(f"no connection within {wait_s:g} s")
-        if opening.cancelled() or attempt != self._attempt:
-            await _give_up(opening)
-            raise self._cannot("closed while connecting")
-        try:
-            gateway = opening.result()
-        except OSError as error:
-            raise self._cannot(os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)) from error
-        except (LinkDown, UnicodeError) as error:
-            raise self._cannot(str(error)) from error
+            gateway = await self._opening.run(self._connect(), self.device.connect_timeout)
+        except (NotOpened, OSError, LinkDown, UnicodeError) as error:
+            raise self._cannot(reason_of(error)) from error
         if gateway.down:
             raise self._cannot(gateway.down)
         self._gateway = gateway
@@ -115,9 +94,7 @@ class LunatoneLink:
             transport.abort()
 
     def _end(self, reason: str) -> asyncio.Transport | None:
-        self._attempt += 1
-        if self._opening is not None:
-            self._opening.cancel()
+        self._opening.end()
         gateway, self._gateway = self._gateway, None
         if gateway is None:
             return None
@@ -226,10 +203,6 @@ def _sound(reply: Reply) -> Reply:
     raise Busy(text) if reply.result in (lunatone.BUFFER_FULL, 7) else DeviceSilent(text)
 
 
-async def _give_up(opening: asyncio.Task[Gateway]) -> None:
-    """Leave no connecting task and no connection behind."""
-    opening.cancel()
-    await asyncio.wait([opening])
-    if not opening.cancelled() and opening.exception() is None:
-        if (transport := opening.result().end("given up")) is not None:
-            transport.abort()
+def _drop(gateway: Gateway) -> None:
+    if (transport := gateway.end("given up")) is not None:
+        transport.abort()

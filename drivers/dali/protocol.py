@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any, Final
 
 from config.words import Clock
-from drivers.base import Driver, Link, Point, ProtocolSpec, Request
+from drivers.base import Driver, Link, Point, ProtocolSpec, Request, own_link
 from drivers.dali.address import LOYTEC, LUNATONE, DaliDevice, DaliPoint, check
 from drivers.dali.plan import plan
 from drivers.dali.registers import GatewayLink, RegisterDriver
@@ -51,9 +51,7 @@ def _make_driver(name: str, device: DaliDevice, points: Sequence[Point], link: L
     from drivers.dali.driver import DaliDriver
     from drivers.dali.link import LunatoneLink
 
-    if not isinstance(link, LunatoneLink):
-        raise TypeError(f"{name}: expected a DALI link, got {type(link).__name__}")
-    return DaliDriver(name, device, points, link, clock)
+    return DaliDriver(name, device, points, own_link(name, link, LunatoneLink), clock)
 
 
 def _export(request: Request) -> dict[str, Any] | None:

@@ -31,6 +31,7 @@ from drivers.modbus.nameplate import Nameplate
 from drivers.modbus.plan import Body, bodies, make_body
 from drivers.modbus.split import Learned, Part
 from drivers.modbus.writing import Writer
+from drivers.readback import Answer, in_order, readable
 
 EXCEPTIONS: Final = {
     1: "illegal function",
@@ -220,12 +221,11 @@ class ModbusDriver:
         Raises:
             LinkDown, DeviceSilent, Busy: as `read`.
         """
-        found: dict[int, tuple[int, int, str | None]] = {}
-        readable = [i for i in dict.fromkeys(points) if self._points[i].access.readable]
-        for body in bodies(self._device.model_copy(update={"gap_max": 0}), self._points, readable):
+        found: dict[int, Answer] = {}
+        device, chosen = self._device.model_copy(update={"gap_max": 0}), readable(self._points, points)
+        for body in bodies(device, self._points, chosen):
             found |= await self._read_now(body, timeout_s)
-        not_readable = (0, int(StatusCode.BadNotReadable), None)
-        return [found.get(i, not_readable) for i in points]
+        return in_order(points, found)
 
     async def _read_now(self, body: Body, timeout_s: float) -> dict[int, tuple[int, int, str | None]]:
         answer = await self._ask(body, timeout_s)

@@ -11,7 +11,6 @@ start: when this process dies, the system drops what has not left instead of del
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -21,6 +20,7 @@ from drivers.modbus.address import ModbusDevice
 from drivers.modbus.line import Pace, RtuConnection
 from drivers.modbus.serialport import SerialTransport, open_port
 from drivers.modbus.wire import Connection, NotSent
+from drivers.opening import NotOpened, Opening, reason_of
 from drivers.sockets import close_in_order, prepare, stuck
 
 IDLE_NETWORK_S: Final = 0.25  # a frame sent in pieces through a network
@@ -36,8 +36,7 @@ class ModbusLink:
         self._device = device
         self.where = device.where
         self._connection: _Wire | None = None
-        self._opening: asyncio.Task[_Wire] | None = None
-        self._attempt = 0
+        self._opening: Opening[_Wire] = Opening(_drop)
         self._down = "not connected yet"
         self._on_lost: Callable[[str], None] | None = None
 
@@ -49,32 +48,12 @@ class ModbusLink:
         """
         if self.is_up:
             return
-        if self._opening is not None:
-            raise LinkDown(f"{self.where}: a connection is being made already")
-        self._attempt += 1
-        attempt = self._attempt
-        opening = self._opening = asyncio.get_running_loop().create_task(self._connect())
         try:
-            await asyncio.wait([opening], timeout=self._device.connect_timeout)
-        except asyncio.CancelledError:
-            await _give_up(opening)
-            raise
-        finally:
-            self._opening = None
-        if not opening.done():
-            await _give_up(opening)
-            raise self._cannot(f"no connection within {self._device.connect_timeout:g} s")
-        if attempt != self._attempt:
-            await _give_up(opening)
-            raise self._cannot("closed while connecting")
-        try:
-            connection = opening.result()
-        except OSError as error:
-            raise self._cannot(
-                os.strerror(error.errno) if error.errno is not None and error.errno > 0 else str(error)
-            ) from error
+            connection = await self._opening.run(self._connect(), self._device.connect_timeout)
         except UnicodeError as error:
             raise self._cannot(f"expected a host name or address: {error}") from error
+        except (NotOpened, OSError) as error:
+            raise self._cannot(reason_of(error)) from error
         if connection.down:
             raise self._cannot(connection.down)
         self._connection = connection
@@ -114,17 +93,13 @@ class ModbusLink:
 
     async def close(self) -> None:
         """Close in order; pending questions fail with LinkDown. Idempotent, also during `open`."""
-        self._attempt += 1
-        if self._opening is not None:
-            self._opening.cancel()
+        self._opening.end()
         if (transport := self._end("closed by us")) is not None:
             close_in_order(transport)
 
     def abort(self) -> None:
         """Drop the connection at once with a reset; nothing unsent may still leave. Idempotent."""
-        self._attempt += 1
-        if self._opening is not None:
-            self._opening.cancel()
+        self._opening.end()
         if (transport := self._end("aborted by us")) is not None:
             transport.abort()
 
@@ -193,10 +168,6 @@ def _stuck_port(transport: asyncio.Transport) -> str:
     return f"{waiting} bytes wait to leave" if waiting else ""
 
 
-async def _give_up(opening: asyncio.Task[_Wire]) -> None:
-    """Leave no connecting task and no connection behind."""
-    opening.cancel()
-    await asyncio.wait([opening])
-    if not opening.cancelled() and opening.exception() is None:
-        if (transport := opening.result().end("given up")) is not None:
-            transport.abort()
+def _drop(connection: _Wire) -> None:
+    if (transport := connection.end("given up")) is not None:
+        transport.abort()

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 from typing import Final
 
 from config.words import Clock
-from drivers.base import Driver, Link, Point, ProtocolSpec
+from drivers.base import Driver, Link, Point, ProtocolSpec, own_link
 from drivers.modbus.address import ModbusDevice, ModbusPoint, check
 from drivers.modbus.driver import ModbusDriver, export_state, import_state
 from drivers.modbus.link import ModbusLink
@@ -29,15 +29,14 @@ def _make_link(device: ModbusDevice, clock: Clock) -> Link:
 
 
 def _make_driver(name: str, device: ModbusDevice, points: Sequence[Point], link: Link, clock: Clock) -> Driver:
-    if not isinstance(link, ModbusLink):
-        raise TypeError(f"{name}: expected a Modbus link, got {type(link).__name__}")
-    if device.transport == "serial" and device.line != link.device.line:
-        baud_rate, parity, stop_bits = link.device.line
+    way = own_link(name, link, ModbusLink)
+    if device.transport == "serial" and device.line != way.device.line:
+        baud_rate, parity, stop_bits = way.device.line
         raise ValueError(
             f"{name}: expected {baud_rate} baud, {parity} parity, {stop_bits} stop bits as the other devices on "
             f"{device.serial_port}, got {device.baud_rate}, {device.parity}, {device.stop_bits}"
         )
-    return ModbusDriver(name, device, points, link, clock)
+    return ModbusDriver(name, device, points, way, clock)
 
 
 PROTOCOL: Final = ProtocolSpec(

@@ -44,6 +44,7 @@ from drivers.opcua.link import OpcuaLink
 from drivers.opcua.plan import make_body
 from drivers.opcua.subscription import SESSION_GONE
 from drivers.opcua.writing import Writer
+from drivers.readback import in_order, readable, unpacked
 
 TOO_MUCH: Final = (0x80080000, 0x80100000, 0x80B80000, 0x80B90000)
 BUSY: Final = (0x80030000, 0x80040000, 0x807D0000, 0x80EE0000)
@@ -148,21 +149,17 @@ class OpcuaDriver:
         Raises:
             LinkDown, DeviceSilent, Busy: as `read`.
         """
-        not_readable = (0, int(StatusCode.BadNotReadable), None)
-        readable = [i for i in dict.fromkeys(points) if self._points[i].access.readable]
-        if not readable:
-            return [not_readable for _ in points]
-        body = make_body(self._points, readable)
+        chosen = readable(self._points, points)
+        if not chosen:
+            return in_order(points, {})
+        body = make_body(self._points, chosen)
         request = Request(-1, Exchange(body.positions, "", body.label, body), body.positions)
         try:
             asked = Asked(request, self._link, self._device.root, self._size_max)
             await asked.read(timeout_s)
         except (DriverError, ServiceFault, Garbled) as error:
             raise self._named(body.label, timeout_s, error) from error
-        batch = asked.batch()
-        texts = batch.texts or {}
-        found = {point: (int(batch.cells[k]), int(batch.statuses[k]), texts.get(k)) for k, point in enumerate(readable)}
-        return [found.get(i, not_readable) for i in points]
+        return in_order(points, unpacked(asked.batch(), chosen))
 
     def _named(self, label: str, timeout_s: float, error: Exception) -> DriverError:
         """The same error in the contract's words, saying which device and what was asked."""

@@ -9,7 +9,6 @@ is given no say in keeping them. Its errors end here: out come `LinkDown` and no
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -28,6 +27,7 @@ from drivers.opcua.pulse import Pulse
 from drivers.opcua.secrets import NoSecret, secret
 from drivers.opcua.subscription import Subscription
 from drivers.opcua.wire import Wire
+from drivers.opening import NotOpened, Opening, reason_of
 
 CHANNEL_S: Final = 3600.0
 RENEW_AT: Final = 0.75  # of the channel's life. Source: OPC 10000-4, 5.5.2.1
@@ -89,9 +89,8 @@ class OpcuaLink:
         self._wire: Wire | None = None
         self._server: Server | None = None
         self._client: Client | None = None
-        self._opening: asyncio.Task[tuple[Client, Wire, Server]] | None = None
+        self._opening: Opening[tuple[Client, Wire, Server]] = Opening(lambda made: made[1].drop("given up"))
         self._renewing: asyncio.Task[None] | None = None
-        self._attempt = 0
         self._down = "not connected yet"
         self._on_lost: Callable[[str], None] | None = None
 
@@ -105,41 +104,15 @@ class OpcuaLink:
         """
         if self.is_up:
             return
-        if self._opening is not None:
-            raise LinkDown(f"{self.where}: a connection is being made already")
-        self._attempt += 1
-        attempt = self._attempt
-        opening = self._opening = asyncio.get_running_loop().create_task(self._connect())
         try:
-            await asyncio.wait([opening], timeout=self.device.connect_timeout)
-        except asyncio.CancelledError:
-            await _give_up(opening)
-            raise
-        finally:
-            self._opening = None
-        if not opening.done():
-            await _give_up(opening)
-            raise self._cannot(f"no session within {self.device.connect_timeout:g} s")
-        if attempt != self._attempt or opening.cancelled():
-            await _give_up(opening)
-            raise self._cannot("closed while connecting")
-        client, wire, server = self._outcome(opening)
+            client, wire, server = await self._opening.run(self._connect(), self.device.connect_timeout, "session")
+        except (NotOpened, DriverError, *HELD_BACK) as error:
+            raise self._cannot(reason_of(error)) from error
         if wire.down:
             raise self._cannot(wire.down)
         self._client, self._wire, self._server = client, wire, server
         self.generation += 1
         self._renewing = asyncio.get_running_loop().create_task(self._renew(client, wire))
-
-    def _outcome(self, opening: asyncio.Task[tuple[Client, Wire, Server]]) -> tuple[Client, Wire, Server]:
-        try:
-            return opening.result()
-        except DriverError as error:
-            raise self._cannot(str(error)) from error
-        except OSError as error:
-            known = error.errno is not None and error.errno > 0
-            raise self._cannot(os.strerror(error.errno or 0) if known else str(error) or "no connection") from error
-        except HELD_BACK as error:
-            raise self._cannot(str(error) or type(error).__name__) from error
 
     async def _connect(self) -> tuple[Client, Wire, Server]:
         device = self.device
@@ -245,9 +218,7 @@ class OpcuaLink:
 
     async def close(self) -> None:
         """Close in order: the session, so that the server frees it, then the connection. Idempotent, also in `open`."""
-        self._attempt += 1
-        if self._opening is not None:
-            self._opening.cancel()
+        self._opening.end()
         client, wire = self._client, self._wire
         await self._end("closed by us")
         if client is None or wire is None:
@@ -262,9 +233,7 @@ class OpcuaLink:
 
     def abort(self) -> None:
         """Drop the connection at once with a reset; nothing unsent may still leave. Idempotent."""
-        self._attempt += 1
-        if self._opening is not None:
-            self._opening.cancel()
+        self._opening.end()
         wire = self._forget("aborted by us")
         if wire is not None:
             wire.drop("aborted by us")
@@ -353,11 +322,3 @@ def _texts(value: Any) -> tuple[str, ...]:
 def _drop(client: Client, reason: str) -> None:
     if isinstance(wire := client.uaclient.protocol, Wire):
         wire.drop(reason)
-
-
-async def _give_up(opening: asyncio.Task[tuple[Client, Wire, Server]]) -> None:
-    """Leave no connecting task and no connection behind."""
-    opening.cancel()
-    await asyncio.wait([opening])
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result()[1].drop("given up")

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 from typing import Final
 
 from config.words import Clock
-from drivers.base import Driver, Link, Point, ProtocolSpec
+from drivers.base import Driver, Link, Point, ProtocolSpec, own_link
 from drivers.opcua.address import OpcuaDevice, OpcuaPoint, check
 from drivers.opcua.plan import plan
 
@@ -31,9 +31,7 @@ def _make_driver(name: str, device: OpcuaDevice, points: Sequence[Point], link: 
     from drivers.opcua.driver import OpcuaDriver
     from drivers.opcua.link import OpcuaLink
 
-    if not isinstance(link, OpcuaLink):
-        raise TypeError(f"{name}: expected an OPC UA link, got {type(link).__name__}")
-    return OpcuaDriver(name, device, points, link, clock)
+    return OpcuaDriver(name, device, points, own_link(name, link, OpcuaLink), clock)
 
 
 PROTOCOL: Final = ProtocolSpec(
