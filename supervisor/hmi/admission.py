@@ -18,9 +18,9 @@ from asyncua.common.utils import ServiceError
 from asyncua.ua.ua_binary import struct_from_binary
 
 from supervisor.hmi.events.audited import Audited
+from supervisor.hmi.header import Header, token_type
 from supervisor.hmi.judge import application_name, parse_chain, uris
 from supervisor.hmi.login import Claim, LoginRefused
-from supervisor.hmi.request import Header, token_type
 from supervisor.hmi.session import Session
 from supervisor.hmi.wire import CarefulBuffer, Wire
 from supervisor.people import User

@@ -20,8 +20,8 @@ from asyncua import ua
 from asyncua.common.utils import ServiceError
 from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 
+from supervisor.hmi.header import Header
 from supervisor.hmi.lane import ROUND
-from supervisor.hmi.request import Header
 from supervisor.hmi.wire import CarefulBuffer
 
 if TYPE_CHECKING:

@@ -21,10 +21,10 @@ from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary, struct_
 
 from supervisor.hmi.admission import Admission
 from supervisor.hmi.call import Call, request_type
+from supervisor.hmi.header import Header, header
 from supervisor.hmi.history.door import Back, HistoryDoor
 from supervisor.hmi.messages import Response, fault, statuses
 from supervisor.hmi.outbox import Waiting
-from supervisor.hmi.request import Header, header
 from supervisor.hmi.session import Session
 from supervisor.hmi.wire import without_additional_header
 

@@ -23,8 +23,8 @@ from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 from supervisor.hmi.channel import Channel
 from supervisor.hmi.doorman import Stage
 from supervisor.hmi.events.audited import Audited
+from supervisor.hmi.header import Header, header
 from supervisor.hmi.judge import Untrusted
-from supervisor.hmi.request import Header, header
 from supervisor.hmi.session import Session
 from supervisor.hmi.transport import error_message
 

@@ -12,7 +12,8 @@ from asyncua.ua.ua_binary import nodeid_to_binary, struct_to_binary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervisor.hmi.request import ListDecoder, header, token_type
+from supervisor.hmi.header import header, token_type
+from supervisor.hmi.request import ListDecoder
 from supervisor.hmi.space import Space
 from tests.plants import TypeSpec, make_plant, tag
 

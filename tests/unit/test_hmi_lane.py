@@ -7,8 +7,8 @@ import asyncio
 from types import SimpleNamespace
 
 from supervisor.hmi.call import SLICE, Call
+from supervisor.hmi.header import Header
 from supervisor.hmi.lane import ROUND, Lane
-from supervisor.hmi.request import Header
 
 
 def test_two_pieces_never_run_in_one_turn_of_the_loop() -> None:

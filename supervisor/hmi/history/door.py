@@ -19,7 +19,7 @@ from asyncua.common.utils import ServiceError
 
 if TYPE_CHECKING:
     from supervisor.hmi.engine import Engine
-    from supervisor.hmi.request import Header
+    from supervisor.hmi.header import Header
     from supervisor.hmi.session import Session
 
 _log = logging.getLogger(__name__)
