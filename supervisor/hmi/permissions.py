@@ -16,6 +16,7 @@ from asyncua import ua
 
 from config.model import Role
 from config.words import StatusCode
+from supervisor.alarms.events import Disable, Enable
 from supervisor.alarms.rights import roles_for
 from supervisor.hmi.conditions.methods import METHODS, Arguments
 from supervisor.hmi.place import Place, What
@@ -37,6 +38,10 @@ ROLES: Final = {
 _MAY: Final = ua.PermissionType
 _TOLD_OF_OTHERS: Final = frozenset({Role.ENGINEER, Role.SECURITY})
 """Who may read what other roles may do."""
+
+
+_REFUSED: Final = frozenset({Enable, Disable})
+"""What takes the number of a change record, for which the methods have no argument: refused to everybody."""
 
 
 class Permissions:
@@ -92,4 +97,5 @@ def may_call(method: int, user: User) -> bool:
         return True  # refreshing, and asking the server about one's own items
     if known.act is None:
         return user.role in WRITERS
-    return user.role in roles_for(type(known.act(Arguments(), 0)))
+    event = type(known.act(Arguments(), 0))
+    return event not in _REFUSED and user.role in roles_for(event)

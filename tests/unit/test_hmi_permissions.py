@@ -78,7 +78,7 @@ def test_the_attributes_say_it_by_well_known_roles() -> None:
 METHODS = [
     (IDS.AcknowledgeableConditionType_Acknowledge, {Role.OPERATOR, Role.SUPERVISOR, Role.ENGINEER}),
     (IDS.ConditionType_AddComment, {Role.OPERATOR, Role.SUPERVISOR, Role.ENGINEER}),
-    (IDS.ConditionType_Disable, {Role.ENGINEER}),
+    (IDS.ConditionType_Disable, set()),
     (IDS.AlarmConditionType_PlaceInService, {Role.SUPERVISOR, Role.ENGINEER}),
     (IDS.ConditionType_ConditionRefresh, set(Role)),
     (IDS.Server_GetMonitoredItems, set(Role)),
