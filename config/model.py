@@ -192,6 +192,9 @@ class AlarmRule(Model):
         return self.feeds or self.on == "fed"
 
 
+ALARM_COUNTS: Final = ("alarms.active", "alarms.unacked", "alarms.shelved", "alarms.suppressed", "alarms.unevaluable")
+"""Sources that count alarms in the area of the equipment that shows them; its parameter `desk`: those of one desk."""
+
 SYSTEM_SOURCES: Final[dict[str, Kind]] = {
     "comm": Kind.Boolean,
     "post.up": Kind.Boolean,
@@ -204,12 +207,13 @@ SYSTEM_SOURCES: Final[dict[str, Kind]] = {
     "storage.ok": Kind.Boolean,
     "alarms.rate": Kind.Float,
     "history.waiting": Kind.Int32,
+    **dict.fromkeys(ALARM_COUNTS, Kind.Int32),
 }
 """What the server itself can say (`system:`) and the kind it says it in.
 
 `comm`: the device answers. The others are of this post: it runs, its role, processor, memory and disk used [%], offset
 of its clock [ms], days until its certificate expires, whether what it has to remember reaches the disk, alarms
-annunciated in the last ten minutes, and samples that wait for the history's disk.
+annunciated in the last ten minutes, samples that wait for the history's disk, and alarms of an area by their state.
 """
 
 

@@ -375,6 +375,7 @@ class App:
     def _measured(self) -> Mapping[str, float | None]:
         """What this post says of itself in its next scan."""
         self._vitals["alarms.rate"] = self.alarms.annunciated()
+        self._vitals |= self.alarms.places()
         self._vitals["history.waiting"] = self.history.waiting
         return self._vitals
 

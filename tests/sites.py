@@ -19,6 +19,7 @@ from supervisor.plant.plant import Plant
 
 # What the shipped demo sites hold; the one place that tests count by.
 EQUIPMENT = {
+    "ALM": 1,
     "BLD": 3,
     "BOL": 1,
     "CAB": 17,
@@ -33,6 +34,7 @@ EQUIPMENT = {
     "VEH": 2,
 }
 TAGS_OF_TYPE = {
+    "ALM": 5,
     "BLD": 48,
     "BOL": 14,
     "CAB": 56,

@@ -28,6 +28,7 @@ from supervisor.alarms.engine import AlarmEngine
 from supervisor.alarms.events import Operator, Refused
 from supervisor.alarms.happening import By, Counts, Happening
 from supervisor.alarms.pages import TABLE, read
+from supervisor.alarms.places import Places
 from supervisor.alarms.rate import Rate
 from supervisor.alarms.recollect import read_rate, recollect
 from supervisor.alarms.records import RATE, Batch, EventId, Glances, Scribe
@@ -81,7 +82,9 @@ class AlarmDesk:
     def __init__(self, engine: AlarmEngine, journal: DeskJournal, clock: Clock, run: Run, post: int = POST) -> None:
         self.engine = engine
         self.book = engine.book
-        self.shown = Shown(frozenset(np.flatnonzero(engine.book.silent).tolist()))
+        self._places = Places(engine.book)
+        silent = frozenset(np.flatnonzero(engine.book.silent).tolist())
+        self.shown = Shown(silent, self._places.group_of, self._places.groups)
         self._scribe = Scribe(engine.conditions)
         self.writer = Writer(journal, self._scribe, self.shown, run, post)
         self.rate = Rate()
@@ -242,6 +245,10 @@ class AlarmDesk:
     def counts(self) -> Counts:
         """How many of each, as shown."""
         return self.shown.counts(int(self.engine.conditions.unevaluable.sum()))
+
+    def places(self) -> dict[str, float | None]:
+        """Numbers that tags of the plant show, as shown to people, by source (`places`)."""
+        return self._places.numbers(self.shown.by_group, self.engine.conditions.unevaluable)
 
     def errors(self) -> list[str]:
         """Sentences for `/status`."""

@@ -56,16 +56,21 @@ class Shown:
 
     Args:
         silent: conditions of equipment under commissioning.
+        group_of: in which of several groups each condition is counted; None: all in one.
     Attributes:
+        by_group: active, unacknowledged, shelved, suppressed, out of service and disabled of each group.
         durable: number of the newest batch that is on the disk; what changed later is not recorded.
     """
 
-    def __init__(self, silent: Collection[int] = frozenset()) -> None:
+    def __init__(
+        self, silent: Collection[int] = frozenset(), group_of: Sequence[int] | None = None, groups: int = 1
+    ) -> None:
         self.entries: dict[int, Entry] = {}
         self._silent = silent
         self.durable = 0
         self._by_event: dict[EventId, int] = {}
-        self._counts = [0] * 6
+        self.by_group = [[0] * 6 for _ in range(groups)]
+        self._group_of = group_of
 
     def __iter__(self) -> Iterator[tuple[int, Entry]]:
         return iter(self.entries.items())
@@ -81,7 +86,7 @@ class Shown:
 
     def counts(self, unevaluable: int) -> Counts:
         """How many of each, as shown."""
-        active, unacked, shelved, suppressed, out_of_service, disabled = self._counts
+        active, unacked, shelved, suppressed, out_of_service, disabled = map(sum, zip(*self.by_group, strict=True))
         return Counts(active, unacked, shelved, suppressed, out_of_service, disabled, unevaluable)
 
     # --- changes
@@ -90,14 +95,14 @@ class Shown:
         """A condition is this now; None: at rest, and no longer shown."""
         entry = self.entries.get(condition)
         if entry is not None and not entry.silent:
-            self._count(entry.live.state, -1)
+            self._count(condition, entry.live.state, -1)
         if live is None:
             if entry is not None:
                 del self.entries[condition]
                 self._forget_event(entry)
             return
         if condition not in self._silent:
-            self._count(live.state, 1)
+            self._count(condition, live.state, 1)
         if entry is None:
             self.entries[condition] = Entry(live, stamp, silent=condition in self._silent)
             return
@@ -108,16 +113,17 @@ class Shown:
 
     def put_all(self, lives: Iterable[tuple[int, Live | None]], stamp: int) -> None:
         """`put` for many. In a storm thousands enter in one state, which is looked at once."""
-        entered: dict[int, tuple[State, int]] = {}
+        entered: dict[tuple[int, int], tuple[int, State, int]] = {}
         for condition, live in lives:
             if live is None or condition in self.entries or condition in self._silent:
                 self.put(condition, live, stamp)
                 continue
             self.entries[condition] = Entry(live, stamp)
-            state, n = entered.get(id(live.state), (live.state, 0))
-            entered[id(state)] = state, n + 1
-        for state, n in entered.values():
-            self._count(state, n)
+            key = id(live.state), 0 if self._group_of is None else self._group_of[condition]
+            _, state, n = entered.get(key, (condition, live.state, 0))
+            entered[key] = condition, state, n + 1
+        for condition, state, n in entered.values():
+            self._count(condition, state, n)
 
     def tell(self, h: Happening, value: Plain) -> None:
         """What a record says beyond the state itself."""
@@ -151,8 +157,8 @@ class Shown:
             self._by_event.pop(entry.event, None)
             entry.event = None
 
-    def _count(self, s: State, step: int) -> None:
-        counts = self._counts
+    def _count(self, condition: int, s: State, step: int) -> None:
+        counts = self.by_group[0 if self._group_of is None else self._group_of[condition]]
         if not s.enabled:
             counts[5] += step
         else:

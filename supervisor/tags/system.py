@@ -17,7 +17,9 @@ from typing import Final
 
 import numpy as np
 
+from config.model import ALARM_COUNTS
 from config.words import Batch, Rows, StatusCode, cell_of
+from supervisor.plant.place import place_of
 from supervisor.plant.plant import Plant
 from supervisor.tags.freshness import Freshness
 from supervisor.tags.parameters import Parameters
@@ -50,14 +52,18 @@ class SystemTags:
         self._comm_rows: Rows = np.concatenate([d.comm_rows for d in plant.devices] or [np.zeros(0, np.int64)])
         self._comm_device = np.repeat(np.arange(len(plant.devices)), [len(d.comm_rows) for d in plant.devices])
         self._own = [
-            _Own(b.info.system, b.start + i)
+            _Own(self._source(plant, b.info.system, b.start + i), b.start + i)
             for b in plant.blocks
-            if b.info.system not in (None, COMM)
+            if b.info.system is not None and b.info.system != COMM
             for i in np.flatnonzero(plant.supported[b.rows]).tolist()
         ]
         self._kinds = [plant.block(o.row).info.kind for o in self._own]
         self._own_rows = np.array([o.row for o in self._own], np.int64)
         self._parameters = Parameters(plant)
+
+    def _source(self, plant: Plant, system: str, row: int) -> str:
+        """Alarms are counted where the equipment lies, everything else is this post's."""
+        return place_of(plant, row).source(system) if system in ALARM_COUNTS else system
 
     def sample(self, table: TagTable, freshness: Freshness, now_ns: int) -> Batch | None:
         """Values of this scan; they show in the next one. Only rows that differ from the table are named."""

@@ -15,6 +15,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from historian.base import Entry, Query, RecordKind
 from historian.journal import schema
 from historian.journal.reading import ChainReader
@@ -23,6 +25,7 @@ from supervisor.alarms.pages import TABLE, read
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = int(os.environ.get("VIGIE_KILL_ROUNDS", "8"))
+pytestmark = pytest.mark.timeout(120 + 5 * ROUNDS)
 
 
 def test_killed_at_random_moments_of_a_storm_nothing_is_lost_or_repeated(tmp_path: Path) -> None:

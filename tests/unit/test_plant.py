@@ -12,15 +12,17 @@ import numpy as np
 from config.words import Kind, StatusCode
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
-from tests.sites import DEVICES, TAGS, TAGS_OF_TYPE, compiled, edited, renamed, sennecey
+from tests.sites import DEVICES, EQUIPMENT, TAGS, TAGS_OF_TYPE, compiled, edited, renamed, sennecey
 
 CAB_1_ROW = "CAB-0001,21605,in service"
 
 
 def test_sennecey_has_its_tags_in_blocks_end_to_end() -> None:
     plant = compiled(sennecey())
-    assert plant.rows == TAGS == 1965
-    assert {name: len(type_.blocks) for name, type_ in plant.types.items()} == TAGS_OF_TYPE
+    assert plant.rows == TAGS == 1970
+    assert {name: len(type_.blocks) for name, type_ in plant.types.items()} == {
+        name: TAGS_OF_TYPE[name] for name in EQUIPMENT
+    }
     ends = 0
     for block in plant.blocks:
         assert block.start == ends

@@ -103,6 +103,13 @@ TABLES: dict[str, str] = {
     "FDR": """
         Supply   Double      kVA       0..1000                     r calc        P2    N
     """,
+    "ALM": """
+        Active      Int32  -  0..10000    r system    -    A1
+        Unacked     Int32  -  0..10000    r system    -    A1
+        Shelved     Int32  -  0..10000    r system    -    A1
+        Suppressed  Int32  -  0..10000    r system    -    A1
+        Unevaluable Int32  -  0..400000   r system    -    A1
+    """,
     "GWY": """
         Comm       Boolean  -    -           r system   P2    E
         Nodes      Int32    -    0..4000     r point    -     A2:1
@@ -130,7 +137,7 @@ TABLES: dict[str, str] = {
         Backup   DateTime    -        -                           r unsupported P3    E
     """,
 }
-COUNTS = {"CAB": (56, 36), "FDR": (1, 1), "GWY": (8, 6), "RWS": (22, 14), "SYS": (14, 14)}
+COUNTS = {"ALM": (5, 0), "CAB": (56, 36), "FDR": (1, 1), "GWY": (8, 6), "RWS": (22, 14), "SYS": (14, 14)}
 LINES = [(type_, line.split()) for type_, table in TABLES.items() for line in table.strip().splitlines()]
 
 
