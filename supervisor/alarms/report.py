@@ -8,6 +8,7 @@ counted is annunciations, what was put before a person.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -28,6 +29,11 @@ CHATTER: Final = 3
 CHATTER_NS: Final = 60 * NS_PER_S
 """A condition that rises CHATTER times within a minute chatters, announced each time or not."""
 TOP: Final = 10
+BUSY: Final = 30
+"""More annunciations than this in an hour of the clock are more than a person can treat."""
+FLEETING_NS: Final = 5 * NS_PER_S
+"""A condition that is gone this soon, nobody having acknowledged it, told nobody anything."""
+ACK_LATE_NS: Final = 600 * NS_PER_S
 
 
 class Tally:
@@ -38,6 +44,8 @@ class Tally:
         self.until_ns = max(until_ns, from_ns + 1)
         self._times: dict[str, list[int]] = {}
         self._rises: dict[str, list[int]] = {}
+        self._ends: dict[str, list[tuple[int, bool]]] = {}  # returned, or acknowledged (True)
+        self._acks_ns: list[int] = []
         self._priorities: Counter[str] = Counter()
         self.records = 0
 
@@ -47,11 +55,20 @@ class Tally:
             if not self.from_ns <= record.time_ns < self.until_ns:
                 continue
             self.records += 1
+            self._add_end(record)
             if record.data.get("announced") or record.data.get("what") == What.ALARM.value:
                 self._rises.setdefault(record.subject, []).append(record.time_ns)
             if record.data.get("announced"):
                 self._times.setdefault(record.subject, []).append(record.time_ns)
                 self._priorities[str(record.data.get("priority", "?"))] += 1
+
+    def _add_end(self, record: Record) -> None:
+        what, occurrence = record.data.get("what"), record.data.get("occurrence")
+        if what not in (What.RETURNED.value, What.ACKED.value):
+            return
+        self._ends.setdefault(record.subject, []).append((record.time_ns, what == What.ACKED.value))
+        if what == What.ACKED.value and isinstance(occurrence, int):
+            self._acks_ns.append(max(0, record.time_ns - occurrence))
 
     def document(self) -> dict[str, Any]:
         """The report as plain data; rates are per whole period asked for, not per time something happened."""
@@ -60,6 +77,7 @@ class Tally:
         tens = _counts(every, self.from_ns, self.until_ns, TEN_MINUTES_NS)
         first_ns = self.from_ns - self.from_ns % HOUR_NS  # hours of the clock
         hours = _counts(every, first_ns, self.until_ns, HOUR_NS)
+        chattering, fleeting = self._chattering(), self._fleeting()
         ranked = sorted(self._times.items(), key=lambda item: (-len(item[1]), item[0]))[:TOP]
         return {
             "records": self.records,
@@ -76,8 +94,36 @@ class Tally:
             "hours": [[first_ns + i * HOUR_NS, int(n)] for i, n in enumerate(hours) if n],
             "priorities": {p: self._priorities[p] for p in sorted(self._priorities)},
             "top": [{"name": n, "count": len(t), "share": len(t) / len(every)} for n, t in ranked],
-            "chattering": self._chattering(),
+            "top_share": sum(len(t) for _, t in ranked) / max(1, len(every)),
+            "busy_share": float((hours > BUSY).mean()),
+            "chattering": chattering,
+            "chattering_total": len(chattering),
+            "fleeting": fleeting[:TOP],
+            "fleeting_total": sum(f["count"] for f in fleeting),
+            "acks": self._acks(),
         }
+
+    def _acks(self) -> dict[str, Any]:
+        """How long people took: half and nine of ten were as quick [s]; later than ten minutes."""
+        times = np.sort(np.array(self._acks_ns, np.int64)) / NS_PER_S
+        p50, p90 = np.percentile(times, (50, 90), method="inverted_cdf").tolist() if len(times) else (None, None)
+        late = int((times > ACK_LATE_NS / NS_PER_S).sum())
+        return {"count": len(times), "p50_s": p50, "p90_s": p90, "late": late}
+
+    def _fleeting(self) -> list[dict[str, Any]]:
+        """Rises that were gone within FLEETING_NS, before anybody acknowledged them."""
+        found = []
+        for name, rises in self._rises.items():
+            ends = sorted(self._ends.get(name, ()))
+            times = [time_ns for time_ns, _ in ends]
+            count = 0
+            for rise_ns in rises:
+                at = bisect_left(times, rise_ns)
+                if at < len(ends) and not ends[at][1] and times[at] - rise_ns < FLEETING_NS:
+                    count += 1
+            if count:
+                found.append({"name": name, "count": count})
+        return sorted(found, key=lambda f: (-f["count"], f["name"]))
 
     def _chattering(self) -> list[dict[str, Any]]:
         found = []

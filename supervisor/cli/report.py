@@ -7,8 +7,9 @@
   vigie report alarms --plot FILE.svg   the same as a page of pictures; also FILE.png
 
 Counted is what was put before a person. One alarm in ten minutes can be treated, more than ten are a flood. Chattering:
-annunciated three times or more within a minute. Stale: standing for more than a day. The hours are those of this
-terminal.
+annunciated three times or more within a minute. Fleeting: gone within five seconds, before anybody acknowledged it.
+Stale: standing for more than a day. Each measure stands beside its target for one desk over a month (ISA-18.2). The
+hours are those of this terminal.
 """
 
 from __future__ import annotations
@@ -43,9 +44,13 @@ def run(args: argparse.Namespace) -> int:
     console = ask.console()
     for line in head(report):
         console.print(ask.plain(line))
-    for title, rows in (("top ten", report["top"]), ("chattering", report["chattering"])):
+    for made in (measured(report["measures"]), priorities(report["shares"])):
         console.print()
-        console.print(f"{title}:{'' if rows else ' none'}")
+        console.print(made)
+    for title in ("top", "chattering", "fleeting"):
+        rows = report[title]
+        console.print()
+        console.print(f"{'top ten' if title == 'top' else title}:{'' if rows else ' none'}")
         if rows:
             console.print(_ranked(rows, args.lang))
     console.print()
@@ -65,7 +70,38 @@ def head(r: dict[str, Any]) -> list[str]:
         f"per hour   {r['per_hour']:.2f}, at most {r['per_hour_max']:,}",
         f"per 10 min {r['per_10_min']:.2f}, at most {r['per_10_min_max']:,}; in flood {r['in_flood']:.1%} of the time",
     ]
+    acks = r["acks"]
+    if acks["count"]:
+        lines.append(
+            f"acknowledged {acks['count']:,}: half within {acks['p50_s']:,.0f} s, nine of ten within "
+            f"{acks['p90_s']:,.0f} s, later than 10 min: {acks['late']:,}"
+        )
     return lines + bars(r["hours"])
+
+
+def measured(rows: list[dict[str, Any]]) -> Any:
+    """Each measure beside its target."""
+    made = ask.table(("measure", "value", "target", "manageable", "met"), right=("value", "target", "manageable"))
+    for r in rows:
+        share = r["name"].endswith("_share") or r["name"] == "in_flood"
+        shown = [_number(r[key], share=share) for key in ("value", "target", "maximum")]
+        made.add_row(r["title"], shown[0], f"<= {shown[1]}", shown[2] and f"<= {shown[2]}", r["met"])
+    return made
+
+
+def priorities(rows: list[dict[str, Any]]) -> Any:
+    """Configured against announced."""
+    made = ask.table(("priority", "rules", "announced", "target"), right=("rules", "announced", "target"))
+    for r in rows:
+        both = [f"{r[of]:,} ({r[f'{of}_share']:.1%})" for of in ("configured", "announced")]
+        made.add_row(f"{SIGNS.get(r['priority'], r['priority'])}", *both, f"about {r['target']:.0%}")
+    return made
+
+
+def _number(value: float | None, *, share: bool) -> str:
+    if value is None:
+        return ""
+    return f"{value:.1%}" if share else f"{value:,.1f}".removesuffix(".0")
 
 
 def bars(hours: list[list[int]]) -> list[str]:

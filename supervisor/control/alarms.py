@@ -9,8 +9,10 @@ who asked. Answers are bounded. Who may do what is decided by the engine's table
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, Final
 
 from config.words import NS_PER_S
@@ -33,6 +35,7 @@ from supervisor.alarms.happening import By
 from supervisor.alarms.records import EventId
 from supervisor.alarms.report import Tally
 from supervisor.alarms.shown import Entry
+from supervisor.alarms.targets import measures, shares
 from supervisor.alarms.wording import wording
 from supervisor.commands.values import iso
 from supervisor.control.alarm_names import is_shown, matcher, resolve
@@ -270,11 +273,24 @@ async def _report(call: AlarmCall) -> Any:
         if call.now_ns - e.live.state.raised_ns > STALE_NS and LISTS["active"](e, book.block(c).rule) and call.sees(c)
     ]
     made = tally.document() | {"from": iso(from_ns), "until": iso(call.now_ns), "complete": whole}
-    for line in (*made["top"], *made["chattering"]):
+    for line in (*made["top"], *made["chattering"], *made["fleeting"]):
         condition = book.find(line["name"])
         text = None if condition is None else book.block(condition).model.text
         line["text"] = None if text is None else {"fr": text.fr, "en": text.en}
-    return made | {"stale_total": len(stale), "stale": sorted(stale, key=lambda d: d["raised"])[:LIST_MAX]}
+    made |= {"stale_total": len(stale), "stale": sorted(stale, key=lambda d: d["raised"])[:LIST_MAX]}
+    return made | {"measures": measures(made), "shares": shares(_configured(call), made["priorities"])}
+
+
+def _configured(call: AlarmCall) -> dict[str, int]:
+    """Rules in force of equipment that this person sees, by priority."""
+    counted: Counter[str] = Counter()
+    seen: dict[str, list[bool]] = {}
+    for block in call.desk.book.blocks:
+        if block.type not in seen:  # asked once for all rules of a type
+            conditions = range(block.conditions.start, block.conditions.stop)
+            seen[block.type] = [call.sees(condition) for condition in conditions]
+        counted[block.rule.priority.value] += sum(compress(seen[block.type], block.in_force.tolist()))
+    return dict(counted)
 
 
 ALARM_OPERATIONS: Final[dict[str, Callable[[AlarmCall], Awaitable[Any]]]] = {

@@ -9,6 +9,7 @@ import pytest
 
 from historian.base import Plain, Record, RecordKind
 from supervisor.alarms.report import HOUR_NS, TEN_MINUTES_NS, Tally
+from supervisor.alarms.targets import TARGETS, measures, shares
 from supervisor.cli.report import bars, head
 
 S = 1_000_000_000
@@ -103,3 +104,59 @@ def test_a_flood_begins_above_ten_and_ends_below_five() -> None:
     assert tally(*storm[:10])["floods"] == []
     lasting = tally(*(record(DAY - 20 + k) for k in range(12)))["floods"]
     assert lasting == [[T0 + (DAY - 10) * S, T0 + DAY * S]], "what lasts ends with the report"
+
+
+def test_hours_with_more_than_thirty_and_the_top_ten_s_share() -> None:
+    """31 in one hour of 24; ten alarms of 3 each and one of 1: 30 of 31."""
+    times = [record(60 * i, f"a/b/{i % 10}") for i in range(30)] + [record(1800.5, "a/b/x")]
+    d = tally(*times)
+    assert d["busy_share"] == 1 / 24
+    assert d["top_share"] == 30 / 31
+    assert tally(*times[1:])["busy_share"] == 0, "thirty are not more than thirty"
+
+
+def ended(second: float, name: str, what: str, begun: float) -> Record:
+    return record(second, name, what=what, announced=False, occurrence=T0 + round(begun * S))
+
+
+def test_fleeting_is_gone_within_five_seconds_unless_somebody_acknowledged_it() -> None:
+    d = tally(
+        record(10, "a"), ended(14.9, "a", "returned", 10),  # fleeting
+        record(50, "a"), ended(55, "a", "returned", 50),  # as long as five seconds
+        record(90, "a"), ended(91, "a", "acknowledged", 90), ended(92, "a", "returned", 90),
+        record(10, "b"), ended(10.1, "b", "returned", 10), record(20, "b"), ended(21, "b", "returned", 20),
+        record(30, "c"),
+    )  # fmt: skip
+    assert d["fleeting"] == [{"name": "b", "count": 2}, {"name": "a", "count": 1}]
+    assert d["fleeting_total"] == 3
+
+
+def test_how_long_people_took() -> None:
+    """Ten acknowledgements after 1, 2, ... 9 s and 11 min."""
+    delays = [*range(1, 10), 660]
+    d = tally(*(ended(1000 + n, f"a{n}", "acknowledged", 1000) for n in delays))
+    assert d["acks"] == {"count": 10, "p50_s": 5.0, "p90_s": 9.0, "late": 1}
+    assert tally()["acks"] == {"count": 0, "p50_s": None, "p90_s": None, "late": 0}
+
+
+def test_each_measure_stands_beside_its_target() -> None:
+    report = tally(*(record(60 * i, f"a/b/{i}") for i in range(200))) | {"stale_total": 5}
+    met = {m["name"]: (m["value"], m["target"], m["maximum"], m["met"]) for m in measures(report)}
+    assert met["per_day"] == (200.0, 150, 300, "manageable")
+    assert met["per_hour"] == (200 / 24, 6, 12, "manageable")
+    assert met["per_10_min_max"] == (10, 10, None, "yes")
+    assert met["busy_share"] == (3 / 24, 0.01, None, "no")
+    assert met["top_share"] == (10 / 200, 0.05, None, "yes")
+    assert met["stale_total"] == (5, 4, None, "no")
+    assert [t.name for t in TARGETS] == list(met)
+
+
+def test_priorities_configured_and_announced() -> None:
+    made = shares({"P1": 1, "P3": 3}, {"P4": 2})
+    assert [(s["priority"], s["configured_share"], s["announced_share"], s["target"]) for s in made] == [
+        ("P1", 0.25, 0.0, 0.01),
+        ("P2", 0.0, 0.0, 0.05),
+        ("P3", 0.75, 0.0, 0.15),
+        ("P4", 0.0, 1.0, 0.80),
+    ]
+    assert shares({}, {})[0]["configured_share"] == 0
