@@ -87,6 +87,7 @@ class ChainStore:
             self._sealer = Sealer(self._db, self._persons, epoch)
             self._head = self._find_head()
             self._with_reserve(self._try_to_write)
+            self._copy_log()
         except (OSError, *schema.ERRORS, JournalError) as e:
             self.close()
             raise schema.sentence(folder, e) from e
@@ -111,6 +112,15 @@ class ChainStore:
         db = self._open()
         db.execute("BEGIN IMMEDIATE")
         db.execute("ROLLBACK")
+
+    def _copy_log(self) -> None:
+        """A long log that a crash left is copied now: who dies again and again before a quiet moment would read it at
+        every start, and it would grow for ever.
+        """
+        log = self.path.with_name(self.path.name + "-wal")
+        if log.exists() and log.stat().st_size >= CHECKPOINT_PAGES * schema.PAGE_SIZE:
+            with suppress(sqlite3.Error):  # nothing is lost: the log holds everything
+                self._open().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _find_head(self) -> Head:
         db, post = self._open(), self.post

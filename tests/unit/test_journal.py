@@ -4,6 +4,7 @@
 import asyncio
 import random
 import resource
+import shutil
 import sqlite3
 import stat
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,6 +18,7 @@ import pytest
 
 from historian.base import Head, JournalError, JournalFull, JournalUnwritable, Position, Query, Record, RecordKind, Row
 from historian.journal import chain, schema
+from historian.journal import store as store_module
 from historian.journal.journal import ChainJournal
 from historian.journal.persons import hide, reveal
 from historian.journal.reading import ChainReader
@@ -483,6 +485,21 @@ def test_a_cancelled_caller_does_not_harm_its_neighbours(tmp_path: Path) -> None
         assert first.cancelled()
 
     with_journal(tmp_path, scenario)
+
+
+def test_a_log_that_a_crash_left_is_copied_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who dies before any quiet moment, again and again, must not read an ever longer log at each start."""
+    monkeypatch.setattr(store_module, "CHECKPOINT_PAGES", 16)
+    with opened(tmp_path / "a") as store:
+        for i in range(20):
+            store.append([record(i)])
+        shutil.copytree(tmp_path / "a", tmp_path / "b")  # as it would lie there after a kill
+    log = tmp_path / "b" / f"{schema.FILE}-wal"
+    assert log.stat().st_size > 16 * schema.PAGE_SIZE
+    with opened(tmp_path / "b", epoch=2) as store:
+        assert log.stat().st_size == 0
+        assert store.append([record(20)]) == [Position(2, 21)]
+    assert verify(tmp_path / "b").records == 21
 
 
 def test_the_log_is_copied_at_quiet_moments_and_does_not_grow_for_ever(tmp_path: Path) -> None:
