@@ -15,14 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from config.words import NS_PER_S, StatusCode, TimesNs
-from historian.aggregates.functions import AGGREGATES, Span, in_order
+from historian.aggregates.functions import AGGREGATES, in_order
 from historian.aggregates.rolled import ROLLED, rolled
+from historian.aggregates.span import Span
 from historian.aggregates.spans import Intervals, Request
 from historian.aggregates.trace import NEVER_NS, Configuration, Floats, Trace, Values, at_times
 from historian.store.disk import StoreError
 from historian.store.query import BUCKETS_MAX
-from historian.store.reader import ROWS_MAX, Around, Reader
+from historian.store.reader import ROWS_MAX, Reader
 from historian.store.samples import TEXT, Samples
+from historian.store.view import Around
 
 BESIDE: Final = 64
 """Samples looked at before and after a span to find a usable one."""

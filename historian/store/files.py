@@ -22,7 +22,8 @@ from historian.store.chunk import Chunk
 from historian.store.disk import Steps, StoreFull, refused
 from historian.store.gaps import Loss
 from historian.store.index import Change, Index, RollupFile, Segment
-from historian.store.reader import Reader, View
+from historian.store.reader import Reader
+from historian.store.view import View
 
 RESERVE_BYTES: Final = 4 << 20
 """Room kept for the index, so that a full disk can still be told what was removed from it."""

@@ -4,16 +4,11 @@
 
 Law of this file: no I/O, no clock; gaps stay gaps: nothing is interpolated, and a value holds only as long as
 `rollups.held_until` allows.
-
-`Pieces` is the common form of raw samples and of roll-ups: something known from `first_ns` on, whose value is held from
-`end_ns` on. For a sample both are its time; for a roll-up record the time between lies in `area` and `good_ns`. So
-buckets are folded from either, or from a mixture, by the same lines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -21,96 +16,13 @@ import numpy.typing as npt
 
 from config.words import NS_PER_S, UNCERTAIN, StatusCode, Statuses, TimesNs
 from historian.store.gaps import Gaps
-from historian.store.rollups import HOLD_NS, WIDTHS, Records, held_until
+from historian.store.pieces import NEVER, Pieces
+from historian.store.rollups import HOLD_NS, WIDTHS, held_until
 from historian.store.samples import CLASSES, Samples
 
 BUCKETS_MAX: Final = 100_000
 """Most buckets one query may ask for."""
-_NEVER: Final = np.iinfo(np.int64).max
 _NICE_S: Final = (1, 2, 5, 10, 15, 20, 30, 60)
-
-
-@dataclass(frozen=True, slots=True)
-class Pieces:
-    """Parallel columns, (n,), ascending in time, of one series. `until_ns`: how long the value holds at most."""
-
-    first_ns: TimesNs
-    end_ns: TimesNs
-    until_ns: TimesNs
-    low: npt.NDArray[np.float64]
-    high: npt.NDArray[np.float64]
-    area: npt.NDArray[np.float64]
-    good_ns: npt.NDArray[np.int64]
-    last: npt.NDArray[np.float64]
-    last_good: npt.NDArray[np.bool_]
-    count: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.first_ns)
-
-
-_PIECES: Final = tuple(Pieces.__dataclass_fields__)
-
-
-def of_samples(samples: Samples, gaps: Gaps) -> Pieces:
-    """Pieces of raw samples of one series, by time, without two of the same time."""
-    good = samples.status < UNCERTAIN
-    value = np.where(good, samples.value, np.nan)
-    n = len(samples)
-    until = held_until(samples.time_ns, samples.class_id, gaps)
-    zeros = np.zeros(n, np.int64)
-    return Pieces(
-        samples.time_ns, samples.time_ns, until, value, value, np.zeros(n), zeros, value, good, np.ones(n, np.int64)
-    )
-
-
-def of_records(records: Records, width_s: int, class_id: int, gaps: Gaps) -> Pieces:
-    """Pieces of the roll-ups of one series and class."""
-    r = records
-    until = held_until(r.last_ns, np.full(len(r), class_id, np.uint8), gaps)
-    end = r.start_ns + width_s * NS_PER_S
-    good = r.last_status < UNCERTAIN
-    count = r.count.astype(np.int64)
-    return Pieces(r.first_ns, end, until, r.low, r.high, r.area, r.good_ns, r.last, good, count)
-
-
-def cuttable(
-    first_ns: TimesNs, last_ns: TimesNs, status: Statuses, until_ns: TimesNs, width_s: int, edges: TimesNs
-) -> bool:
-    """Whether each record of a roll-up lies on one side of every edge, or can be cut there: all its samples lie on one
-    side, and how long the last of them held is known. No two edges may be closer than the width.
-
-    Args:
-        first_ns, last_ns, status: time of its first sample, time and status of its last, (n,).
-        until_ns: how long the last one holds at most, (n,).
-    """
-    width_ns = width_s * NS_PER_S
-    start_ns = first_ns // width_ns * width_ns
-    end_ns, edge_ns = start_ns + width_ns, np.append(edges, _NEVER)[np.searchsorted(edges, start_ns, "right")]
-    lapsed = (status == StatusCode.Bad) & (until_ns > edge_ns) & (until_ns < end_ns)
-    whole = (edge_ns >= end_ns) | (first_ns >= edge_ns) | ((last_ns < edge_ns) & ~lapsed)
-    return bool(whole.all())
-
-
-def cut(pieces: Pieces, edges: TimesNs) -> Pieces:
-    """Pieces that end at the edge that lies within them: what its last value adds behind it is left to `fold`."""
-    p = pieces
-    edge_ns = np.append(edges, _NEVER)[np.searchsorted(edges, p.first_ns, "right")]
-    over = np.maximum(p.end_ns - edge_ns, 0)
-    if not over.any():
-        return p
-    held = np.where(p.last_good, over, 0)
-    area = p.area - np.where(np.isnan(p.last), 0.0, p.last) * (held / NS_PER_S)
-    return replace(p, end_ns=p.end_ns - over, area=area, good_ns=p.good_ns - held)
-
-
-def join(parts: Sequence[Pieces]) -> Pieces:
-    """One after the other in time."""
-    if len(parts) == 1:
-        return parts[0]
-    if not parts:
-        return Pieces(*(np.empty(0, d) for d in ("i8", "i8", "i8", "f8", "f8", "f8", "i8", "f8", "?", "i8")))
-    return Pieces(*(np.concatenate([getattr(p, name) for p in parts]) for name in _PIECES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +81,7 @@ def fold(pieces: Pieces, edges: TimesNs, until_ns: int) -> Buckets:
     _extremes(low, high, b, p.low[inside], p.high[inside])
     lowest, highest = np.where(np.isinf(low), np.nan, low), np.where(np.isinf(high), np.nan, high)
 
-    following = np.append(p.first_ns[1:], _NEVER)
+    following = np.append(p.first_ns[1:], NEVER)
     stop = np.minimum(np.minimum(following, p.until_ns), until_ns)
     owner, at, dt = _holds(p.end_ns, np.where(p.last_good, stop, p.end_ns), edges)
     b = np.searchsorted(edges, at, "right") - 1
@@ -359,9 +271,3 @@ def check_buckets(width_ns: int, n: int) -> None:
     """
     if not 0 < n <= BUCKETS_MAX or width_ns <= 0:
         raise ValueError(f"history: expected 1..{BUCKETS_MAX} buckets wider than 0, got {n} of {width_ns} ns")
-
-
-def from_time(pieces: Pieces, start_ns: int) -> Pieces:
-    """Pieces from `start_ns` on."""
-    begin = int(np.searchsorted(pieces.first_ns, start_ns))
-    return Pieces(*(getattr(pieces, name)[begin:] for name in _PIECES)) if begin else pieces

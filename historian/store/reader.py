@@ -9,9 +9,8 @@ once, whatever is sealed, merged or dropped meanwhile; if a file is gone by then
 from __future__ import annotations
 
 import itertools
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -19,18 +18,18 @@ import numpy as np
 import numpy.typing as npt
 
 from config.words import NS_PER_S, UNCERTAIN, TimesNs
-from historian.store import query
-from historian.store.chunk import Chunk
+from historian.store import pieces, query
 from historian.store.consumption import Consumption, consumption
 from historian.store.disk import StoreError
-from historian.store.gaps import Gaps, Loss, Spans, merged
-from historian.store.index import RollupFile, Segment
+from historian.store.gaps import Gaps, Spans, merged
 from historian.store.opened import Opened
-from historian.store.query import LOOK_BACK_NS, AtTimes, Buckets, Pieces
+from historian.store.pieces import Pieces
+from historian.store.query import LOOK_BACK_NS, AtTimes, Buckets
 from historian.store.rollup_files import Rows, lone_samples, records_of
 from historian.store.rollups import WIDTHS, held_until
 from historian.store.samples import CLASSES, Samples, concat, empty, last_words
 from historian.store.segments import DAY_LEVEL, DAY_NS
+from historian.store.view import Around, Raw, View, days_of
 
 T = TypeVar("T")
 Rolled = tuple[int, int, Rows]
@@ -40,70 +39,6 @@ ROWS_MAX: Final = 1_000_000
 _AGAIN_MAX: Final = 5
 _READINGS_BEFORE: Final = (100, 10_000)
 """How many readings are looked through for a Good one before a span; the next time for one that was Bad for long."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What the history consisted of at one instant. Never changed.
-
-    Attributes:
-        segments: day -> its segments in order of arrival.
-        days: with a segment or roll-ups, ascending.
-        rollups: (class, day, width) -> file.
-        chunks: of the log, in order of arrival, with the rows each had.
-        masks: by series id, bit k if class k has sealed samples of it.
-        stops: from when to when nothing was recorded, ascending [UTC ns].
-        losses: day -> what was stored then and cannot be read.
-    """
-
-    segments: dict[int, tuple[Segment, ...]]
-    days: tuple[int, ...]
-    rollups: dict[tuple[int, int, int], RollupFile]
-    chunks: tuple[tuple[Chunk, int], ...]
-    masks: npt.NDArray[np.uint8]
-    stops: Spans
-    losses: dict[int, list[Loss]]
-
-    @property
-    def stop_starts(self) -> TimesNs:
-        return np.array([start for start, _ in self.stops], np.int64)
-
-    def recorded(self, series: int) -> bool:
-        """Whether there is any sample of it."""
-        return self.mask(series) > 0 or any(c.holds(series, n) for c, n in self.chunks)
-
-    def mask(self, series: int) -> int:
-        return int(self.masks[series]) if series < len(self.masks) else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """Samples of one series by time, one per time.
-
-    Attributes:
-        complete: False if there are more than were asked for; then the earliest (of `latest` the latest) are there.
-        lost: stretches of which part was stored and cannot be read.
-        stops: those of the span in which nothing was recorded; none if the series was never recorded at all.
-    """
-
-    samples: Samples
-    complete: bool
-    lost: Spans = ()
-    stops: Spans = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """Samples of a span of one series and those next to it, by time, one per time.
-
-    Attributes:
-        until_ns: how long each holds at most, (n,) [UTC ns].
-        complete: False if more lie in the span than were asked for; then the earliest are there, and none after it.
-    """
-
-    samples: Samples
-    until_ns: TimesNs
-    complete: bool
 
 
 class Reader:
@@ -226,7 +161,7 @@ class Reader:
         lost: list[Spans] = []
         rows, complete = 0, True
         mask = view.mask(series)
-        for day in _days(view, start_ns, end_ns) if mask or view.losses else ():
+        for day in days_of(view, start_ns, end_ns) if mask or view.losses else ():
             found, hurt = of_day(view, day, series, start_ns, end_ns, mask)
             parts += found
             rows += sum(map(len, found))
@@ -278,7 +213,7 @@ class Reader:
         sealed: list[Samples] = []
         lost: list[Spans] = []
         complete = True
-        for day in reversed(_days(view, start_ns, end_ns) if mask or view.losses else ()):
+        for day in reversed(days_of(view, start_ns, end_ns) if mask or view.losses else ()):
             if sum(map(len, sealed)) >= rows_max and len(_by_time(sealed)) >= rows_max:
                 complete, start_ns = False, (day + 1) * DAY_NS
                 break
@@ -302,7 +237,7 @@ class Reader:
         parts = [c.last_before(series, time_ns, n) for c, n in view.chunks]
         mask, begin_ns = view.mask(series), time_ns - LOOK_BACK_NS
         lost: list[Spans] = []
-        for day in reversed(_days(view, begin_ns, time_ns) if mask or view.losses else ()):
+        for day in reversed(days_of(view, begin_ns, time_ns) if mask or view.losses else ()):
             found, hurt = self._day(view, day, series, begin_ns, time_ns, mask)
             lost.append(hurt)
             if any(map(len, found)):
@@ -324,7 +259,7 @@ class Reader:
         parts: list[Raw | list[Rolled]] = [self._before(view, series, start_ns)]
         raw_from: int | None = None
         stops = _gaps(view)
-        for day in sorted({*(_days(view, first * DAY_NS, end_ns) if mask else ()), *live}):
+        for day in sorted({*(days_of(view, first * DAY_NS, end_ns) if mask else ()), *live}):
             rolled = None if day in live else self._fitting(view, day, series, widths, levels, edges, stops)
             if rolled is None:
                 raw_from = max(start_ns, day * DAY_NS) if raw_from is None else raw_from
@@ -337,7 +272,7 @@ class Reader:
             parts.append(self._all(view, series, raw_from, end_ns))
         gaps = _gaps(view, [p for p in parts if isinstance(p, Raw)])
         before, *made = _pieces_of(parts, edges, gaps)
-        return query.join([before, query.from_time(query.join(made), start_ns)])
+        return pieces.join([before, pieces.from_time(pieces.join(made), start_ns)])
 
     def _all(self, view: View, series: int, start_ns: int, end_ns: int) -> Raw:
         raw = self._raw(view, series, start_ns, end_ns, ROWS_MAX, self._lean_day)
@@ -412,7 +347,7 @@ def _cuttable(rolled: Rolled, edges: TimesNs, gaps: Gaps) -> bool:
         return True
     first_ns, last_ns, status = (rows.column(name) for name in ("first_ns", "last_ns", "last_status"))
     until = held_until(last_ns, np.full(len(rows), class_id, np.uint8), gaps)
-    return query.cuttable(first_ns, last_ns, status, until, width_s, edges)
+    return pieces.cuttable(first_ns, last_ns, status, until, width_s, edges)
 
 
 _OfDay = Callable[[View, int, int, int, int, int], tuple[list[Samples], Spans]]
@@ -438,17 +373,11 @@ def _pieces_of(parts: Sequence[Raw | list[Rolled]], edges: TimesNs, gaps: Gaps) 
     flat = [one for part in parts for one in ([part] if isinstance(part, Raw) else part)]
     for key, same in itertools.groupby(flat, key=lambda p: None if isinstance(p, Raw) else p[:2]):
         if key is None:
-            yield from (query.of_samples(p.samples, gaps) for p in same if isinstance(p, Raw))
+            yield from (pieces.of_samples(p.samples, gaps) for p in same if isinstance(p, Raw))
             continue
         class_id, width_s = key
         records = records_of([p[2] for p in same if not isinstance(p, Raw)], width_s)
-        yield query.cut(query.of_records(records, width_s, class_id, gaps), edges)
-
-
-def _days(view: View, start_ns: int, end_ns: int) -> tuple[int, ...]:
-    if end_ns <= start_ns:
-        return ()
-    return view.days[bisect_left(view.days, start_ns // DAY_NS) : bisect_left(view.days, (end_ns - 1) // DAY_NS + 1)]
+        yield pieces.cut(pieces.of_records(records, width_s, class_id, gaps), edges)
 
 
 def _by_time(parts: Sequence[Samples]) -> Samples:

@@ -13,9 +13,9 @@ from pathlib import Path
 from historian.store import wal
 from historian.store.disk import crc_of
 from historian.store.frames import FrameDamaged
-from historian.store.reader import View
 from historian.store.rollup_files import RollupReader
 from historian.store.segments import SegmentDamaged, SegmentFile, date_of
+from historian.store.view import View
 
 
 def log_findings(root: Path) -> Iterator[str]:

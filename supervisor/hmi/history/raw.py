@@ -22,8 +22,9 @@ import numpy as np
 
 from config.words import NS_PER_S, Kind, StatusCode, TimesNs
 from historian.store.query import LOOK_BACK_NS
-from historian.store.reader import Raw, Reader
+from historian.store.reader import Reader
 from historian.store.samples import DTYPES, Samples, concat, empty
+from historian.store.view import Raw
 from supervisor.hmi.history.details import RawQuestion
 from supervisor.hmi.history.encoding import Column, joined, of_samples, reversed_column
 
