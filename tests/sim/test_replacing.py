@@ -158,3 +158,25 @@ def test_a_damaged_file_is_said(tmp_path: Path) -> None:
             await replacer(town, tmp_path).restore()
 
     live(tmp_path, story)
+
+
+def test_a_second_replacement_and_an_inventory_that_has_caught_up(tmp_path: Path) -> None:
+    async def story(town: Town) -> None:
+        await asyncio.sleep(60)
+        hand = replacer(town, tmp_path)
+        before, _ = energy(town)
+        for name, kwh in (("CAB-9001", 3.0), ("CAB-9002", 700.0)):
+            new_controller(town, name, kwh)
+            await asyncio.sleep(20)
+            await hand.replace(LEA, "x", Wish(ONE, "again"))
+            await asyncio.sleep(12)
+            assert energy(town) == (pytest.approx(before), 0), "each time where the last one ended"
+        kept = json.loads((tmp_path / FILE).read_text())["identities"][f"{ONE}.controller"]
+        assert kept == {"instead_of": {"application": "CAB-0001"}, "accepted": {"application": "CAB-9002"}}
+        index = [d.name for d in town.core.plant.devices].index(f"{ONE}.controller")
+        assert not town.core.host.accept(index, {"application": "CAB-0001"}, {"application": "CAB-9999"}), (
+            "what was accepted instead of another declaration is forgotten"
+        )
+        assert town.core.host.declared(index) == {"application": "CAB-9002"}
+
+    live(tmp_path, story)
