@@ -258,9 +258,9 @@ class Reader:
         }
         parts: list[Raw | list[Rolled]] = [self._before(view, series, start_ns)]
         raw_from: int | None = None
-        stops = _gaps(view)
+        stops, unit_s = _gaps(view), query.unit_of(edges)
         for day in sorted({*(days_of(view, first * DAY_NS, end_ns) if mask else ()), *live}):
-            rolled = None if day in live else self._fitting(view, day, series, widths, levels, edges, stops)
+            rolled = None if day in live else self._fitting(view, day, series, widths, levels, edges, unit_s, stops)
             if rolled is None:
                 raw_from = max(start_ns, day * DAY_NS) if raw_from is None else raw_from
                 continue
@@ -291,17 +291,19 @@ class Reader:
         widths: dict[int, tuple[int, ...]],
         levels: list[int],
         edges: TimesNs,
+        unit_s: int,
         gaps: Gaps,
     ) -> list[Rolled] | None:
         """Roll-ups of a closed day that lie between the edges, or can be cut there; None if none do.
 
         Args:
             levels: which of the widths to try, in that order; the one that served moves to the front.
+            unit_s: every edge is a multiple of it [s].
         """
         for level in levels:
             chosen = {k: w[min(level, len(w) - 1)] if w else None for k, w in widths.items()}
             rolled = self._rolled(view, day, series, chosen)
-            if rolled is not None and all(_cuttable(r, edges, gaps) for r in rolled):
+            if rolled is not None and all(unit_s % r[1] == 0 or _cuttable(r, edges, gaps) for r in rolled):
                 levels.sort(key=lambda other: other != level)
                 return rolled
         return None
@@ -343,8 +345,6 @@ class Reader:
 
 def _cuttable(rolled: Rolled, edges: TimesNs, gaps: Gaps) -> bool:
     class_id, width_s, rows = rolled
-    if not (edges % (width_s * NS_PER_S)).any():
-        return True
     first_ns, last_ns, status = (rows.column(name) for name in ("first_ns", "last_ns", "last_status"))
     until = held_until(last_ns, np.full(len(rows), class_id, np.uint8), gaps)
     return pieces.cuttable(first_ns, last_ns, status, until, width_s, edges)
