@@ -388,6 +388,8 @@ class AlarmEngine:
             if condition is None or not self.book.in_force[condition]:
                 gone.append(name)
                 continue
+            if not with_columns:
+                live = self._waiting_anew(condition, live, now_ns)
             self.living.put(condition, live, self._rule(condition))
             self._file(condition)
         standing = [c for c, live in self.living.of.items() if live.state.process]
@@ -400,6 +402,14 @@ class AlarmEngine:
         self._settled_ns = now_ns + SETTLE_NS
         self.living.dirty.clear()
         return gone
+
+    def _waiting_anew(self, condition: int, live: Live, now_ns: int) -> Live:
+        """Who waits for a parent goes on waiting: the parent's inputs have to arrive, its delay begins anew."""
+        state = live.state
+        if state.release_ns is None or state.causes:
+            return live
+        delay_ns = max((self._rule(p).on_delay_ns for p in self.family.parents(condition)), default=0)
+        return live._replace(state=replace(state, release_ns=max(state.release_ns, now_ns + SETTLE_NS + delay_ns)))
 
     def adopt(self, former: AlarmEngine, now_ns: int) -> list[str]:
         """Go on from the generation before: same names, same conditions, same delays on their way.

@@ -19,7 +19,7 @@ import pytest
 
 from historian.store.store import open_store
 from supervisor.control.client import ControlClient
-from supervisor.demo.field import turn_knob
+from supervisor.demo.door import turn_knob
 from tests.system.server_kit import Process, Server, running, site_of_its_own, until
 from tests.unit.test_alarm_kill import records
 

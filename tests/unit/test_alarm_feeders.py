@@ -11,14 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.model import AlarmRule
+from config.model import AlarmRule, Role
 from config.words import StatusCode
 from supervisor.alarms.conditions import Conditions
 from supervisor.alarms.engine import AlarmEngine
-from supervisor.alarms.happening import Happening
+from supervisor.alarms.events import Acknowledge
+from supervisor.alarms.happening import By, Happening
 from supervisor.alarms.lists import children
 from supervisor.alarms.rules import RuleBook
 from supervisor.alarms.state import check_invariants
+from supervisor.people import User
 from supervisor.tags.locality import Locality
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
@@ -121,6 +123,32 @@ def test_s1_forty_cabinets_and_junctions_of_one_feeder_are_one_alarm_and_their_d
     street.wait(120)
     assert len(street.announced()) == 4, "supply is back: nothing more is announced"
     assert not any(live.state.process for live in street.engine.living.of.values())
+
+
+@pytest.mark.parametrize("after_s", [0, 2, 6, 30])
+def test_s6_a_post_that_takes_over_in_the_middle_of_s1_repeats_and_loses_nothing(after_s: float) -> None:
+    """Storm S6 (plant documentation 3.8): no lost, no duplicate, no re-ack, whenever the other post goes on."""
+    street = Street(40, junctions=3)
+    names = [*street.plant.types["CAB"].equipment, *street.plant.types["JCT"].equipment]
+    for name in names[:25]:
+        street.cut(name)
+    street.wait(after_s)
+    acked = [name for name in street.announced() if name.endswith("Lost")]
+    by = By(User("anne", Role.SUPERVISOR), "desk 1")
+    for name in acked:
+        condition = street.engine.book.find(name)
+        assert condition is not None
+        seen = Acknowledge(street.engine.living.of[condition].state.occurrence_ns)
+        assert isinstance(street.engine.act(name, seen, by, street.now_ns), list)
+    before = street.engine.rows()
+    street.engine = AlarmEngine(Conditions(street.engine.book, Locality(47.3, 5.0, "Europe/Paris")))
+    assert street.engine.restore(before, street.now_ns, with_columns=False) == []
+    for name in names[25:]:
+        street.cut(name)
+    street.wait(600)
+    assert sorted(street.announced()) == ["a/FDR-0001/Lost", *(f"a/JCT-{i:04d}/Dark" for i in range(3))]
+    state = street.engine.living.of[street.engine.book.find("a/FDR-0001/Lost") or 0].state
+    assert state.acked == bool(acked) and state.process
 
 
 def test_polls_of_ten_seconds_find_it_in_time() -> None:
