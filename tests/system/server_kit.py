@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -75,6 +76,21 @@ class Process:
             start_new_session=True,
             env={**os.environ, **(env or {})},
         )
+        # Listened to all the while: a plant of 3,543 devices logs more than a pipe holds, and its server would wait.
+        self._said: list[str] = []
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as stream:
+            self._said.extend(stream)
+
+    def output(self, patience_s: float = PATIENCE_S) -> str:
+        """Everything it printed, once it has ended."""
+        self.process.wait(patience_s)
+        self._listening.join(patience_s)
+        return "".join(self._said)
 
     @property
     def pid(self) -> int:
@@ -88,17 +104,15 @@ class Process:
         if self.process.poll() is None:
             self.send(number)
         try:
-            output, _ = self.process.communicate(timeout=PATIENCE_S)
+            output = self.output()
         except subprocess.TimeoutExpired:
             self.process.kill()
-            output, _ = self.process.communicate()
-            raise AssertionError(f"{self.arguments} did not end:\n{output}") from None
-        return self.process.returncode, output or ""
+            raise AssertionError(f"{self.arguments} did not end:\n{self.output()}") from None
+        return self.process.returncode, output
 
     def words(self) -> str:
         """What it printed, after it ended by itself."""
-        output, _ = self.process.communicate(timeout=PATIENCE_S)
-        return output or ""
+        return self.output()
 
 
 class Server(Process):
@@ -149,4 +163,4 @@ def running(process: Process) -> Iterator[Process]:
     finally:
         if process.process.poll() is None:
             process.process.kill()
-        process.process.communicate()
+        process.output()

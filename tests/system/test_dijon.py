@@ -17,6 +17,7 @@ import pytest
 
 from config.load import find_site, load_site
 from config.model import Site
+from supervisor.control.client import ControlClient
 from supervisor.demo.door import turn_knob
 from tests.sites import DIJON_DEVICES, DIJON_EQUIPMENT, DIJON_TAGS, PROTOCOLS
 from tests.system.server_kit import PATIENCE_S, Process, Server, running, until
@@ -76,15 +77,23 @@ def test_all_devices_come_up_and_one_feeder_cut_is_one_alarm(folder: Path, tmp_p
         assert code == 0 and "Traceback" not in said, said[-3000:]
 
 
+def status(server: Server, **arguments: int) -> dict[str, Any]:
+    """The status document, by the control socket: only there one may ask for a few devices of thousands."""
+    with ControlClient(server.state, timeout_s=PATIENCE_S) as control:
+        document: dict[str, Any] = control.call("status", **arguments)
+        return document
+
+
 def _is_whole(server: Server, site: Site, tags: int) -> None:
     """Every device answers, and what is counted is what the site holds."""
-    found: dict[str, Any] = {}
 
     def all_up() -> bool:
-        found.update(server.status())
-        return all(device["link"] == "up" for device in found["devices"])
+        counts = status(server, devices=0)["device_counts"]
+        assert counts["total"] == len(site.devices)
+        return bool(counts["up"] == counts["total"])
 
     until("every device is up", all_up, 2 * PATIENCE_S)
+    found = status(server)
     assert Counter(device["protocol"] for device in found["devices"]) == expected(site)
     assert (found["tags"]["total"], found["equipment"]) == (tags, sum(map(len, site.equipment.values())))
     if WHOLE:
