@@ -13,7 +13,7 @@ from tests.ground import cabinets
 from tests.sites import DEVICES, TAGS, compiled, edited, renamed, sennecey
 
 NEW_CABINET = (
-    'CAB-0001,21605,in service,"Armoire du stade, mât 900",FDR-0001,127.21.6.77,15020,32,11,8,7,5,55,3,true,false\n'
+    'CAB-0001,21605,in service,"Armoire du stade, mât 900",FDR-0001,127.21.6.77,15020,,32,11,8,7,5,55,3,true,false\n'
 )
 FIRST = "CAB-0001,21605,in service"
 

@@ -64,7 +64,7 @@ def _shown(time_ns: int, status: int) -> str:
     return f"({text})" if status == StatusCode.BadBoundNotFound else text
 
 
-# Row by row the table of 1.04 (1.03 has the same); where only one time is given, 1.05 tells no continuation point
+# Row by row the table of 1.03; where only one time is given, 1.05 tells no continuation point
 # (6.5.3.2: "the requested number of values is returned").
 # start, end, values per node, bounds: what is told; (t) is BadBoundNotFound at t. '+': more by continuation point.
 TABLE_1 = [

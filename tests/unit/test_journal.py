@@ -462,9 +462,9 @@ def test_groups_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     async def scenario(journal: ChainJournal) -> None:
         append = journal._store.append
 
-        def counted(records: Any, rows: Any) -> Any:
+        def counted(records: Any, rows: Any, *more: Any) -> Any:
             sizes.append(len(records) + len(rows))
-            return append(records, rows)
+            return append(records, rows, *more)
 
         monkeypatch.setattr(journal._store, "append", counted)
         appends = [journal.append_with([record(i)] * 3, [Row("t", b"k", b"v")]) for i in range(10)]
