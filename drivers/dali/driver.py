@@ -19,10 +19,11 @@ from drivers.dali import banks, lunatone
 from drivers.dali import frames as f
 from drivers.dali.address import DaliDevice
 from drivers.dali.asking import Asker
+from drivers.dali.gateway import declared
 from drivers.dali.link import LunatoneLink
 from drivers.dali.lunatone import NotSent
 from drivers.dali.plan import Question, questions
-from drivers.dali.registers import declared, target, wire_number
+from drivers.dali.registers import target, wire_number
 from drivers.dali.schedule import Rank
 from drivers.identity import Identity
 from drivers.readback import Answer, in_order, readable

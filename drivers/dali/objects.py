@@ -25,7 +25,17 @@ from drivers.bacnet.link import BacnetLink
 from drivers.bacnet.plan import plan as plan_objects
 from drivers.base import Exchange, Point, Request, WriteItem, WriteOutcome
 from drivers.dali.address import DaliDevice
-from drivers.dali.registers import NOT_SUPPORTED, OUT_OF_RANGE, NotOffered, declared, not_offered, notes_of, nothing
+from drivers.dali.gateway import (
+    OUT_OF_RANGE,
+    NotOffered,
+    answers,
+    as_told,
+    check,
+    declared,
+    not_offered,
+    notes_of,
+    nothing,
+)
 from drivers.identity import Identity
 
 LINES: Final = 4
@@ -82,12 +92,9 @@ def translate(device: DaliDevice, points: Sequence[Point]) -> list[Point]:
     Raises:
         ValueError: a value of a gear on a device that is none, or a line the gateway does not have.
     """
-    if device.line >= LINES:
-        raise ValueError(f"expected line 0..{LINES - 1} of {NAME}, got {device.line}")
+    check(device, points, LINES, NAME)
     found = []
     for point in points:
-        if point.address.is_of_gear and device.short_address is None:
-            raise ValueError(f"{point.name}: expected a short_address on a device with {point.address}, of gear")
         if (spot := SPOTS.get(point.address.value)) is None:
             found.append(replace(point, address=NOWHERE, poll=None, access=Access.W))
             continue
@@ -135,11 +142,7 @@ class ObjectDriver:
         """As `BacnetDriver.read`."""
         if isinstance(request.exchange.body, NotOffered):
             return nothing(request, self._clock)
-        batch = await self._inner.read(request, timeout_s)
-        cells, statuses = batch.cells.copy(), batch.statuses.copy()
-        for i, position in enumerate(request.exchange.take.tolist()):
-            cells[i], statuses[i] = self._told(position, int(cells[i]), int(statuses[i]))
-        return replace(batch, cells=cells, statuses=statuses)
+        return as_told(await self._inner.read(request, timeout_s), request, self._told)
 
     def _told(self, position: int, cell: int, status: int) -> tuple[int, int]:
         """A state that stores or removes a scene is none that was recalled."""
@@ -150,14 +153,7 @@ class ObjectDriver:
     async def read_points(self, points: Sequence[int], timeout_s: float) -> list[tuple[int, int, str | None]]:
         """As `BacnetDriver.read_points`."""
         found = await self._inner.read_points(points, timeout_s)
-        answers: list[tuple[int, int, str | None]] = []
-        for position, (cell, status, text) in zip(points, found, strict=True):
-            point = self._points[position]
-            if point.address.value not in SPOTS:
-                answers.append((0, NOT_SUPPORTED if point.access.readable else int(StatusCode.BadNotReadable), None))
-            else:
-                answers.append((*self._told(position, cell, status), text))
-        return answers
+        return answers(self._points, [p.address.value in SPOTS for p in self._points], points, found, self._told)
 
     async def write(self, items: Sequence[WriteItem], permit: Permit, timeout_s: float) -> list[WriteOutcome]:
         """As `BacnetDriver.write`, in order, once each; what the model does not allow is refused before."""

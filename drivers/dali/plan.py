@@ -18,6 +18,7 @@ from drivers.dali import registers
 from drivers.dali.address import FAULTS, LEVELS, LOYTEC, LUNATONE, DaliDevice, DaliPoint
 from drivers.dali.banks import FIELDS
 from drivers.dali.frames import FAILURE_BITS, STATUS_BITS
+from drivers.dali.gateway import check_gear
 from drivers.dali.schedule import Rank
 
 RANKS: Final = {
@@ -97,11 +98,7 @@ def plan(device: DaliDevice, points: Sequence[Point]) -> list[Exchange]:
         return objects.plan(device, points)
     if device.wire != LUNATONE:
         return registers.plan(device, points)
-    for point in points:
-        if point.address.is_of_gear and device.short_address is None:
-            raise ValueError(
-                f"{point.name}: expected a short_address on a device with {point.address}, a value of gear"
-            )
+    check_gear(device, points)
     exchanges = []
     for poll in dict.fromkeys(p.poll for p in points if p.poll is not None):
         chosen = [i for i, p in enumerate(points) if p.poll == poll and p.access.readable]

@@ -10,33 +10,33 @@ BadNotSupported, never invented.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
-
-import numpy as np
 
 from config.words import Access, Batch, Clock, Kind, Outcome, Permit, StatusCode, cell_of, value_of
 from drivers.base import DriverError, Exchange, Point, Request, WriteItem, WriteOutcome
 from drivers.dali import curve
 from drivers.dali.address import DaliDevice, DaliPoint
 from drivers.dali.frames import Target
+from drivers.dali.gateway import (
+    OUT_OF_RANGE,
+    NotOffered,
+    answers,
+    as_told,
+    check,
+    declared,
+    not_offered,
+    notes_of,
+    nothing,
+)
 from drivers.dali.maps import MAPS, Place, RegisterMap
-from drivers.identity import Declared, Identity
+from drivers.identity import Identity
 from drivers.modbus.address import ModbusDevice, ModbusPoint
 from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.link import ModbusLink
 from drivers.modbus.plan import plan as plan_registers
 
-NOT_SUPPORTED: Final = int(StatusCode.BadNotSupported)
-OUT_OF_RANGE: Final = int(StatusCode.BadOutOfRange)
 NOWHERE: Final = ModbusPoint(table="holding", address=0)
-
-
-@dataclass(frozen=True, slots=True)
-class NotOffered:
-    """Body of an exchange that leads to nothing the gateway has."""
-
-    gateway: str
 
 
 class GatewayLink(ModbusLink):
@@ -65,13 +65,7 @@ def places(device: DaliDevice, points: Sequence[Point]) -> list[Place | None]:
         ValueError: a value of a gear on a device that is none, or a line the gateway does not have.
     """
     found = MAPS[device.wire]
-    if device.line >= found.lines:
-        raise ValueError(f"expected line 0..{found.lines - 1} of {found.name}, got {device.line}")
-    for point in points:
-        if point.address.is_of_gear and device.short_address is None:
-            raise ValueError(
-                f"{point.name}: expected a short_address on a device with {point.address}, a value of gear"
-            )
+    check(device, points, found.lines, found.name)
     return [found.places.get(point.address.value) for point in points]
 
 
@@ -99,30 +93,6 @@ def plan(device: DaliDevice, points: Sequence[Point]) -> list[Exchange]:
     """
     exchanges = plan_registers(modbus_device(device), translate(device, points))
     return exchanges + not_offered(MAPS[device.wire].name, points, [p is not None for p in places(device, points)])
-
-
-def not_offered(gateway: str, points: Sequence[Point], offered: Sequence[bool]) -> list[Exchange]:
-    """For each poll class what a gateway does not offer, position by position."""
-    exchanges = []
-    for poll in dict.fromkeys(p.poll for p in points if p.poll is not None):
-        missing = [i for i, p in enumerate(points) if p.poll == poll and p.access.readable and not offered[i]]
-        if missing:
-            exchanges.append(Exchange(np.array(missing, np.int64), poll, "not offered", NotOffered(gateway)))
-    return exchanges
-
-
-def nothing(request: Request, clock: Clock) -> Batch:
-    """The answer to what is not offered."""
-    n = len(request.rows)
-    statuses, now_ns = np.full(n, NOT_SUPPORTED, np.uint32), np.full(n, clock.wall_ns(), np.int64)
-    return Batch(request.id, request.rows, np.zeros(n, np.int64), statuses, now_ns)
-
-
-def notes_of(name: str, points: Sequence[Point], request: Request) -> list[str]:
-    """What is not offered, one sentence for each point."""
-    chosen = [points[i] for i in request.exchange.take.tolist()]
-    gateway = request.exchange.body.gateway
-    return [f"{name}: {point.name}: {gateway} offers no {point.address}" for point in chosen]
 
 
 class RegisterDriver:
@@ -160,11 +130,7 @@ class RegisterDriver:
         """As `ModbusDriver.read`, in the model's units."""
         if isinstance(request.exchange.body, NotOffered):
             return nothing(request, self._clock)
-        batch = await self._inner.read(request, timeout_s)
-        cells, statuses = batch.cells.copy(), batch.statuses.copy()
-        for i, position in enumerate(request.exchange.take.tolist()):
-            cells[i], statuses[i] = self._told(position, int(cells[i]), int(statuses[i]))
-        return replace(batch, cells=cells, statuses=statuses)
+        return as_told(await self._inner.read(request, timeout_s), request, self._told)
 
     def _told(self, position: int, cell: int, status: int) -> tuple[int, int]:
         """A register as the model says it; what lies outside its range is no value."""
@@ -181,14 +147,7 @@ class RegisterDriver:
     async def read_points(self, points: Sequence[int], timeout_s: float) -> list[tuple[int, int, str | None]]:
         """As `ModbusDriver.read_points`, in the model's units."""
         found = await self._inner.read_points(points, timeout_s)
-        answers: list[tuple[int, int, str | None]] = []
-        for position, (cell, status, text) in zip(points, found, strict=True):
-            if self._places[position] is None:
-                readable = self._points[position].access.readable
-                answers.append((0, NOT_SUPPORTED if readable else int(StatusCode.BadNotReadable), None))
-            else:
-                answers.append((*self._told(position, cell, status), text))
-        return answers
+        return answers(self._points, [p is not None for p in self._places], points, found, self._told)
 
     # --- writing
 
@@ -244,11 +203,6 @@ class RegisterDriver:
         if isinstance(request.exchange.body, NotOffered):
             return notes_of(self._name, self._points, request)
         return self._inner.notes(request)
-
-
-def declared(device: DaliDevice) -> Declared:
-    """Who a gear must be; its GTIN without leading zeros."""
-    return Declared.of(device.identity_required, gtin=device.gtin.lstrip("0"), serial=device.serial.lstrip("0"))
 
 
 def target(device: DaliDevice, address: DaliPoint) -> Target:
