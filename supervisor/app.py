@@ -47,9 +47,9 @@ from supervisor.descriptors import open_files
 from supervisor.failure import Failure
 from supervisor.fieldmap import at_field_map
 from supervisor.fitness import Fitness
-from supervisor.hmi.certificates import forget_offline_notes, take_offline_notes
 from supervisor.hmi.contract import HmiError, HmiSettings, Limits
-from supervisor.hmi.outlook import Outlook
+from supervisor.hmi.entrance.certificates import forget_offline_notes, take_offline_notes
+from supervisor.hmi.model.outlook import Outlook
 from supervisor.jobs import Jobs
 from supervisor.keeping import Keeper
 from supervisor.machine import Machine

@@ -10,7 +10,7 @@ from asyncua import ua
 from asyncua.server.address_space import AddressSpace
 
 from supervisor.hmi.events.hierarchy import EventTypes, Field, read_types
-from supervisor.hmi.standard import load
+from supervisor.hmi.model.standard import load
 
 
 @cache

@@ -47,6 +47,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _export(plant: Any, file: Any, types_only: bool) -> None:
     from supervisor.clock import SystemClock
-    from supervisor.hmi.nodeset import write_nodeset
+    from supervisor.hmi.model.nodeset import write_nodeset
 
     write_nodeset(plant, SystemClock().wall_ns(), file.write, types_only=types_only)

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from historian.base import Position, Record, RecordKind
-from supervisor.hmi import certificates
-from supervisor.hmi.certificates import CertificateProblem
-from supervisor.hmi.judge import name
-from supervisor.hmi.trust import thumbprint
+from supervisor.hmi.entrance import certificates
+from supervisor.hmi.entrance.certificates import CertificateProblem
+from supervisor.hmi.entrance.judge import name
+from supervisor.hmi.entrance.trust import thumbprint
 from supervisor.people import User
 
 Run = Callable[[Callable[[], Any]], Awaitable[Any]]

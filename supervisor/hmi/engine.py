@@ -22,55 +22,56 @@ from asyncua.server.user_managers import UserManager
 
 from config.words import NS_PER_S, Clock
 from supervisor.alarms.desk import AlarmDesk
-from supervisor.hmi import attribute_services, standard, view_services
-from supervisor.hmi.attributes import Attributes
-from supervisor.hmi.audit import Append, Audit
-from supervisor.hmi.browsing import View
-from supervisor.hmi.call import Service
-from supervisor.hmi.calling import Calling, mark_executable
 from supervisor.hmi.conditions.alarms import Alarms
 from supervisor.hmi.conditions.fields import ADDED
 from supervisor.hmi.conditions.kind import Expiring
 from supervisor.hmi.contract import Counters, Limits, PutFunction
-from supervisor.hmi.decoder import harden_decoder
-from supervisor.hmi.devices import Devices
-from supervisor.hmi.diagnostics import SECURITY_ARRAY, Diagnostics, may_see_security
-from supervisor.hmi.doorman import Doorman
+from supervisor.hmi.entrance.audit import Append, Audit
+from supervisor.hmi.entrance.decoder import harden_decoder
+from supervisor.hmi.entrance.diagnostics import SECURITY_ARRAY, Diagnostics, may_see_security
+from supervisor.hmi.entrance.doorman import Doorman
+from supervisor.hmi.entrance.login import Login
+from supervisor.hmi.entrance.officer import Officer
+from supervisor.hmi.entrance.session_room import Sessions
+from supervisor.hmi.entrance.tally import ServerTally
+from supervisor.hmi.entrance.trust import TrustList, der
 from supervisor.hmi.events.audited import may_hear_all
 from supervisor.hmi.events.hierarchy import EventTypes, read_types
 from supervisor.hmi.events.listening import Listening
 from supervisor.hmi.events.notifier import Notifier
-from supervisor.hmi.facts import Facts, Namespaces
 from supervisor.hmi.history.configuration import Configurations
 from supervisor.hmi.history.service import HistoryService
-from supervisor.hmi.item_services import ItemServices
 from supervisor.hmi.lane import Lane
-from supervisor.hmi.live import Room
-from supervisor.hmi.login import Login
-from supervisor.hmi.monitoring import Monitoring
-from supervisor.hmi.nodes import Nodes
-from supervisor.hmi.officer import Officer
-from supervisor.hmi.outlook import Outlook
-from supervisor.hmi.reading import Reading
-from supervisor.hmi.redundancy import Redundancy, retype
-from supervisor.hmi.request import ListDecoder
-from supervisor.hmi.retransmission import Retransmission
+from supervisor.hmi.model import standard
+from supervisor.hmi.model.attributes import Attributes
+from supervisor.hmi.model.devices import Devices
+from supervisor.hmi.model.facts import Facts, Namespaces
+from supervisor.hmi.model.live import Room
+from supervisor.hmi.model.nodes import Nodes
+from supervisor.hmi.model.outlook import Outlook
+from supervisor.hmi.model.reading import Reading
+from supervisor.hmi.model.redundancy import Redundancy, retype
+from supervisor.hmi.model.space import Space
+from supervisor.hmi.publishing.monitoring import Monitoring
+from supervisor.hmi.publishing.retransmission import Retransmission
+from supervisor.hmi.publishing.subscription import Source
+from supervisor.hmi.publishing.subscriptions import Subscriptions
+from supervisor.hmi.services import attribute_services, view_services
+from supervisor.hmi.services.browsing import View
+from supervisor.hmi.services.call import Service
+from supervisor.hmi.services.calling import Calling, mark_executable
+from supervisor.hmi.services.item_services import ItemServices
+from supervisor.hmi.services.request import ListDecoder
+from supervisor.hmi.services.subscription_services import SubscriptionServices
+from supervisor.hmi.services.writing import Writing
 from supervisor.hmi.session import Session
-from supervisor.hmi.session_room import Sessions
-from supervisor.hmi.space import Space
-from supervisor.hmi.subscription import Source
-from supervisor.hmi.subscription_services import SubscriptionServices
-from supervisor.hmi.subscriptions import Subscriptions
-from supervisor.hmi.tally import ServerTally
-from supervisor.hmi.trust import TrustList, der
 from supervisor.hmi.values import ValueEncoder
-from supervisor.hmi.writing import Writing
 from supervisor.offload import Offload
 from supervisor.plant.plant import Plant
 from supervisor.tags.table import TagTable
 
 if TYPE_CHECKING:
-    from supervisor.hmi.wire import Wire
+    from supervisor.hmi.entrance.wire import Wire
 
 NAMESPACE: Final = 2
 

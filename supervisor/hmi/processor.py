@@ -19,14 +19,14 @@ from asyncua import ua
 from asyncua.common.utils import Buffer, NotEnoughData, ServiceError
 from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary, struct_to_binary
 
-from supervisor.hmi.admission import Admission
-from supervisor.hmi.call import Call, request_type
+from supervisor.hmi.entrance.admission import Admission
+from supervisor.hmi.entrance.wire import without_additional_header
 from supervisor.hmi.header import Header, header
 from supervisor.hmi.history.door import Back, HistoryDoor
-from supervisor.hmi.messages import Response, fault, statuses
-from supervisor.hmi.outbox import Waiting
+from supervisor.hmi.publishing.messages import Response, fault, statuses
+from supervisor.hmi.publishing.outbox import Waiting
+from supervisor.hmi.services.call import Call, request_type
 from supervisor.hmi.session import Session
-from supervisor.hmi.wire import without_additional_header
 
 if TYPE_CHECKING:
     from supervisor.hmi.engine import Engine

@@ -20,22 +20,22 @@ from asyncua import Server, ua
 
 from config.words import NS_PER_S, Clock
 from supervisor.alarms.desk import AlarmDesk
-from supervisor.hmi.audit import Append
-from supervisor.hmi.capabilities import capabilities
-from supervisor.hmi.channel import ChannelLimits
 from supervisor.hmi.conditions.kind import NAMESPACE as CONDITIONS
 from supervisor.hmi.contract import Counters, HmiError, HmiSettings, Limits, PastSource, PutFunction
 from supervisor.hmi.engine import NAMESPACE, Engine, Surroundings
-from supervisor.hmi.facts import Facts
+from supervisor.hmi.entrance.audit import Append
+from supervisor.hmi.entrance.channel import ChannelLimits
+from supervisor.hmi.entrance.housekeeping import keep_house
+from supervisor.hmi.entrance.login import BY_CERTIFICATE, BY_NAME, BY_NOBODY, Login
+from supervisor.hmi.entrance.pki import Identity, own_identity
+from supervisor.hmi.entrance.trust import TrustList, der, thumbprint
 from supervisor.hmi.history.capabilities import publish
 from supervisor.hmi.history.events import Records
 from supervisor.hmi.history.service import HistoryService
-from supervisor.hmi.housekeeping import keep_house
-from supervisor.hmi.login import BY_CERTIFICATE, BY_NAME, BY_NOBODY, Login
-from supervisor.hmi.outlook import Outlook
-from supervisor.hmi.pki import Identity, own_identity
+from supervisor.hmi.model.capabilities import capabilities
+from supervisor.hmi.model.facts import Facts
+from supervisor.hmi.model.outlook import Outlook
 from supervisor.hmi.transport import Listener
-from supervisor.hmi.trust import TrustList, der, thumbprint
 from supervisor.offload import Offload
 from supervisor.people import People
 from supervisor.plant.plant import Plant

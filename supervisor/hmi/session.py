@@ -21,14 +21,14 @@ from asyncua.crypto.permission_rules import UserRole
 from asyncua.server.internal_session import InternalSession, SessionState
 from asyncua.ua.ua_binary import nodeid_to_binary
 
-from supervisor.hmi.browsing import Bookmarks
-from supervisor.hmi.calling import Caller
+from supervisor.hmi.entrance.login import ANONYMOUS
+from supervisor.hmi.entrance.tally import RequestTally
 from supervisor.hmi.history.points import Points
-from supervisor.hmi.login import ANONYMOUS
-from supervisor.hmi.nodes import Asker
-from supervisor.hmi.outbox import Outbox
-from supervisor.hmi.subscription import Subscription
-from supervisor.hmi.tally import RequestTally
+from supervisor.hmi.model.nodes import Asker
+from supervisor.hmi.publishing.outbox import Outbox
+from supervisor.hmi.publishing.subscription import Subscription
+from supervisor.hmi.services.browsing import Bookmarks
+from supervisor.hmi.services.calling import Caller
 from supervisor.people import User
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from asyncua.common.utils import Buffer
 from asyncua.server.binary_server_asyncio import BinaryServer, OPCUAProtocol
 from asyncua.ua.ua_binary import header_from_binary, uatcp_to_binary
 
-from supervisor.hmi.doorman import Visit
+from supervisor.hmi.entrance.doorman import Visit
 
 if TYPE_CHECKING:
     from supervisor.hmi.engine import Engine

@@ -15,12 +15,12 @@ from asyncua.server.address_space import AddressSpace, NodeData, ViewService
 from asyncua.ua.ua_binary import struct_to_binary
 
 from config.model import Role
-from supervisor.hmi.attributes import Attributes
-from supervisor.hmi.browsing import Bookmarks, View
 from supervisor.hmi.contract import Limits
-from supervisor.hmi.nodes import Asker, Nodes
-from supervisor.hmi.space import Space
-from supervisor.hmi.standard import load
+from supervisor.hmi.model.attributes import Attributes
+from supervisor.hmi.model.nodes import Asker, Nodes
+from supervisor.hmi.model.space import Space
+from supervisor.hmi.model.standard import load
+from supervisor.hmi.services.browsing import Bookmarks, View
 from supervisor.people import User
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable

@@ -22,7 +22,7 @@ from supervisor.hmi.events.filter import read_filter
 from supervisor.hmi.events.listening import Listening
 from supervisor.hmi.events.notifier import Notifier, Wish
 from supervisor.hmi.events.queue import QUEUE_MAX
-from supervisor.hmi.nodes import Asker
+from supervisor.hmi.model.nodes import Asker
 from tests.desk import ANNE, Post
 from tests.nodeset import clause, element, event_filter, standard_types
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.words import BAD, Kind, StatusCode, cell_of
-from supervisor.hmi.columns import Mode, Trigger
-from supervisor.hmi.items import Items
+from supervisor.hmi.publishing.columns import Mode, Trigger
+from supervisor.hmi.publishing.items import Items
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
 from tests.plants import TypeSpec, make_plant, tag

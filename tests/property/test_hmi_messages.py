@@ -12,7 +12,7 @@ from asyncua.ua.ua_binary import struct_to_binary
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.hmi.messages import (
+from supervisor.hmi.publishing.messages import (
     Response,
     data_change,
     fault,

@@ -10,7 +10,7 @@ from asyncua.ua.ua_binary import struct_to_binary
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.hmi import pages
+from supervisor.hmi.model import pages
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 names = st.builds(ua.QualifiedName, st.none() | texts, st.integers(0, 32767))  # asyncua packs it signed

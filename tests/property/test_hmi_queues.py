@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.words import BAD, Kind, StatusCode, cell_of
-from supervisor.hmi.columns import Mode, Trigger
-from supervisor.hmi.queues import OVERFLOW, QueuedItems
+from supervisor.hmi.publishing.columns import Mode, Trigger
+from supervisor.hmi.publishing.queues import OVERFLOW, QueuedItems
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
 from tests.plants import TypeSpec, make_plant, tag

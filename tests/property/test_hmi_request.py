@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor.hmi.header import header, token_type
-from supervisor.hmi.request import ListDecoder
-from supervisor.hmi.space import Space
+from supervisor.hmi.model.space import Space
+from supervisor.hmi.services.request import ListDecoder
 from tests.plants import TypeSpec, make_plant, tag
 
 # Series ids below 256, below 65,536 and above: each has another encoding on the wire.

@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.hmi.retransmission import Retransmission
+from supervisor.hmi.publishing.retransmission import Retransmission
 
 steps = st.lists(
     st.one_of(

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.words import BAD, Kind, StatusCode, cell_of
-from supervisor.hmi.queues import OVERFLOW
+from supervisor.hmi.publishing.queues import OVERFLOW
 from supervisor.hmi.values import EPOCH_TICKS, Stamps, ValueEncoder, wire_type
 from supervisor.plant.plant import Plant
 from supervisor.tags.pool import StringPool

@@ -30,8 +30,8 @@ from supervisor.clock import SystemClock
 from supervisor.hmi.contract import HmiSettings, Limits, PastSource
 from supervisor.hmi.events.event import Event
 from supervisor.hmi.history.events import Records
-from supervisor.hmi.nodes import Asker
-from supervisor.hmi.outlook import Outlook
+from supervisor.hmi.model.nodes import Asker
+from supervisor.hmi.model.outlook import Outlook
 from supervisor.hmi.server import HmiServer
 from supervisor.offload import Offload
 from supervisor.people import People, User, hash_password

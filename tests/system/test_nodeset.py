@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from asyncua import Server, ua
 
-from supervisor.hmi.nodeset import write_nodeset
+from supervisor.hmi.model.nodeset import write_nodeset
 from tests.sites import compiled, sennecey
 from tests.system.debian import Unavailable, unpack
 from tests.system.node_kit import node_modules

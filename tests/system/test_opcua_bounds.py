@@ -18,9 +18,9 @@ import pytest
 from asyncua import ua
 from asyncua.ua.ua_binary import uatcp_to_binary
 
-from supervisor.hmi.channel import Channel
 from supervisor.hmi.contract import Limits
-from supervisor.hmi.doorman import Visit
+from supervisor.hmi.entrance.channel import Channel
+from supervisor.hmi.entrance.doorman import Visit
 from supervisor.hmi.processor import Processor
 from supervisor.hmi.session import Session
 from tests.bench.opcua_client import LoadClient

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 
 from config.words import NS_PER_S
 from supervisor.clock import SystemClock
-from supervisor.hmi.certificates import renew
+from supervisor.hmi.entrance.certificates import renew
 from tests.certificates import URI, Made, authority, key, make, revocation_list
 from tests.system.opcua_kit import Site, in_background, make_client, node_id, running
 

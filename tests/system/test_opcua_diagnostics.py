@@ -14,7 +14,7 @@ from asyncua.ua.ua_binary import Primitives, nodeid_from_binary
 from config.model import Role
 from supervisor.hmi.events.event import SERVER as SERVER_EVENTS
 from supervisor.hmi.events.event import PlainEvent
-from supervisor.hmi.nodes import Asker
+from supervisor.hmi.model.nodes import Asker
 from supervisor.people import User
 from tests.system.opcua_kit import Site, in_background, make_client, node_id
 

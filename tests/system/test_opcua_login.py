@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 
 from config.model import Role
 from historian.base import Record, RecordKind
-from supervisor.hmi.trust import fingerprint
+from supervisor.hmi.entrance.trust import fingerprint
 from supervisor.people import User, hash_password
 from tests.certificates import Made, key, make
 from tests.system.opcua_kit import Site, in_background, make_client, node_id, people

@@ -12,7 +12,7 @@ from asyncua import Node, ua
 
 from config.words import StatusCode
 from supervisor.hmi.health import Health
-from supervisor.hmi.outlook import Outlook
+from supervisor.hmi.model.outlook import Outlook
 from tests.system.opcua_kit import Site, in_background, make_client, node_id, small_plant
 from tests.unit.test_hmi_devices import SPEC, STATUS
 from tests.unit.test_hmi_redundancy import PEER

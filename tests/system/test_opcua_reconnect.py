@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from asyncua import Client
 
-from supervisor.hmi.call import request_type
+from supervisor.hmi.services.call import request_type
 from tests.system.node_kit import HERE, environment
 from tests.system.opcua_kit import Site, in_background, node_id, small_plant
 

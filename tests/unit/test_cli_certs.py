@@ -18,9 +18,9 @@ from historian.base import Query, RecordKind
 from supervisor.cli.main import main
 from supervisor.control.certs import Certs
 from supervisor.control.door import ControlDoor
-from supervisor.hmi.certificates import put, take_offline_notes
-from supervisor.hmi.pki import own_identity
-from supervisor.hmi.trust import thumbprint
+from supervisor.hmi.entrance.certificates import put, take_offline_notes
+from supervisor.hmi.entrance.pki import own_identity
+from supervisor.hmi.entrance.trust import thumbprint
 from supervisor.people import People, User
 from tests.certificates import make
 from tests.post import Post, with_post

@@ -17,7 +17,7 @@ from supervisor.hmi.events.event import SERVER, Event, PlainEvent, notifiers_of
 from supervisor.hmi.events.filter import EventFilter, read_filter
 from supervisor.hmi.events.notifier import OVERFLOW, NoRoom, Notifier, Wish
 from supervisor.hmi.events.queue import QUEUE_DEFAULT, QUEUE_MAX, EventItem, Group, Parcel, revised
-from supervisor.hmi.items import Mode
+from supervisor.hmi.publishing.items import Mode
 from supervisor.people import User
 from tests.nodeset import clause, event_filter, standard_types
 

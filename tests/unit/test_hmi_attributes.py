@@ -10,11 +10,11 @@ from asyncua.server.address_space import AddressSpace
 
 from config.model import Role
 from config.words import StatusCode
-from supervisor.hmi.attributes import Attributes
-from supervisor.hmi.live import Live, Value
-from supervisor.hmi.nodes import Asker, Nodes, data_value
-from supervisor.hmi.references import HAS_COMPONENT
-from supervisor.hmi.space import Space
+from supervisor.hmi.model.attributes import Attributes
+from supervisor.hmi.model.live import Live, Value
+from supervisor.hmi.model.nodes import Asker, Nodes, data_value
+from supervisor.hmi.model.references import HAS_COMPONENT
+from supervisor.hmi.model.space import Space
 from supervisor.people import User
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable

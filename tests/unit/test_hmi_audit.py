@@ -13,10 +13,10 @@ from asyncua import ua
 from config.model import Role
 from config.words import NS_PER_S
 from historian.base import JournalError, Record, RecordKind
-from supervisor.hmi.audit import STRANGERS_PER_MINUTE, WAITING_MAX, Audit
 from supervisor.hmi.contract import Counters
+from supervisor.hmi.entrance.audit import STRANGERS_PER_MINUTE, WAITING_MAX, Audit
+from supervisor.hmi.entrance.officer import Officer
 from supervisor.hmi.events.audited import AuditEvent, may_hear_all
-from supervisor.hmi.officer import Officer
 from supervisor.people import User
 from tests.plants import TypeSpec, make_plant, tag
 

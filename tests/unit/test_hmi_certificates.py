@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from config.words import NS_PER_S
-from supervisor.hmi.certificates import (
+from supervisor.hmi.entrance.certificates import (
     CertificateProblem,
     find,
     forget_offline_notes,
@@ -24,9 +24,9 @@ from supervisor.hmi.certificates import (
     request,
     take_offline_notes,
 )
-from supervisor.hmi.judge import uris
-from supervisor.hmi.pki import OwnFiles, own_identity
-from supervisor.hmi.trust import thumbprint
+from supervisor.hmi.entrance.judge import uris
+from supervisor.hmi.entrance.pki import OwnFiles, own_identity
+from supervisor.hmi.entrance.trust import thumbprint
 from tests.certificates import authority, key, make, revocation_list
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ from asyncua import ua
 from asyncua.common.utils import ServiceError
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256, SecurityPolicyFactory
 
-from supervisor.hmi.channel import GRACE, LIFETIME_MS, Channel, ChannelLimits
+from supervisor.hmi.entrance.channel import GRACE, LIFETIME_MS, Channel, ChannelLimits
 from tests.certificates import key, make
 
 CODES = ua.StatusCodes

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from supervisor.hmi.cycle import Act, Cycle, State
+from supervisor.hmi.publishing.cycle import Act, Cycle, State
 
 NORMAL, LATE, ALIVE = State.NORMAL, State.LATE, State.KEEP_ALIVE
 

@@ -21,8 +21,8 @@ from asyncua.ua.ua_binary import (
     struct_to_binary,
 )
 
-from supervisor.hmi.decoder import DEPTH_MAX, harden_decoder
-from supervisor.hmi.wire import CarefulBuffer
+from supervisor.hmi.entrance.decoder import DEPTH_MAX, harden_decoder
+from supervisor.hmi.entrance.wire import CarefulBuffer
 
 harden_decoder()
 _LITERAL, _FILTER = struct.pack("<BBH", 1, 0, 597), struct.pack("<BBH", 1, 0, 727)

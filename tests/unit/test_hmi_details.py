@@ -13,9 +13,9 @@ from config.load import load_site
 from config.model import Role
 from config.units import UNITS
 from config.words import Access, Kind, StatusCode, cell_of
-from supervisor.hmi.details import details, variable_type
-from supervisor.hmi.nodes import Asker, Nodes
-from supervisor.hmi.space import Space
+from supervisor.hmi.model.details import details, variable_type
+from supervisor.hmi.model.nodes import Asker, Nodes
+from supervisor.hmi.model.space import Space
 from supervisor.people import User
 from supervisor.plant.plant import TagInfo
 from supervisor.tags.pool import StringPool

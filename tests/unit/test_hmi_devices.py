@@ -13,7 +13,7 @@ from config.model import Role
 from config.words import LinkState, StatusCode
 from drivers.base import DeviceSpec
 from drivers.status import DeviceStatus
-from supervisor.hmi.devices import TOLD, Devices
+from supervisor.hmi.model.devices import TOLD, Devices
 from supervisor.people import User
 from tests.plants import TypeSpec, make_plant, tag
 

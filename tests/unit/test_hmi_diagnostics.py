@@ -7,8 +7,8 @@ import pytest
 from asyncua import ua
 
 from config.model import Role
-from supervisor.hmi.diagnostics import _COUNTED, may_see_security
-from supervisor.hmi.tally import RequestTally, ServerTally
+from supervisor.hmi.entrance.diagnostics import _COUNTED, may_see_security
+from supervisor.hmi.entrance.tally import RequestTally, ServerTally
 from supervisor.people import User
 
 CODES = ua.StatusCodes

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supervisor.hmi.contract import Counters, Limits
-from supervisor.hmi.doorman import Doorman, Stage, Visit, overdue
+from supervisor.hmi.entrance.doorman import Doorman, Stage, Visit, overdue
 
 LIMITS = Limits(connections=4, connections_per_address=3, strangers=2)
 

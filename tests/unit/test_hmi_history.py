@@ -14,7 +14,7 @@ from supervisor.hmi.history.details import AGGREGATE_IDS, RawQuestion, Refused
 from supervisor.hmi.history.points import Point, Points
 from supervisor.hmi.history.processed import fits, result_kind
 from supervisor.hmi.history.tags import Tag, stepped
-from supervisor.hmi.space import Space
+from supervisor.hmi.model.space import Space
 from tests.plants import TypeSpec, make_plant, tag
 
 POINT = Point("node", RawQuestion(0, 1, 0, False), None)

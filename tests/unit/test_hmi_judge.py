@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from supervisor.hmi.judge import CHAIN_BYTES_MAX, Anchors, Untrusted, judge, parse_chain, uris
+from supervisor.hmi.entrance.judge import CHAIN_BYTES_MAX, Anchors, Untrusted, judge, parse_chain, uris
 from tests.certificates import URI, Made, authority, key, make, revocation_list
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)

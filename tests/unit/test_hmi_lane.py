@@ -6,9 +6,9 @@ from __future__ import annotations
 import asyncio
 from types import SimpleNamespace
 
-from supervisor.hmi.call import SLICE, Call
 from supervisor.hmi.header import Header
 from supervisor.hmi.lane import ROUND, Lane
+from supervisor.hmi.services.call import SLICE, Call
 
 
 def test_two_pieces_never_run_in_one_turn_of_the_loop() -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from supervisor.hmi.links import Links
+from supervisor.hmi.publishing.links import Links
 
 
 def test_links_are_added_once_and_removed_once() -> None:

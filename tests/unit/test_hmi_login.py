@@ -19,8 +19,8 @@ from config.model import Role
 from config.words import NS_PER_S
 from supervisor.backoff import FREE_PAIR
 from supervisor.hmi.contract import Counters, Limits
-from supervisor.hmi.login import ANONYMOUS, BY_CERTIFICATE, BY_NAME, Claim, Login, LoginRefused
-from supervisor.hmi.trust import fingerprint
+from supervisor.hmi.entrance.login import ANONYMOUS, BY_CERTIFICATE, BY_NAME, Claim, Login, LoginRefused
+from supervisor.hmi.entrance.trust import fingerprint
 from supervisor.offload import Offload
 from supervisor.people import People, User, hash_password
 from tests.certificates import Made, key, make

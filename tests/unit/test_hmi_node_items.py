@@ -11,12 +11,12 @@ from asyncua import ua
 from asyncua.common.utils import Buffer, ServiceError
 from asyncua.ua.ua_binary import struct_from_binary
 
-from supervisor.hmi.columns import Trigger
-from supervisor.hmi.login import ANONYMOUS
-from supervisor.hmi.node_items import NodeItems, Watched
-from supervisor.hmi.nodes import Asker
-from supervisor.hmi.notices import Changes
-from supervisor.hmi.queues import OVERFLOW
+from supervisor.hmi.entrance.login import ANONYMOUS
+from supervisor.hmi.model.nodes import Asker
+from supervisor.hmi.publishing.columns import Trigger
+from supervisor.hmi.publishing.node_items import NodeItems, Watched
+from supervisor.hmi.publishing.notices import Changes
+from supervisor.hmi.publishing.queues import OVERFLOW
 
 REPORTING, SAMPLING, DISABLED = ua.MonitoringMode.Reporting, ua.MonitoringMode.Sampling, ua.MonitoringMode.Disabled
 

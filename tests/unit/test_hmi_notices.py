@@ -10,7 +10,7 @@ from asyncua import ua
 from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import extensionobject_from_binary, extensionobject_to_binary, struct_to_binary
 
-from supervisor.hmi.notices import DATA_CHANGE, EVENT_LIST, STATUS_CHANGE, Notice
+from supervisor.hmi.publishing.notices import DATA_CHANGE, EVENT_LIST, STATUS_CHANGE, Notice
 
 
 @pytest.mark.parametrize(

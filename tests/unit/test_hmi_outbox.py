@@ -7,7 +7,7 @@ import math
 
 from asyncua import ua
 
-from supervisor.hmi.outbox import Outbox, Waiting
+from supervisor.hmi.publishing.outbox import Outbox, Waiting
 
 CODES = ua.StatusCodes
 

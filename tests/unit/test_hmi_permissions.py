@@ -10,8 +10,8 @@ from asyncua import ua
 
 from config.model import Role
 from config.words import Access, StatusCode
-from supervisor.hmi.permissions import ROLES, Permissions, may_call
-from supervisor.hmi.space import Space
+from supervisor.hmi.model.permissions import ROLES, Permissions, may_call
+from supervisor.hmi.model.space import Space
 from supervisor.people import User
 from tests.plants import TypeSpec, make_plant, tag
 

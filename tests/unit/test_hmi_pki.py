@@ -12,7 +12,7 @@ from cryptography import x509
 
 from config.words import NS_PER_S
 from supervisor.hmi.contract import HmiError
-from supervisor.hmi.pki import Identity, own_identity
+from supervisor.hmi.entrance.pki import Identity, own_identity
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 NOW_NS = int(NOW.timestamp()) * NS_PER_S

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from asyncua import ua
 
 from supervisor.hmi.health import Health
-from supervisor.hmi.outlook import Outlook, Peer
-from supervisor.hmi.redundancy import Redundancy
+from supervisor.hmi.model.outlook import Outlook, Peer
+from supervisor.hmi.model.redundancy import Redundancy
 
 IDS = ua.ObjectIds
 OWN = "urn:post-1:vigie:hand"

@@ -9,9 +9,9 @@ import pytest
 from asyncua import ua
 
 from config.model import Role
-from supervisor.hmi.nodes import Nodes
-from supervisor.hmi.references import Arm, Members, References
-from supervisor.hmi.space import Space
+from supervisor.hmi.model.nodes import Nodes
+from supervisor.hmi.model.references import Arm, Members, References
+from supervisor.hmi.model.space import Space
 from supervisor.people import User
 from supervisor.plant.plant import Area
 from supervisor.tags.pool import StringPool

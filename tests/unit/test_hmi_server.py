@@ -80,8 +80,9 @@ def test_a_broken_certificate_is_one_sentence_and_the_port_is_free_again(tmp_pat
 def test_the_words_of_the_door_need_no_asyncua() -> None:
     """Whoever only wires or checks must not pay for the library."""
     program = (
-        "import sys; import supervisor.hmi.contract, supervisor.hmi.space, supervisor.hmi.items, supervisor.hmi.values,"
-        "supervisor.hmi.request, supervisor.hmi.pki, supervisor.hmi.nodeset; "
+        "import sys; import supervisor.hmi.contract, supervisor.hmi.model.space, supervisor.hmi.publishing.items,"
+        "supervisor.hmi.values, supervisor.hmi.services.request, supervisor.hmi.entrance.pki,"
+        "supervisor.hmi.model.nodeset; "
         "sys.exit('asyncua' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -10,8 +10,8 @@ from asyncua import ua
 
 from config.model import Role
 from config.words import Access, StatusCode
-from supervisor.hmi.nodes import Asker, Nodes
-from supervisor.hmi.space import Space, What
+from supervisor.hmi.model.nodes import Asker, Nodes
+from supervisor.hmi.model.space import Space, What
 from supervisor.people import User
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable

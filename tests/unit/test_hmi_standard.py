@@ -8,7 +8,7 @@ import gc
 from asyncua.server.address_space import AddressSpace, NodeManagementService
 from asyncua.server.standard_address_space import standard_address_space
 
-from supervisor.hmi.standard import load
+from supervisor.hmi.model.standard import load
 
 
 def test_every_node_is_the_one_that_asyncua_makes() -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from asyncua import ua
 
-from supervisor.hmi.structures import fields_of, spread
+from supervisor.hmi.model.structures import fields_of, spread
 
 # Source: OPC 10000-5, 12 (structures) and NodeIds.csv.
 CASES = [

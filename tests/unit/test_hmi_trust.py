@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from config.words import NS_PER_S
-from supervisor.hmi.judge import Untrusted
-from supervisor.hmi.trust import _KEPT_PER_MINUTE, REJECTED_MAX, TrustList, fingerprint, thumbprint
+from supervisor.hmi.entrance.judge import Untrusted
+from supervisor.hmi.entrance.trust import _KEPT_PER_MINUTE, REJECTED_MAX, TrustList, fingerprint, thumbprint
 from tests.certificates import authority, key, make, revocation_list
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -13,11 +13,11 @@ import pytest
 
 from config.model import Role
 from supervisor.cli.main import main
-from supervisor.hmi.nodes import Asker, Nodes, node_class
-from supervisor.hmi.nodeset import write_nodeset
-from supervisor.hmi.place import Place
-from supervisor.hmi.references import References
-from supervisor.hmi.space import Space
+from supervisor.hmi.model.nodes import Asker, Nodes, node_class
+from supervisor.hmi.model.nodeset import write_nodeset
+from supervisor.hmi.model.place import Place
+from supervisor.hmi.model.references import References
+from supervisor.hmi.model.space import Space
 from supervisor.people import User
 from supervisor.plant.plant import Plant
 from supervisor.tags.pool import StringPool

@@ -18,15 +18,15 @@ from asyncua import ua
 from asyncua.ua import uaprotocol_auto as wire
 from asyncua.ua.ua_binary import struct_to_binary
 
-from supervisor.hmi.columns import Mode
 from supervisor.hmi.events.event import SERVER
 from supervisor.hmi.events.filter import read_filter
 from supervisor.hmi.events.hierarchy import EventTypes
 from supervisor.hmi.events.notifier import NoRoom, Notifier, Wish
 from supervisor.hmi.events.queue import EventItem, revised
-from supervisor.hmi.nodes import Asker, Nodes
-from supervisor.hmi.notices import EVENT_LIST, Notice
-from supervisor.hmi.space import What
+from supervisor.hmi.model.nodes import Asker, Nodes
+from supervisor.hmi.model.space import What
+from supervisor.hmi.publishing.columns import Mode
+from supervisor.hmi.publishing.notices import EVENT_LIST, Notice
 from supervisor.people import User
 
 MESSAGE_MAX: Final = 500

@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Final
 
-from supervisor.hmi.columns import Mode
 from supervisor.hmi.events.event import Event
 from supervisor.hmi.events.filter import EventFilter
+from supervisor.hmi.publishing.columns import Mode
 from supervisor.people import User
 
 QUEUE_DEFAULT: Final = 1_000

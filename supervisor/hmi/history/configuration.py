@@ -19,10 +19,10 @@ from asyncua import ua
 
 from historian.aggregates.trace import Configuration
 from supervisor.hmi.history.tags import has_past, stepped
-from supervisor.hmi.live import Live, Value
-from supervisor.hmi.nodes import Nodes
-from supervisor.hmi.place import Place
-from supervisor.hmi.properties import data_value
+from supervisor.hmi.model.live import Live, Value
+from supervisor.hmi.model.nodes import Nodes
+from supervisor.hmi.model.place import Place
+from supervisor.hmi.model.properties import data_value
 from supervisor.people import User
 
 NAME: Final = "HA Configuration"

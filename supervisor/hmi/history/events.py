@@ -22,6 +22,7 @@ from historian.base import QUERY_MAX, Entry, Found, Query, RecordKind
 from supervisor.alarms.records import EventId
 from supervisor.alarms.state import SEVERITY, Isa
 from supervisor.hmi.conditions.kind import NAMESPACE as CONDITIONS
+from supervisor.hmi.entrance.wire import CarefulBuffer
 from supervisor.hmi.events import value as v
 from supervisor.hmi.events.event import SERVER, SERVER_ID, SERVER_NAME, PlainEvent, notifiers_of
 from supervisor.hmi.events.filter import EventFilter, read_filter
@@ -29,10 +30,9 @@ from supervisor.hmi.events.hierarchy import CONDITION_ID, EventTypes
 from supervisor.hmi.events.notifier import may_hear
 from supervisor.hmi.events.value import Id, Type, Value
 from supervisor.hmi.history.details import Refused, moment
-from supervisor.hmi.nodes import Asker, Nodes
-from supervisor.hmi.place import Place, What
-from supervisor.hmi.space import Space
-from supervisor.hmi.wire import CarefulBuffer
+from supervisor.hmi.model.nodes import Asker, Nodes
+from supervisor.hmi.model.place import Place, What
+from supervisor.hmi.model.space import Space
 
 _IDS: Final = ua.ObjectIds
 _ALARM: Final[Id] = (0, _IDS.AlarmConditionType)

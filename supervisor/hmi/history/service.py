@@ -23,6 +23,7 @@ from config.words import StatusCode
 from historian.base import JournalError
 from historian.store.disk import StoreError
 from supervisor.hmi.contract import Counters, Limits, PastSource
+from supervisor.hmi.entrance.wire import CarefulBuffer
 from supervisor.hmi.events.hierarchy import EventTypes
 from supervisor.hmi.history import raw
 from supervisor.hmi.history.details import (
@@ -48,7 +49,6 @@ from supervisor.hmi.history.points import Point
 from supervisor.hmi.history.processed import at_time_page, fits, processed_page
 from supervisor.hmi.history.tags import Tag, tag_of
 from supervisor.hmi.values import Stamps
-from supervisor.hmi.wire import CarefulBuffer
 from supervisor.offload import OffloadFull
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import Any, Final
 from config.words import Kind, StatusCode
 from historian.aggregates.trace import Configuration
 from supervisor.hmi.history.details import Refused
-from supervisor.hmi.nodes import Nodes
-from supervisor.hmi.space import Place
+from supervisor.hmi.model.nodes import Nodes
+from supervisor.hmi.model.space import Place
 from supervisor.people import User
 
 _PERIODIC: Final = ("C", "D")

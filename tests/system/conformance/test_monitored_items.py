@@ -13,7 +13,7 @@ import pytest
 from asyncua import ua
 
 from config.words import StatusCode
-from supervisor.hmi.queues import OVERFLOW
+from supervisor.hmi.publishing.queues import OVERFLOW
 from tests.system.conformance.conftest import LIMITS
 from tests.system.conformance.raw import CAB, Fault, RawClient, changes, codes, item, value_id
 from tests.system.opcua_kit import Site
