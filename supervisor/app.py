@@ -22,10 +22,9 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import SystemRandom
-from typing import Any, Final
+from typing import Final
 
 from config.model import Site
-from config.words import LinkState
 from drivers import registry
 from historian.base import JournalError, Plain, Record, RecordKind
 from historian.catalogue import Catalogue, ForeignCatalogue
@@ -38,7 +37,7 @@ from supervisor.commands.guard import guard_permit
 from supervisor.commands.permit import StandingPermit, next_epoch
 from supervisor.commands.proof import AGE_MAX_S, ProofOfLife
 from supervisor.commands.unfinished import end_unfinished
-from supervisor.connect import Connect, Login, add_demo_users, remove_connect, write_connect
+from supervisor.connect import Connect, add_demo_users, remove_connect, write_connect
 from supervisor.control.certs import Certs
 from supervisor.control.door import ControlDoor
 from supervisor.control.operations import Server
@@ -61,7 +60,7 @@ from supervisor.plant.compile import compile_plant
 from supervisor.plant.plant import Plant
 from supervisor.replacing import Replacer
 from supervisor.state import StateFolder
-from supervisor.status import Post, ScanNumbers, status_document
+from supervisor.telling import Telling
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +152,12 @@ class App:
             seen=self.core.inbox.batch,
         )
         await end_unfinished(self.journal, self.clock)
-        await self._open_doors(stack, logins)
+        await self._open_hmi(stack)
+        self.telling = self._telling()
+        await self._open_control(stack)
+        await self._open_web(stack)
+        hmi = self.hmi
+        self._connect = Connect(hmi.endpoint, hmi.insecure_endpoint, self.web.url, logins, hmi.certificate_path)
 
     async def _open_journal(self, stack: AsyncExitStack, state_dir: Path) -> None:
         try:
@@ -219,32 +223,22 @@ class App:
         stack.push_async_callback(self.alarms.close)
         self.core.scan.watchers = (self.alarms.watch,)
 
-    async def _open_doors(self, stack: AsyncExitStack, logins: list[Login]) -> None:
+    async def _open_hmi(self, stack: AsyncExitStack) -> None:
+        """The operators' door. Closed before the scan ends, after every other door."""
         from supervisor.hmi.server import HmiServer
-        from supervisor.web.server import WebServer
 
-        model, options = self.site.model, self.options
-        settings = HmiSettings(
-            host=model.opcua.host,
-            port=model.opcua.port if options.port is None else options.port,
-            site=model.site,
-            state_dir=options.state_dir,
-            insecure_loopback=options.insecure_loopback,
-            accept_unknown_certificates=options.accept_unknown_certificates,
-        )
-        core = self.core
+        core, options, pki = self.core, self.options, self.options.state_dir / "pki"
         fitness = Fitness(self.proof, core.host, self.journal, self.history, self.keeper)
-        outlook = Outlook(health=fitness.health, device=core.host.device_status, version=_version())
         self.hmi = HmiServer(
             self.plant,
             core.table,
             self.people,
             self.clock,
             self.offload,
-            settings,
+            _hmi_settings(self.site, options),
             self.commands.put,
             Limits(sampling_ms_min=core.statistics.period_s * 1000),
-            outlook=outlook,
+            outlook=Outlook(health=fitness.health, device=core.host.device_status, version=_version()),
             desk=self.alarms,
             append=self.journal.append,
         )
@@ -253,35 +247,57 @@ class App:
             await self.hmi.start()
         except HmiError as e:
             raise Failure(str(e)) from e
-        await self._journal_offline_changes(options.state_dir / "pki")
+        await self._journal_offline_changes(pki)
         stack.push_async_callback(self.hmi.stop)
-        self.core.scan.consumers.append(self.hmi.scanned)
-        door = ControlDoor(
-            Server(
-                self.core.table,
-                self.commands,
-                self.journal,
-                self.clock,
-                self.status,
-                self.core.host.status,
-                self.stop,
-                self.alarms,
-                self.history,
-                Certs(options.state_dir / "pki", self.journal, self.offload.run, self.hmi.renew_identity),
-                self.core.host.probe,
-                self.replacer,
-            ),
-            self.people,
-            self.offload.run,
+        core.scan.consumers.append(self.hmi.scanned)
+
+    async def _open_control(self, stack: AsyncExitStack) -> None:
+        """The engineer's door: a socket in the state folder."""
+        state_dir = self.options.state_dir
+        server = Server(
+            self.core.table,
+            self.commands,
+            self.journal,
+            self.clock,
+            self.telling.status,
+            self.core.host.status,
+            self.stop,
+            self.alarms,
+            self.history,
+            Certs(state_dir / "pki", self.journal, self.offload.run, self.hmi.renew_identity),
+            self.core.host.probe,
+            self.replacer,
         )
-        await door.open(options.state_dir)
+        door = ControlDoor(server, self.people, self.offload.run)
+        await door.open(state_dir)
         stack.push_async_callback(door.close)
-        http_port = model.http.port if options.http_port is None else options.http_port
-        self.web = WebServer(model.http.host, http_port, self.status, self.hmi)
+
+    async def _open_web(self, stack: AsyncExitStack) -> None:
+        """The door for machines that only read."""
+        from supervisor.web.server import WebServer
+
+        http = self.site.model.http
+        port = http.port if self.options.http_port is None else self.options.http_port
+        self.web = WebServer(http.host, port, self.telling.status, self.hmi)
         await self.web.start()
         stack.push_async_callback(self.web.stop)
-        self._connect = Connect(
-            self.hmi.endpoint, self.hmi.insecure_endpoint, self.web.url, logins, self.hmi.certificate_path
+
+    def _telling(self) -> Telling:
+        return Telling(
+            site=self.site.model.site,
+            version=_version(),
+            epoch=self.epoch,
+            started_ns=self.started_ns,
+            plant=self.plant,
+            core=self.core,
+            proof=self.proof,
+            journal=self.journal,
+            keeper=self.keeper,
+            commands=self.commands,
+            alarms=self.alarms,
+            history=self.history,
+            people=self.people,
+            hmi=self.hmi,
         )
 
     async def _journal_offline_changes(self, pki: Path) -> None:
@@ -379,60 +395,17 @@ class App:
         self._vitals["history.waiting"] = self.history.waiting
         return self._vitals
 
-    # --- telling
 
-    def status(self, devices_max: int | None = None) -> dict[str, Any]:
-        """The status document of this instant.
-
-        Args:
-            devices_max: so many devices at most, the worst first; None: all of them, as they were planned. Telling all
-                3,543 of a city takes a scan or two of the loop's time.
-        """
-        statistics, core = self.core.statistics, self.core
-        host = core.host
-        post = Post(
-            site=self.site.model.site,
-            version=_version(),
-            role="active",
-            epoch=self.epoch,
-            generation=1,
-            late=self.proof.late(),
-            started_ns=self.started_ns,
-            now_ns=self.clock.wall_ns(),
-            errors=self._errors(),
-        )
-        scan = ScanNumbers(
-            period_ms=statistics.period_s * 1000,
-            duration_ms_p99=statistics.duration_ms(99),
-            passes=statistics.passes,
-            missed=statistics.missed,
-            values_applied=core.scan.values_applied,
-        )
-        return status_document(
-            post,
-            self.plant,
-            core.table.status,
-            host.status() if devices_max is None else [host.device_status(i) for i in host.worst(devices_max)],
-            scan,
-            self.journal.status(),
-            self.commands.status(),
-            self.alarms.counts(),
-            self.history.document(),
-            up=host.link_states().count(LinkState.UP),
-        )
-
-    def _errors(self) -> list[str]:
-        errors = [self.keeper.error] if self.keeper.error else []
-        errors += self.alarms.errors()
-        errors += self.history.errors()
-        errors += self.hmi.errors()
-        if weak := self.people.weakly_hashed():
-            errors.append(f"{len(weak)} passwords are weakly hashed, by an earlier release; `vigie check` says whose")
-        if self.core.inbox.refused:
-            errors.append(f"{self.core.inbox.refused} readings found no room before the scan; they are Uncertain")
-        if self.core.table.pool.overflows:
-            errors.append(f"{self.core.table.pool.overflows} texts found no room; raise strings_max in site.yaml")
-        return errors
+def _hmi_settings(site: Site, options: RunOptions) -> HmiSettings:
+    opcua = site.model.opcua
+    return HmiSettings(
+        host=opcua.host,
+        port=opcua.port if options.port is None else options.port,
+        site=site.model.site,
+        state_dir=options.state_dir,
+        insecure_loopback=options.insecure_loopback,
+        accept_unknown_certificates=options.accept_unknown_certificates,
+    )
 
 
 def _version() -> str:
