@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from asyncua import Client, ua
@@ -25,6 +24,7 @@ from drivers.opcua.address import OpcuaDevice
 from drivers.opcua.layout import Garbled
 from drivers.opcua.pulse import Pulse
 from drivers.opcua.secrets import NoSecret, secret
+from drivers.opcua.session import Server
 from drivers.opcua.subscription import Subscription
 from drivers.opcua.wire import Wire
 from drivers.opening import NotOpened, Opening, reason_of
@@ -38,23 +38,6 @@ _POLICIES: Final = {
     "Aes128_Sha256_RsaOaep": security_policies.SecurityPolicyAes128Sha256RsaOaep,
     "Aes256_Sha256_RsaPss": security_policies.SecurityPolicyAes256Sha256RsaPss,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """What a server said of itself when the session began.
-
-    Attributes:
-        application_uri: who it is.
-        namespaces: URIs by index.
-        read_max, write_max, items_max: nodes in one call; 0: it names no limit.
-    """
-
-    application_uri: str
-    namespaces: tuple[str, ...]
-    read_max: int
-    write_max: int
-    items_max: int
 
 
 class _Transport(UaClient):

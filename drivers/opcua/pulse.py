@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
@@ -21,9 +21,7 @@ from config.words import StatusCode
 from drivers.base import DeviceSilent
 from drivers.opcua.cells import Columns
 from drivers.opcua.question import STATE_INDEX, STATE_KIND, Question, state_id
-
-if TYPE_CHECKING:
-    from drivers.opcua.link import OpcuaLink
+from drivers.opcua.session import Session
 
 SHARED_S: Final = 0.1
 RUNNING: Final = 0
@@ -42,8 +40,8 @@ STATES: Final = (
 class Pulse:
     """Whether the server of one session runs."""
 
-    def __init__(self, link: OpcuaLink) -> None:
-        self._link = link
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._generation = -1
         self._question = self._new()
         self._felt_s = -math.inf  # when the question was put that was answered well last
@@ -59,8 +57,8 @@ class Pulse:
             DeviceSilent: it answers, but is not running; or it did not answer in time.
             DriverError, ServiceFault, Garbled.
         """
-        if self._generation != self._link.generation:
-            self._generation, self._question, self._felt_s = self._link.generation, self._new(), -math.inf
+        if self._generation != self._session.generation:
+            self._generation, self._question, self._felt_s = self._session.generation, self._new(), -math.inf
         loop = asyncio.get_running_loop()
         begun_s, until_s = loop.time(), loop.time() + timeout_s
         while self._felt_s < begun_s - SHARED_S:
@@ -75,7 +73,7 @@ class Pulse:
         feeling = self._feeling = loop.create_future()
         generation, put_s = self._generation, loop.time()
         try:
-            check_state(await self._question.ask(self._link, timeout_s))
+            check_state(await self._question.ask(self._session, timeout_s))
             if generation == self._generation:
                 self._felt_s = put_s
         finally:

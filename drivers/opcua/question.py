@@ -7,7 +7,7 @@ Law of this file: asking; what an answer means is `asked`'s and `pulse`'s.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
@@ -15,9 +15,7 @@ from config.words import Cells
 from drivers.opcua import codec
 from drivers.opcua.cells import Columns, columns
 from drivers.opcua.layout import Bytes, Layout, alike, walk
-
-if TYPE_CHECKING:
-    from drivers.opcua.link import OpcuaLink
+from drivers.opcua.session import Session
 
 STATE_KIND: Final = np.uint8(6)
 """ServerState is an enumeration, an Int32 on the wire."""
@@ -38,19 +36,19 @@ class Question:
         self._parameters = codec.read_parameters(ids)
         self._layout: Layout | None = None
 
-    async def ask(self, link: OpcuaLink, timeout_s: float) -> Columns:
+    async def ask(self, session: Session, timeout_s: float) -> Columns:
         """Put it once.
 
         Raises:
             DriverError, ServiceFault, Garbled.
         """
-        data = await link.wire.ask(codec.READ, self._parameters, timeout_s)
+        data = await session.wire.ask(codec.READ, self._parameters, timeout_s)
         at = codec.count(data, codec.answer(data, codec.READ_ANSWER), self._n)
         if self._layout is None or not self._layout.fits(data, at):
             layout = None if (self._indexes >= 0).any() else alike(data, at, self._n, 0)
             self._layout = layout or walk(data, at, self._n, 0, self._indexes)
         codec.ended(data, at + self._layout.size)
-        return columns(data, at, self._layout, self._kinds, link.now_ns())
+        return columns(data, at, self._layout, self._kinds, session.now_ns())
 
 
 def state_id() -> bytes:

@@ -24,7 +24,7 @@ import logging
 import math
 import struct
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -33,9 +33,7 @@ from drivers.opcua import codec
 from drivers.opcua.cells import Columns, columns
 from drivers.opcua.codec import ServiceFault
 from drivers.opcua.layout import Bytes, Garbled, alike, walk
-
-if TYPE_CHECKING:
-    from drivers.opcua.link import OpcuaLink
+from drivers.opcua.session import Session
 
 PUBLISHES: Final = 2  # requests that wait at the server, so that one is there while a message is on its way
 RETRY_S: Final = 600.0
@@ -75,11 +73,11 @@ class Subscription:
         breaks: how often it was given up.
     """
 
-    def __init__(self, link: OpcuaLink) -> None:
+    def __init__(self, session: Session) -> None:
         self.id = 0
         self.refused = ""
         self.messages = self.changes = self.breaks = 0
-        self._link = link
+        self._session = session
         self._making = asyncio.Lock()
         self._owners: list[Watched] = []
         self._bases = np.zeros(0, np.int64)
@@ -110,7 +108,7 @@ class Subscription:
             return await self._make(timeout_s)
 
     async def _make(self, timeout_s: float) -> bool:
-        device, wire = self._link.device, self._link.wire
+        device, wire = self._session.device, self._session.wire
         wanted = codec.subscription_parameters(device.publishing, device.keep_alive)
         try:
             data = await wire.ask(codec.CREATE_SUBSCRIPTION, wanted, timeout_s)
@@ -133,7 +131,7 @@ class Subscription:
 
     def _refuse(self, reason: str) -> None:
         if reason != self.refused:
-            log.info("%s: no subscription (%s): values are polled", self._link.where, reason)
+            log.info("%s: no subscription (%s): values are polled", self._session.where, reason)
         self.refused = reason
         self._retry_s = self._now_s() + RETRY_S
 
@@ -163,9 +161,9 @@ class Subscription:
         pause_s = 0.0 if self._failures == 1 else min(RETRY_S, self._silent_s * 2.0**self._failures)
         self._retry_s = now_s + pause_s
         self.breaks += 1
-        log.warning("%s: subscription given up: %s; values are read until it is made anew", self._link.where, reason)
+        log.warning("%s: subscription given up: %s; values are read until it is made anew", self._session.where, reason)
         self._forget()
-        if delete and self._link.is_up:
+        if delete and self._session.is_up:
             self._post(DELETE_SUBSCRIPTIONS, struct.pack("<iI", 1, number)).add_done_callback(_swallow)
 
     # --- items
@@ -208,15 +206,15 @@ class Subscription:
     async def _create(
         self, number: int, base: int, items: Sequence[tuple[bytes, float]], chosen: Sequence[int], timeout_s: float
     ) -> list[int]:
-        device = self._link.device
+        device = self._session.device
         sampling_s = device.publishing if device.sampling is None else device.sampling
-        step = self._link.server.items_max or len(chosen)
+        step = self._session.server.items_max or len(chosen)
         codes: list[int] = []
         for k in range(0, len(chosen), step):
             part = [
                 codec.item(items[i][0], base + i, sampling_s, device.queue, items[i][1]) for i in chosen[k : k + step]
             ]
-            data = await self._link.wire.ask(codec.CREATE_ITEMS, codec.items_parameters(number, part), timeout_s)
+            data = await self._session.wire.ask(codec.CREATE_ITEMS, codec.items_parameters(number, part), timeout_s)
             codes += codec.item_results(data, codec.answer(data, codec.CREATE_ITEMS_ANSWER), len(part))
         return codes
 
@@ -224,19 +222,24 @@ class Subscription:
 
     def _publish(self) -> None:
         """Have enough requests waiting at the server; received messages are acknowledged by the way."""
-        while self.id and self._link.is_up and self._waiting < PUBLISHES:
+        while self.id and self._session.is_up and self._waiting < PUBLISHES:
             received, self._received = self._received[:100], self._received[100:]
             self._waiting += 1
-            wire = self._link.wire
+            wire = self._session.wire
             self._post(codec.PUBLISH, codec.publish_parameters(received)).add_done_callback(
                 lambda future, wire=wire: self._answered(future, wire)  # type: ignore[misc]
             )
 
     def _post(self, type_id: int, parameters: bytes) -> asyncio.Future[Any]:
-        return self._link.wire.post(type_id, parameters, 0.0)
+        return self._session.wire.post(type_id, parameters, 0.0)
 
     def _answered(self, future: asyncio.Future[Any], wire: Any) -> None:
-        if future.cancelled() or future.exception() is not None or not self._link.is_up or wire is not self._link.wire:
+        if (
+            future.cancelled()
+            or future.exception() is not None
+            or not self._session.is_up
+            or wire is not self._session.wire
+        ):
             return
         self._waiting -= 1
         try:
@@ -245,11 +248,11 @@ class Subscription:
         except ServiceFault as fault:
             self._fault(fault)
         except Garbled as error:
-            self._link.fail(f"a message that cannot be read: {error}")
+            self._session.fail(f"a message that cannot be read: {error}")
 
     def _fault(self, fault: ServiceFault) -> None:
         if fault.code in SESSION_GONE:
-            self._link.fail(f"the session has ended: {fault}")
+            self._session.fail(f"the session has ended: {fault}")
         elif fault.code == TIMEOUT:
             self._publish()
         elif fault.code != TOO_MANY_PUBLISH_REQUESTS or self._waiting == 0:
@@ -284,7 +287,7 @@ class Subscription:
         handles = raw[(layout.mask_at + at - HANDLE_BYTES)[:, None] + np.arange(4)].view("<u4")[:, 0].astype(np.int64)
         if len(handles) and int(handles.max()) >= len(self._kinds):
             raise Garbled(f"a notification of handle {int(handles.max())}, expected at most {len(self._kinds) - 1}")
-        found = columns(data, at, layout, self._kinds[handles], self._link.now_ns())
+        found = columns(data, at, layout, self._kinds[handles], self._session.now_ns())
         self.changes += n
         owners = np.searchsorted(self._bases, handles, "right") - 1
         for owner in np.unique(owners).tolist():
