@@ -82,7 +82,10 @@ def age(seconds: float | None) -> str:
 
 
 def milliseconds(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds * 1000:.1f} ms"
+    """A round trip. The loop that measures it reads its clock once a turn, in whole milliseconds."""
+    if seconds is None:
+        return "-"
+    return f"{seconds * 1000:.1f} ms" if seconds >= 0.001 else "under 1 ms"
 
 
 def value(tag: dict[str, Any]) -> str:

@@ -85,5 +85,12 @@ def devices_table(devices: list[dict[str, Any]]) -> Any:
     made = ask.table(("device", "protocol", "link", "for", "round trip", "reason"), right=("for", "round trip"))
     for d in devices:
         trip = ask.milliseconds(d["round_trip_mean_s"])
-        made.add_row(ask.plain(d["name"]), d["protocol"], d["link"], ask.age(d["for_s"]), trip, ask.plain(d["reason"]))
+        why = ask.plain(_why(d))
+        made.add_row(ask.plain(d["name"]), d["protocol"], d["link"], ask.age(d["for_s"]), trip, why)
     return made
+
+
+def _why(device: dict[str, Any]) -> str:
+    """What is the matter: the sentence of a device behind its name, state and time, which are columns of their own."""
+    said = str(device["reason"]).removeprefix(f"{device['name']} ")
+    return said.partition(": ")[2] if said.startswith(("up ", "down ", "connecting ")) else said

@@ -268,7 +268,7 @@ def test_status_and_probe_tell_what_is_wrong(tmp_path: Path, vigie: Callable[...
         code, out, _ = vigie("status", *state)
         assert code == 0
         assert "tags      20: 20 good, 0 uncertain, 0 bad" in out
-        assert re.search(r"^d +modbus +backing_off .*d down 5 s: no reply", out, re.M)
+        assert re.search(r"^d +modbus +backing_off .* no reply$", out, re.M)
         code, out, _ = vigie("probe", "d", *state)
         assert code == 1
         assert "state       d down 5 s: no reply" in out
@@ -324,7 +324,7 @@ def test_the_screen_shows_where_to_connect_and_what_is_silent() -> None:
     console = Console(width=160, height=50, record=True, file=io.StringIO())
     console.print(page(CONNECT, document("journal /x: no space is left")))
     text = console.export_text()
-    for part in ("opc.tcp://127.0.0.1:4840", "operator  pw", "20 good", "ERROR", "d down 5 s: no reply"):
+    for part in ("opc.tcp://127.0.0.1:4840", "operator  pw", "20 good", "ERROR", "no reply"):
         assert part in text
     assert one_line(document()) == (
         "20 tags: 20 good, 0 uncertain, 0 bad; 1 device, 1 silent (d); scan 1.2 ms, 2 missed"
