@@ -147,7 +147,7 @@ class Impostor:
 
     Attributes:
         name: the one that was expected: '21605/CAB-0142.controller'.
-        answers_as: the device of the plant that declares what was answered, else the answer itself.
+        answers_as: the device of the plant that declares what was answered, else its answer to what was declared.
         is_known: it is a device of the plant.
         declared, answered: in words.
     """
@@ -219,7 +219,8 @@ class Identities:
         """Who answers in the place of a device."""
         declared, answered = words(check.declared.texts), words(check.answered)
         known = self.who(protocol, check.answered)
-        who = known or answered or "a device that does not say who it is"
+        asked = words({name: check.answered[name] for name in check.declared.texts if name in check.answered})
+        who = known or asked or answered or "a device that does not say who it is"
         return Impostor(check.name, who, declared, answered, bool(known))
 
     def found(self, check: Check, impostor: Impostor | None) -> None:

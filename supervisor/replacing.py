@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/sim/test_replacing.py
+# Tests: tests/sim/test_replacing.py, tests/system/test_replace.py
 """A meter, controller or luminaire was replaced: the new one is accepted, its counters go on where the old ones ended.
 
 Law of this file: journalled first, then kept on the disk, then in force; what cannot be journalled or kept is not done.

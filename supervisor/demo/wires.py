@@ -78,7 +78,7 @@ class Wires:
         for table, registers in bank.tables.items():
             setattr(memory, table, registers[instance])
         unit = name.rpartition(".")[0].rpartition("/")[2]
-        memory.identification = {0: "Vigie", 1: unit.partition("-")[0], 2: "1", 6: unit}
+        memory.identification = {0: "Vigie", 1: unit.partition("-")[0], 2: "1", 6: settings.application_name or unit}
         return device
 
     def _where(self, nominal: Address) -> Address:
