@@ -24,6 +24,7 @@ EQUIPMENT = {
     "BOL": 1,
     "CAB": 17,
     "CAM": 4,
+    "COL": 1,
     "DLI": 1,
     "FDR": 2,
     "GRT": 1,
@@ -39,6 +40,7 @@ TAGS_OF_TYPE = {
     "BOL": 14,
     "CAB": 56,
     "CAM": 12,
+    "COL": 2,
     "DLI": 12,
     "FDR": 1,
     "GRT": 7,
@@ -50,13 +52,14 @@ TAGS_OF_TYPE = {
     "VEH": 11,
 }
 TAGS = sum(count * TAGS_OF_TYPE[name] for name, count in EQUIPMENT.items())
-DEVICES = 70
-# Tier M. Source: plant documentation 7.2, whose total leaves out the feeders.
+DEVICES = 71
+# Tier M. Source: plant documentation 7.2, whose total leaves out feeders and collectors.
 DIJON_EQUIPMENT = {
     "BLD": 180,
     "BOL": 40,
     "CAB": 850,
     "CAM": 384,
+    "COL": 5,
     "DLI": 40,
     "FDR": 105,
     "GRT": 46,
@@ -68,7 +71,7 @@ DIJON_EQUIPMENT = {
     "VEH": 205,
 }
 DIJON_TAGS = sum(count * TAGS_OF_TYPE[name] for name, count in DIJON_EQUIPMENT.items())
-DIJON_DEVICES = 3543
+DIJON_DEVICES = 3548
 
 PROTOCOLS = {"bacnet": BACNET, "dali": DALI, "modbus": MODBUS, "opcua": OPCUA}
 

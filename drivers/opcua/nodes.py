@@ -118,6 +118,7 @@ class Nodes:
         self.rejected: set[ua.NodeId] = set()
         limits = limits or {}
         self.add("i=2259", "Int32", 0)
+        self.add("i=2267", "Byte", 255)
         self.add("i=2254", "String", [uri])
         self.add("i=2255", "String", ["http://opcfoundation.org/UA/", uri])
         for namespace in namespaces:

@@ -9,7 +9,7 @@ when its value has changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from drivers.opcua.cells import EPOCH_TICKS
 from drivers.opcua.nodes import Node, Nodes
 
 Values = npt.NDArray[Any]
+
+SERVICE_LEVEL: Final = "i=2267"
+"""The one node of a type that every server has by itself. Source: OPC 10000-6 annex A (NodeIds.csv)."""
 
 
 class NodeBank:
@@ -45,7 +48,8 @@ class NodeBank:
         self._last: dict[str, Values] = {}
         for name, tag in self._tags.items():
             point = self._points[name]
-            if point.index is not None or tag.scale != 1 or tag.offset != 0 or not point.node.startswith("nsu="):
+            known = point.node.startswith("nsu=") or point.node == SERVICE_LEVEL
+            if point.index is not None or tag.scale != 1 or tag.offset != 0 or not known:
                 raise ValueError(f"tag {name}: the simulated collector knows scalars by namespace URI, without scale")
             type_ = point.type or ("Int32" if tag.kind is Kind.Enumeration else tag.kind.name)
             start: Any = "" if tag.kind is Kind.String else False if tag.kind is Kind.Boolean else 0
@@ -64,6 +68,9 @@ class NodeBank:
             ValueError: it holds one of this name already.
         """
         for name, point in self._points.items():
+            if point.node == SERVICE_LEVEL:
+                self._nodes[name][instance] = nodes[SERVICE_LEVEL]
+                continue
             uri, _, rest = point.node.removeprefix("nsu=").partition(";")
             node = f"ns={nodes.namespace(uri)};{rest.replace(ROOT, root)}"
             nodes.place(node, self._nodes[name][instance])

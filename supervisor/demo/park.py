@@ -26,7 +26,7 @@ from supervisor.demo.registers import Bank, parse
 from supervisor.demo.resting import Resting
 from supervisor.demo.sky import Moment
 from supervisor.demo.stations import WeatherStations
-from supervisor.demo.street import Bollards, Cameras, Gateways, Gritters, Junctions, Vehicles
+from supervisor.demo.street import Bollards, Cameras, Collectors, Gateways, Gritters, Junctions, Vehicles
 
 Values = Mapping[str, npt.NDArray[Any]]
 
@@ -57,6 +57,7 @@ _BEHAVIOURS: Final[dict[str, Callable[[Values, int, int], Behaviour]]] = {
     "VEH": Vehicles,
     "GRT": Gritters,
     "GWY": Gateways,
+    "COL": Collectors,
     "BLD": Buildings,
 }
 

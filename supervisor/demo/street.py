@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/unit/test_demo_collector.py
-"""What a city's collectors tell of: junctions, bollards, cameras, vehicles, gritters and luminaire gateways.
+"""What a city's collectors tell of: junctions, bollards, cameras, vehicles, gritters, luminaire gateways, themselves.
 
 Law of this file: all instances at once in numpy; time and sky are arguments; no nodes, no sockets.
 
@@ -298,3 +298,11 @@ class Gateways(_Street):
             "ClockErr": self._on["ClockErr"],
             "CmdPending": stuck.astype(np.int64),
         }
+
+
+class Collectors(_Street):
+    """COL: what each says of itself; 'set ServiceLevel 100' makes it say that it is degraded."""
+
+    def step(self, sky: Moment, puts: Values) -> Found:
+        """All is well."""
+        return {"ServiceLevel": self._full(255)}

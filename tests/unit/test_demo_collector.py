@@ -21,7 +21,14 @@ from supervisor.demo.street import traffic
 from tests.sim.loop import clock, run
 from tests.sites import compiled, dijon, sennecey
 
-TYPES = {"JCT": "gateway", "BOL": "controller", "CAM": "collector", "VEH": "collector", "GRT": "collector"}
+TYPES = {
+    "JCT": "gateway",
+    "BOL": "controller",
+    "CAM": "collector",
+    "VEH": "collector",
+    "GRT": "collector",
+    "COL": "server",
+}
 
 SITE = sennecey()
 CITY = dijon()
@@ -101,7 +108,7 @@ def test_the_whole_collector_is_read_over_one_connection_and_obeys() -> None:
         await asyncio.sleep(2)
         field.freeze(True)
         specs = [spec for spec in compiled(SITE).devices if spec.protocol == "opcua"]
-        assert len(specs) == 9
+        assert len(specs) == 10
         host, port = field.endpoints[specs[0].name]
         link = None
         for spec in specs:

@@ -181,7 +181,7 @@ def test_speed_lets_a_night_pass_in_minutes() -> None:
 @pytest.mark.parametrize(
     ("device", "text", "words"),
     [
-        ("CAB-0099", "hang", "expected a simulated device such as '21605/BOL-0001.controller', none is called so"),
+        ("CAB-0099", "hang", "expected a simulated device such as '21605/COL-0001.server', none is called so"),
         ("CAB-00", "hang", "17 devices are called so"),
         ("", "hang", "none is called so"),
         ("CAB-0003", "explode", "expected a fault .*hang, .*or one of trip, repair"),

@@ -31,10 +31,10 @@ def test_the_communes_have_what_the_documentation_counts() -> None:
     assert {column: sum(int(row[column]) for row in communes) for column in TOTALS} == TOTALS
 
 
-def test_it_has_96_625_tags_and_its_feeders(site: Site) -> None:
+def test_it_has_96_625_tags_and_its_feeders_and_collectors(site: Site) -> None:
     assert {name: len(found) for name, found in site.equipment.items()} == DIJON_EQUIPMENT
     assert {name: len(site.types[name].tags) for name in site.types} == {n: TAGS_OF_TYPE[n] for n in DIJON_EQUIPMENT}
-    assert DIJON_TAGS - DIJON_EQUIPMENT["FDR"] == 96_625
+    assert DIJON_TAGS - DIJON_EQUIPMENT["FDR"] - 2 * DIJON_EQUIPMENT["COL"] == 96_625
     plant = compiled(site)
     assert (plant.rows, len(plant.devices)) == (DIJON_TAGS, DIJON_DEVICES)
 

@@ -19,7 +19,7 @@ CAB_1_ROW = "CAB-0001,21605,in service"
 
 def test_sennecey_has_its_tags_in_blocks_end_to_end() -> None:
     plant = compiled(sennecey())
-    assert plant.rows == TAGS == 1970
+    assert plant.rows == TAGS == 1972
     assert {name: len(type_.blocks) for name, type_ in plant.types.items()} == {
         name: TAGS_OF_TYPE[name] for name in EQUIPMENT
     }

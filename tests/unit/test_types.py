@@ -316,7 +316,7 @@ def test_devices_are_on_loopback_and_none_twice(site: Site) -> None:
     assert len(set(places)) == len(places) == 18
     assert all(host.startswith("127.21.6.") and port == 15020 for host, port in places)
     told = [(d.host, d.port, d.root) for d in site.devices.values() if isinstance(d, OpcuaDevice)]
-    assert len(set(told)) == 9 and {(host, port) for host, port, _ in told} == {("127.21.6.120", 48400)}
+    assert len(set(told)) == 10 and {(host, port) for host, port, _ in told} == {("127.21.6.120", 48400)}
 
 
 def test_nobody_has_a_password_in_the_files(site: Site) -> None:
