@@ -278,6 +278,12 @@ class Host:
         except TimeoutError:
             raise DriverError(f"{target.name}: the link was busy for {timeout_s:g} s") from None
 
+    def alike(self, index: int, before: Identity, now: Identity) -> list[int]:
+        """Devices on its link, itself first, that had to be `before` and answer as `now`: one server tells of them."""
+        link = self._devices[index].connection
+        others = (i for i, d in enumerate(self._devices) if d.connection is link and i != index)
+        return [index, *(i for i in others if self._devices[i].identity.is_now(before, now))]
+
     def accept(self, index: int, instead_of: Mapping[str, str], accepted: Mapping[str, str]) -> bool:
         """From now on a device must be another than declared. False: it was not to be `instead_of`; nothing is done."""
         target = self._devices[index]

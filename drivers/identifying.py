@@ -103,6 +103,11 @@ class Identifier:
 
     # --- what is known
 
+    def is_now(self, before: Identity, now: Identity) -> bool:
+        """True if it had to be the one and last said that it is the other."""
+        said = {name: self.check.answered[name] for name in before if name in self.check.answered}
+        return dict(self.check.declared.texts) == dict(before) and said == dict(now)
+
     @property
     def declared(self) -> str:
         """Who it should be, in words; '' if nobody said."""

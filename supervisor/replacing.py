@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -110,19 +110,21 @@ class Replacer:
                 f"{spec.name} is who it should be ({words(now) or 'nobody said who'}) and no counter was given; for a "
                 "meter behind it give --final TAG=READING, the last reading of the old one"
             )
-        told = [f"{words(before)} -> {words(now)}"] if before != now else []
+        alike = self._host.alike(index, before, now) if before != now else []
+        told = [f"{words(before)} -> {words(now)}"] if alike else []
+        told += [f"with {len(alike) - 1} more that it tells of"] if len(alike) > 1 else []
         told += [f"{tag} goes on at {s['shown']:.10g} (new meter: {s['first']:.10g})" for tag, s in splices.items()]
         text = f"replaced: {wish.reason}; {'; '.join(told)}"
         record = Record(
             self._clock.wall_ns(), RecordKind.CONFIG, user.name, wish.equipment, text[:1000], {"terminal": origin}
         )
         await self._journal.append([record])
-        await self._keep(spec, before, now, splices)
+        await self._keep(wish.equipment, [self._plant.devices[i].name for i in alike], (before, now), splices)
         for tag, splice in splices.items():
             row = self._row(wish.equipment, tag)
             self._table.splices.put(row, splice["offset"], modulus_of(self._plant, row))
-        if before != now:
-            self._host.accept(index, before, now)
+        for each in alike:
+            self._host.accept(each, before, now)
         return {"device": spec.name, "before": before, "now": now, "counters": splices, "text": text}
 
     # --- who
@@ -224,14 +226,19 @@ class Replacer:
     # --- keeping
 
     async def _keep(
-        self, spec: DeviceSpec, before: dict[str, str], now: dict[str, str], splices: Mapping[str, Mapping[str, float]]
+        self,
+        equipment: str,
+        devices: Sequence[str],
+        change: tuple[dict[str, str], dict[str, str]],
+        splices: Mapping[str, Mapping[str, float]],
     ) -> None:
+        """These devices are to be the second instead of the first, and the counters of the equipment go on."""
         identities, joined = dict(self._identities), dict(self._splices)
-        if before != now:
-            earlier = identities.get(spec.name, {"instead_of": before, "accepted": before})
+        before, now = change
+        for name in devices:
+            earlier = identities.get(name, {"instead_of": before, "accepted": before})
             of_inventory = earlier["instead_of"] if earlier["accepted"] == before else before
-            identities[spec.name] = {"instead_of": of_inventory, "accepted": now}
-        equipment = spec.name.rpartition(".")[0]
+            identities[name] = {"instead_of": of_inventory, "accepted": now}
         joined |= {f"{equipment}/{tag}": splice["offset"] for tag, splice in splices.items()}
         content = json.dumps({"identities": identities, "splices": joined}, indent=1, sort_keys=True).encode() + b"\n"
         await self._run(lambda: write_whole(self._path, content, 0o600))

@@ -61,6 +61,8 @@ class DaliDevice(Model):
         poll_share: most of the bus that polls may take, 0.05..0.9; the rest is for commands.
         fault_fresh: age up to which the answer of all gear to "is any lamp failed?" stands for each of them [s].
         gtin, serial: what the gear must say in its memory bank 0; empty: not compared.
+        gateway_serial: what a Lunatone gateway must say of itself; of the line, and of each gear on it that is not to
+            be believed behind another gateway; empty: not compared.
         identity_required: gear that does not say who it is counts as another one.
         connect_timeout: longest wait for the connection [s].
         user_timeout: how long sent bytes may stay unacknowledged before the system drops the connection [s].
@@ -80,6 +82,7 @@ class DaliDevice(Model):
     fault_fresh: Duration = Field(default=2.0, ge=0, le=60)
     gtin: str = Field(default="", pattern=r"^[0-9]{0,14}$")
     serial: str = Field(default="", pattern=r"^[0-9]{0,20}$")
+    gateway_serial: str = Field(default="", pattern=r"^[0-9]{0,20}$")
     identity_required: bool = False
     connect_timeout: Duration = Field(default=3.0, ge=0.1, le=60)
     user_timeout: Duration = Field(default=5.0, ge=0.5, le=60)
@@ -101,6 +104,8 @@ class DaliDevice(Model):
     def _gear_has_a_nameplate(self) -> DaliDevice:
         if (self.gtin or self.serial) and self.short_address is None:
             raise ValueError("expected a short_address beside gtin and serial: a line has neither")
+        if self.gateway_serial and self.wire != LUNATONE:
+            raise ValueError(f"expected gateway_serial with wire {LUNATONE} only: no other gateway says it")
         return self
 
     @property

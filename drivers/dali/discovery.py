@@ -29,13 +29,17 @@ TYPES: Final = {
 }  # fmt: skip
 """Source: IEC 62386-102:2014, table 17 (parts 201 to 209)."""
 SEVERAL: Final = 255
-COLUMNS: Final = ("name", "area", "life", "title", "gear.host", "gear.port", "gear.line", "gear.short_address", "gear.gtin", "gear.serial")  # fmt: skip  # noqa: E501
+COLUMNS: Final = (
+    "name", "area", "life", "title", "gear.host", "gear.port", "gear.line", "gear.gateway_serial", "gear.short_address",
+    "gear.gtin", "gear.serial",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Gear:
-    """One gear as it describes itself; what it did not say is None or ''."""
+    """One gear as it describes itself, and the gateway before it; what was not said is None or ''."""
 
+    gateway: str
     short: int
     type: int | None
     gtin: str
@@ -59,7 +63,7 @@ async def gear_on(host: str, port: int, line: int) -> list[Gear]:
     link = LunatoneLink(device)
     await link.open()
     try:
-        found = []
+        found, gateway = [], await link.serial(ASK_S)
         for short in range(f.GEAR_MAX + 1):
             target = f.Target(gear=short)
             with link.job(Rank.LEVEL, ASK_S) as job:
@@ -67,7 +71,7 @@ async def gear_on(host: str, port: int, line: int) -> list[Gear]:
                     continue
                 type_ = (await job.query(f.command(target, f.QUERY_DEVICE_TYPE))).answer
             said = await Asker(link, short, device.curve).nameplate(banks.NAMEPLATE, ASK_S)
-            found.append(Gear(short, type_, said.get("gtin", ""), said.get("serial", "")))
+            found.append(Gear(gateway, short, type_, said.get("gtin", ""), said.get("serial", "")))
         return found
     finally:
         await link.close()
@@ -81,6 +85,6 @@ def inventory(found: Sequence[Gear], host: str, port: int, line: int, area: str)
     writer.writerow(COLUMNS)
     for number, gear in enumerate(found, 1):
         title = f"line {line}, gear {gear.short}, device type {gear.type_text}"
-        where = (host, port or 80, line, gear.short)
+        where = (host, port or 80, line, gear.gateway, gear.short)
         writer.writerow((f"LUM-{number:04}", area, "planned", title, *where, gear.gtin, gear.serial))
     return out.getvalue()

@@ -28,6 +28,7 @@ from drivers.dali.schedule import Rank
 from drivers.identity import Identity
 from drivers.readback import Answer, in_order, readable
 
+GATEWAY: Final = "gateway"
 GOOD: Final = int(StatusCode.Good)
 NO_DATA: Final = int(StatusCode.BadNoData)
 
@@ -58,17 +59,21 @@ class DaliDriver:
         return self._asker.waited_s
 
     async def identify(self, timeout_s: float) -> Identity:
-        """GTIN and serial number of the gear, those that were declared, or both; of a line nothing.
+        """Serial number of the gateway, GTIN and serial number of the gear: those that were declared, or all.
 
         Raises:
             LinkDown, DeviceSilent, Busy.
         """
-        if self._device.short_address is None:
-            return {}
+        wanted = tuple(self.declared.texts) or (GATEWAY, *banks.NAMEPLATE)
+        said: dict[str, str] = {}
         try:
-            return await self._asker.nameplate(tuple(self.declared.texts) or banks.NAMEPLATE, timeout_s)
+            if GATEWAY in wanted and (serial := await self._link.serial(timeout_s)):
+                said[GATEWAY] = serial
+            if self._device.short_address is not None:
+                said |= await self._asker.nameplate([n for n in wanted if n != GATEWAY], timeout_s)
         except DriverError as error:
             raise self._named("identity", timeout_s, error) from error
+        return said
 
     # --- reading
 

@@ -105,5 +105,10 @@ def answers(
 
 
 def declared(device: DaliDevice) -> Declared:
-    """Who a gear must be; its GTIN without leading zeros."""
-    return Declared.of(device.identity_required, gtin=device.gtin.lstrip("0"), serial=device.serial.lstrip("0"))
+    """Who a gear and the gateway before it must be; numbers without leading zeros."""
+    return Declared.of(
+        device.identity_required,
+        gateway=device.gateway_serial.lstrip("0"),
+        gtin=device.gtin.lstrip("0"),
+        serial=device.serial.lstrip("0"),
+    )

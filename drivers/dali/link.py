@@ -124,6 +124,16 @@ class LunatoneLink:
         """Questions that may wait for the bus; the bus itself takes one."""
         return WINDOW
 
+    async def serial(self, timeout_s: float) -> str:
+        """Serial number of the gateway; '' if it does not say one within this time [s].
+
+        Raises:
+            LinkDown.
+        """
+        if self._gateway is None:
+            raise LinkDown(f"{self.device.where}: {self._down}")
+        return await self._gateway.serial(timeout_s)
+
     @property
     def gateway(self) -> Gateway | None:
         """The connection that stands now."""

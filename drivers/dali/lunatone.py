@@ -13,6 +13,7 @@ what comes later could not be told from the next answer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -106,6 +107,7 @@ class Gateway(asyncio.Protocol):
         self.opened.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may wait any more
         self.down = ""
         self.info: dict[str, Any] = {}
+        self._introduced = asyncio.Event()
 
     # --- the transport's side
 
@@ -165,6 +167,7 @@ class Gateway(asyncio.Protocol):
                 self._monitored(data)
             elif kind == "info" and isinstance(data, dict):
                 self.info = data
+                self._introduced.set()
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             self._break(f"expected a JSON message of the gateway, got {bytes(frame.data[:60])!r} ({error})")
 
@@ -202,6 +205,22 @@ class Gateway(asyncio.Protocol):
             asked.reply.set_result(reply)
 
     # --- questions
+
+    async def serial(self, timeout_s: float) -> str:
+        """Serial number of the gateway; '' if it does not say one within this time [s].
+
+        It greets each connection with it, and a connection leads to the same gateway as long as it stands.
+
+        Raises:
+            LinkDown: the connection has ended.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._introduced.wait()
+        if self.down:
+            raise LinkDown(self.down)
+        device = self.info.get("device")
+        return str(device.get("serial", "")).lstrip("0") if isinstance(device, dict) else ""
 
     async def ask(
         self,
@@ -251,6 +270,7 @@ class Gateway(asyncio.Protocol):
         if transport is None:
             return None
         self.down = reason
+        self._introduced.set()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -28,13 +28,17 @@ class SimulatedGateway(Simulated):
     Attributes:
         buses: its lines, by number.
         refused: targets whose level frames the bus disturbs (tests).
+        serial: what it says of itself.
     """
 
     parse = staticmethod(parse)
 
-    def __init__(self, name: str, buses: Sequence[Bus], host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, name: str, buses: Sequence[Bus], host: str = "127.0.0.1", port: int = 0, serial: str = "4711"
+    ) -> None:
         """Nothing is opened yet."""
         super().__init__(name, host, port, NOISE)
+        self.serial = serial
         self.buses = list(buses)
         self.refused: set[f.Target] = set()
         self.heal()
@@ -124,7 +128,7 @@ class SimulatedGateway(Simulated):
         """What REST says at a path; None: nothing is there."""
         if path == "/info":
             lines = {str(i): {"lineStatus": "ok" if bus.is_well else "noPower"} for i, bus in enumerate(self.buses)}
-            device = {"serial": 4711, "gtin": 9010342013607}
+            device = {"serial": int(self.serial), "gtin": 9010342013607}
             return {
                 "name": self.name,
                 "version": "v1.14.1/1.4.3",

@@ -107,7 +107,8 @@ class Wires:
         if settings.wire != "lunatone":
             raise ValueError(f"device {name}: expected wire lunatone, {settings.wire} is not simulated in a plant")
         if (gateway := self._gateways.get(nominal)) is None:
-            gateway = self._gateways[nominal] = SimulatedGateway(name, [], *self._where(nominal))
+            serial = settings.gateway_serial or "4711"
+            gateway = self._gateways[nominal] = SimulatedGateway(name, [], *self._where(nominal), serial)
         return gateway
 
     def _listener(self, name: str, settings: Any) -> SimulatedDevice:

@@ -9,8 +9,10 @@ from pathlib import Path
 from config.model import Site
 from config.words import StatusCode
 from supervisor.alarms.lists import children
+from supervisor.replacing import Wish
 from tests.sim.loop import clock
 from tests.sim.test_alarms import Town, live
+from tests.sim.test_replacing import LEA, replacer
 from tests.sites import sennecey
 
 COLLECTOR = "21605/COL-0001"
@@ -62,5 +64,10 @@ def test_another_server_at_its_address_is_one_alarm_that_names_it(tmp_path: Path
         await asyncio.sleep(30)
         assert town.standing() == [f"{COLLECTOR}/Comm_identity"] == await town.announced()
         assert status(town, CAMERA) == StatusCode.BadConfigurationError
+
+        done = await replacer(town, tmp_path).replace(LEA, "x", Wish(COLLECTOR, "new server"))
+        assert done["text"].endswith("urn:another:city; with 9 more that it tells of")
+        await asyncio.sleep(15)
+        assert status(town, CAMERA) == 0 and not town.core.host.identities.wrong, "accepted for all that it tells of"
 
     live(tmp_path, story, street(sennecey()))

@@ -296,3 +296,47 @@ def test_whoever_comes_back_after_a_silence_is_asked_before_it_is_believed() -> 
                 await host.stop()
 
     run(main(), debug=False)
+
+
+def test_two_exchanged_gateways_blind_their_whole_lines_and_are_two_findings() -> None:
+    """A lamp of one street must not obey for the lamp of another: what is behind the wrong gateway is not believed."""
+
+    async def main() -> None:
+        gateways = [
+            SimulatedGateway(f"g{n}", [Bus([Gear(0, level=254 - n)])], serial=str(605001 + n)) for n in range(2)
+        ]
+        for gateway in gateways:
+            await gateway.start()
+        model = protocol("dali").point_model.model_validate
+        of_line = Point("PSU", Kind.Boolean, Access.R, model({"value": "power_supply"}), "p")
+        of_gear = Point("V", Kind.Float, Access.RW, model({"value": "level_set"}), "p")
+        specs = []
+        for n, gateway in enumerate(gateways):
+            where = {"wire": "lunatone", "host": "127.0.0.1", "port": gateway.port, "gateway_serial": f"0{605001 + n}"}
+            specs.append(spec(f"DLI-{n}.line", "dali", where, [of_line], 2 * n, QUICK))
+            specs.append(spec(f"LUM-{n}.gear", "dali", {**where, "short_address": 0}, [of_gear], 2 * n + 1, QUICK))
+        told = Told()
+        host = Host(specs, {"dali": protocol("dali")}, clock(), told, Random(1))
+        await host.start()
+        try:
+            await asyncio.sleep(30)
+            assert [newest(told, n)[1] for n in range(4)] == [0] * 4 and not host.identities.wrong
+            one, two = gateways
+            one.buses, two.buses, one.serial, two.serial = two.buses, one.buses, two.serial, one.serial
+            for gateway in gateways:
+                gateway.reset()
+            await asyncio.sleep(30)
+            assert {str(i).partition(" (")[0] for i in host.identities.wrong.values()} == {
+                "DLI-0.line answers as DLI-1.line",
+                "DLI-1.line answers as DLI-0.line",
+            }
+            assert [newest(told, n)[1] for n in range(4)] == [StatusCode.BadConfigurationError] * 4
+            [outcome] = await host.write(1, [WriteItem(0, 0)], LASTING, 5.0)
+            assert "expected gateway 605001, got gateway 605002); no byte left" in outcome.reason
+            assert one.buses[0].gear[0].level == 253 and two.buses[0].gear[0].level == 254, "nobody obeyed"
+        finally:
+            await host.stop()
+            for gateway in gateways:
+                await gateway.stop()
+
+    run(main(), debug=False)

@@ -34,7 +34,11 @@ def test_gear_says_its_type_gtin_and_serial_number() -> None:
                 (63, "not told", "4012345678901", str(2**63)),
             ]
             rows = list(csv.DictReader(io.StringIO(inventory(found, "10.0.0.9", 0, 1, "21605"))))
-            assert rows[2]["gear.short_address"] == "63" and rows[2]["gear.port"] == "80"
+            assert (
+                rows[2]["gear.short_address"] == "63"
+                and rows[2]["gear.gateway_serial"] == "4711"
+                and rows[2]["gear.port"] == "80"
+            )
             assert {row["life"] for row in rows} == {"planned"} and rows[0]["name"] == "LUM-0001"
             with pytest.raises(DriverError, match="line"):
                 await gear_on("127.0.0.1", gateway.port, 3)

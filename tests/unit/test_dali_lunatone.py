@@ -57,6 +57,7 @@ def test_frames_and_answers_are_those_of_the_manual() -> None:
         with link.job(Rank.LEVEL, 1.0) as job:
             assert (await job.query(QUESTION)).answer == 6
         assert link.gateway is not None and link.gateway.info == {"name": "gateway"}
+        assert await link.serial(1.0) == "", "one that greets without a number has none"
 
     run(with_gateway(behave, use), debug=False)
 
