@@ -22,12 +22,18 @@ from config.model import (
 )
 from config.problems import Problem
 from config.testfile import read_tests
+from drivers.bacnet import knobs as bacnet_knobs
+from drivers.dali import knobs as dali_knobs
+from drivers.modbus import knobs as modbus_knobs
 from drivers.modbus.address import ModbusPoint
-from drivers.modbus.knobs import NAMES
+from drivers.opcua import knobs as opcua_knobs
 from supervisor.alarms.rehearsal import run_file
 from supervisor.demo.field import FieldSimulator
-from tests.sites import PROTOCOLS, compiled, sennecey
+from supervisor.demo.park import Park
+from tests.sites import PROTOCOLS, compiled, dijon
 
+KNOBS = {"Modbus": modbus_knobs, "OPC UA": opcua_knobs, "BACnet": bacnet_knobs, "DALI": dali_knobs}
+HEALED = ("ok", "heal")
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```(?:yaml|csv)\n# file: (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -81,12 +87,20 @@ def test_the_page_on_types_names_every_key() -> None:
     assert {source for source in SYSTEM_SOURCES if source not in page} == set()
 
 
-def test_the_pages_name_every_word_the_simulator_knows() -> None:
+@pytest.mark.parametrize("wire", KNOBS)
+def test_the_page_names_every_word_that_breaks_a_wire(wire: str) -> None:
     page = (DOCS / "engineer.md").read_text()
-    field = FieldSimulator(sennecey(), _Still(), ports="os")
-    for device in ("21605/CAB-0001.controller", "21605/RWS-0001.station"):
-        with pytest.raises(ValueError, match="expected a fault") as refusal:
-            field.turn(device, "?")
-        words = set(re.findall(r"[a-z_]+", str(refusal.value).partition("or one of")[2].partition(", got")[0]))
-        assert {w for w in words if f"`{w}" not in page} == set()
-    assert {w for w in NAMES if f"`{w}" not in page} == {"heal"}, "ok is its other name"
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if "|" in line]
+    told = " ".join(row[0] for row in rows if len(row) == 3 and (row[1] == "all" or wire in row[1].split(", ")))
+    words = {word.split()[0] for word in re.findall(r"`([^`]+)`", told)} | set(HEALED)
+    assert words - {"ok"} == set(KNOBS[wire].NAMES), "none is missing, none is invented"
+
+
+def test_the_page_names_every_word_that_breaks_equipment() -> None:
+    page, site = (DOCS / "engineer.md").read_text(), dijon()
+    for name, equipment in site.equipment.items():
+        points = {tag: point for (owner, tag), point in site.points.items() if owner == name}
+        if any(role.protocol in PROTOCOLS for role in site.types[name].devices.values()):
+            words = Park(site.types[name], points, equipment[:1], 1).words
+            missing = {w for w in words if not re.search(rf"^\|.*`{w}( [^`]*)?`.*\|.*\|.*\|$", page, re.MULTILINE)}
+            assert not missing, name
