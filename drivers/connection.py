@@ -70,6 +70,7 @@ class Connection:
         turns: the link's window; writes pass polls.
         devices: who shares it.
         writing: writes under way; the link is not dropped under them.
+        unanswered: generation in which a write last left of which nobody knows whether it arrived; 0: none.
         quiet: stopping; the sink is told nothing more.
     """
 
@@ -80,6 +81,7 @@ class Connection:
         self.turns = Gate(max(1, wire.window))
         self.devices: list[Sharer] = []
         self.writing = 0
+        self.unanswered = 0
         self._means = means
         self._loop = asyncio.get_running_loop()
         self._orders: deque[Effect] = deque()
@@ -92,6 +94,14 @@ class Connection:
     def is_up(self) -> bool:
         """True while questions may be put."""
         return self.link.state is LinkState.UP
+
+    @property
+    def may_hold_a_write(self) -> bool:
+        """True while a byte of a write may be on its way: one is under way, or was never answered.
+
+        A write that was answered has arrived and is carried out or refused: nothing of it can come later.
+        """
+        return self.is_up and (self.writing > 0 or self.unanswered == self.generation)
 
     async def run(self) -> None:
         """Keep the link up until cancelled."""

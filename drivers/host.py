@@ -20,13 +20,14 @@ from collections.abc import Hashable, Mapping, Sequence
 from random import Random
 from typing import Any
 
-from config.words import Clock, LinkState, Outcome, Permit
+from config.words import Clock, LinkState, Permit
 from drivers.base import DeviceSpec, DriverError, Exchange, ProtocolSpec, Request, WriteItem, WriteOutcome, bind
-from drivers.connection import Connection, passes
+from drivers.connection import Connection
 from drivers.device import Device
 from drivers.gate import Gate
 from drivers.identity import Identities, Identity, words
 from drivers.learned import Teachable, learned, recall
+from drivers.putting import put, read_back
 from drivers.sink import HostLimits, Means, Sink
 from drivers.status import DeviceStatus, Probed
 
@@ -171,50 +172,10 @@ class Host:
             answer came. Never raises for what device, link or driver do.
         """
         target = self._devices[device]
-        if not items:
-            return []
-        if reason := self._refusal(target):
-            return _all(items, Outcome.REFUSED, reason)
-        turns = target.connection.turns
-        try:
-            async with asyncio.timeout(timeout_s):
-                ticket = await turns.enter(first=True)
-        except TimeoutError:
-            reason = f"{target.name}: the link was busy for {timeout_s:g} s; no byte left"
-            return _all(items, Outcome.REFUSED, reason)
-        try:
-            if reason := self._refusal(target):
-                return _all(items, Outcome.REFUSED, reason)
-            if not permit.valid(self._means.clock.boot_s()):
-                return _all(items, Outcome.REFUSED, f"{target.name}: the permit to write has ended; no byte left")
-            return await self._put(target, items, permit, timeout_s)
-        finally:
-            turns.leave(ticket)
+        return await put(target, items, permit, timeout_s, self._means.clock, lambda: self._refusal(target))
 
     def _refusal(self, target: Device) -> str:
-        reason = target.refusal() if self._state == "running" else f"{target.name}: the host is {self._state}"
-        return f"{reason}; no byte left" if reason else ""
-
-    async def _put(
-        self, target: Device, items: Sequence[WriteItem], permit: Permit, timeout_s: float
-    ) -> Sequence[WriteOutcome]:
-        target.connection.writing += 1
-        try:
-            outcomes = await target.driver.write(items, permit, timeout_s)
-        except DriverError as error:
-            return _all(items, Outcome.UNKNOWN, f"{target.name}: {error}; whether it was carried out is unknown")
-        except BaseException as error:
-            if passes(error):
-                raise
-            log.error("%s: fault in the driver while writing", target.name, exc_info=error)
-            said = f"fault in the driver while writing ({type(error).__name__}: {error})"
-            return _all(items, Outcome.UNKNOWN, f"{target.name}: {said}; whether it was carried out is unknown")
-        finally:
-            target.connection.writing -= 1
-        if len(outcomes) != len(items):
-            said = f"fault in the driver: expected {len(items)} outcomes, got {len(outcomes)}"
-            return _all(items, Outcome.UNKNOWN, f"{target.name}: {said}; whether it was carried out is unknown")
-        return outcomes
+        return target.refusal() if self._state == "running" else f"{target.name}: the host is {self._state}"
 
     async def read_back(
         self, device: int, points: Sequence[int], timeout_s: float, anyway: bool = False
@@ -233,21 +194,17 @@ class Host:
         target = self._devices[device]
         if reason := target.standing.refusal() if anyway else self._refusal(target):
             raise DriverError(reason)
-        turns = target.connection.turns
-        try:
-            async with asyncio.timeout(timeout_s):
-                ticket = await turns.enter(first=True)
-        except TimeoutError:
-            raise DriverError(f"{target.name}: the link was busy for {timeout_s:g} s") from None
-        try:
-            return await target.driver.read_points(points, timeout_s)
-        finally:
-            turns.leave(ticket)
+        return await read_back(target, points, timeout_s)
 
-    def abort_all(self, reason: str = "the permit to write was lost") -> None:
-        """Reset every connection to the field at once; nothing unsent may leave. They are made again, with back-off."""
-        for connection in self._connections.values():
+    def abort_writes(self, reason: str = "the permit to write was lost") -> int:
+        """Reset at once every connection that may still hold a byte of a write; they are made again, with back-off.
+
+        All others go on reading: they hold nothing that could arrive. Returns how many were reset.
+        """
+        holding = [connection for connection in self._connections.values() if connection.may_hold_a_write]
+        for connection in holding:
             connection.abort(reason)
+        return len(holding)
 
     # --- what is known
 
@@ -346,7 +303,3 @@ class Host:
     def link_states(self) -> list[LinkState]:
         """State of each device, in the order they were given; cheaper than `status`."""
         return [device.standing.state()[0] for device in self._devices]
-
-
-def _all(items: Sequence[WriteItem], outcome: Outcome, reason: str) -> list[WriteOutcome]:
-    return [WriteOutcome(outcome, reason)] * len(items)

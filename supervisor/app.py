@@ -325,7 +325,7 @@ class App:
             self.alarms.run(),
             self.history.recorder.run(),
             self.jobs.run(),
-            guard_permit(self.permits, self.clock, self.core.host.abort_all),
+            guard_permit(self.permits, self.clock, self.core.host.abort_writes),
         ]
         tasks = [asyncio.create_task(part) for part in parts]
         told = asyncio.create_task(self._told.wait())

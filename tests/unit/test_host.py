@@ -385,16 +385,44 @@ def test_a_bug_while_writing_is_unknown_and_seen(fault: str, caplog: pytest.LogC
     assert [r for r in caplog.records if r.levelno == logging.ERROR and r.exc_info]
 
 
-def test_losing_the_permit_resets_every_socket_at_once_and_polling_returns() -> None:
+def test_losing_the_permit_resets_what_may_hold_a_write_at_once_and_nothing_else() -> None:
+    """Of four devices one is only read, one has answered its write, one has not, and of one the write is under way."""
+    _, answered, unanswered, under_way = 0, 1, 2, 3
+
     async def main() -> None:
-        async with plant(lambda port: [device(u, port) for u in range(20)]) as (field, host, told):
+        async with plant(lambda port: [device(u, port) for u in range(4)]) as (field, host, told):
             await asyncio.sleep(2)
-            host.abort_all("the permit to write was lost")
+            assert (await host.write(answered, [WriteItem(0, 5)], LASTING, 0.4))[0].outcome is Outcome.ACCEPTED
+            field.silent |= {unanswered, under_way}
+            assert (await host.write(unanswered, [WriteItem(0, 5)], LASTING, 0.1))[0].outcome is Outcome.UNKNOWN
+            leaving = asyncio.create_task(host.write(under_way, [WriteItem(0, 5)], LASTING, 5.0))
+            await asyncio.sleep(0.01)
+            lost, connections = len(told.misses), field.connections
+            assert host.abort_writes("the permit to write was lost") == 2
             await asyncio.sleep(0.001)
-            assert not field.open
-            assert {r for _, requests, _, _ in told.misses for r in requests} == set(range(20))
+            assert [o.outcome for o in await leaving] == [Outcome.UNKNOWN]
+            assert {r for _, requests, _, _ in told.misses[lost:] for r in requests} == {unanswered, under_way}
+            assert host.link_states()[:2] == [LinkState.UP] * 2 and len(field.open) == 2
+            assert host.abort_writes() == 0, "what was cut holds nothing any more"
+            field.silent.clear()
             await asyncio.sleep(3.5)
-            assert set(host.link_states()) == {LinkState.UP}
+            assert set(host.link_states()) == {LinkState.UP} and field.connections == connections + 2
+            assert host.abort_writes() == 0, "a new connection has never held it"
+            assert {r for _, requests, _, _ in told.misses for r in requests} == {unanswered, under_way}
+
+    run(main())
+
+
+def test_a_write_that_was_cancelled_may_be_on_its_way() -> None:
+    async def main() -> None:
+        async with plant(one) as (field, host, _):
+            await asyncio.sleep(1.5)
+            field.delay_s = 0.3
+            write = asyncio.create_task(host.write(0, [WriteItem(0, 5)], LASTING, 1.0))
+            await asyncio.sleep(0.1)
+            write.cancel()
+            await asyncio.wait([write])
+            assert host.abort_writes() == 1
 
     run(main())
 

@@ -113,9 +113,12 @@ def test_a_permit_that_ends_cuts_the_field_once_and_again_the_next_time() -> Non
         clock = sim.clock()
         proof = ProofOfLife(clock, ("scan",), age_max_s=1.0)
         cuts: list[float] = []
-        guard = asyncio.create_task(
-            guard_permit(StandingPermit(1, proof), clock, lambda: cuts.append(clock.boot_s()), look_s=0.125)
-        )
+
+        def cut() -> int:
+            cuts.append(clock.boot_s())
+            return len(cuts)
+
+        guard = asyncio.create_task(guard_permit(StandingPermit(1, proof), clock, cut, look_s=0.125))
         await asyncio.sleep(5)
         assert cuts == [], "a permit that was never held cannot end"
         for _ in range(2):
