@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_commands.py
+# Tests: tests/unit/test_commands.py, tests/unit/test_command_endings.py
 """One command carried out: journal, write, read back, watch the effect, journal again.
 
 Law of this file: the step it is at is `life`'s; each method here does what one step asks and moves it on or ends it.
@@ -8,6 +8,7 @@ Law of this file: the step it is at is `life`'s; each method here does what one 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import numpy as np
 
 from config.words import BAD, UNCERTAIN, Batch, Clock, Outcome, Permit
 from drivers.base import DriverError, WriteItem, WriteOutcome
-from historian.base import Journal, JournalError, Plain, Position, Record, RecordKind
+from historian.base import TEXT_LENGTH_MAX, Journal, JournalError, Plain, Position, Record, RecordKind
 from supervisor.commands import values
 from supervisor.commands.gates import Order
 from supervisor.commands.life import Cause, Event, Life, Step, step
@@ -32,6 +33,7 @@ WRITE_TIMEOUT_S: Final = 2.0
 # A remote terminal unit shows a new setpoint after its own cycle; three looks within about a second.
 READ_BACK_PAUSES_S: Final = (0.0, 0.3, 0.7)
 EFFECT_LOOK_S: Final = 0.1
+_TOO_LATE: Final = "it waited too long for its turn; no byte left"
 _AWAITED: Final = {
     Step.RECORDED: "the device answered",
     Step.ANSWERED: "it was read back",
@@ -132,8 +134,8 @@ class Command:
         try:
             async with asyncio.timeout_at(self.life.expires_s):
                 await turn.acquire()
-        except TimeoutError:
-            self._expired()
+        except TimeoutError:  # some loops fire a timer up to a millisecond early: their word counts, not the clock's
+            self._end(Cause.EXPIRED, _TOO_LATE)
             return False
         return True
 
@@ -166,10 +168,15 @@ class Command:
     async def _write_down(self) -> None:
         order = self._order
         data = self._asked() | {"epoch": self._shop.permits.current().epoch}
-        text = f"put {values.shown(order.info, order.value)}"
+        text = f"put {values.shown(order.info, order.value)}"[:TEXT_LENGTH_MAX]
         record = Record(self._shop.clock.wall_ns(), RecordKind.COMMAND, self._user.name, order.name, text, data)
+        written = asyncio.ensure_future(self._shop.journal.append([record]))
         try:
-            self._position = (await self._shop.journal.append([record]))[0]
+            self._position = (await asyncio.shield(written))[0]
+        except asyncio.CancelledError:  # the record is written all the same, and its verdict must name it
+            with contextlib.suppress(JournalError):
+                self._position = (await written)[0]
+            raise
         except JournalError as e:
             self._end(Cause.NOT_RECORDED, f"cannot be journalled, so it is not done: {e}")
         else:
@@ -279,7 +286,7 @@ class Command:
         }
         if self._position is None:  # it ended before its own record was due: this one stands alone and says all
             data |= self._asked()
-        text = f"{ending.verdict}: {self.reason}"[:2000]
+        text = f"{ending.verdict}: {self.reason}"[:TEXT_LENGTH_MAX]
         record = Record(self._shop.clock.wall_ns(), RecordKind.VERDICT, self._user.name, self._order.name, text, data)
         try:
             await self._shop.journal.append([record])
@@ -293,7 +300,7 @@ class Command:
         self.life = step(self.life, Event.TICK, asyncio.get_running_loop().time())
         if self.life.step is not Step.ENDED:
             return False
-        self.reason = "it waited too long for its turn; no byte left"
+        self.reason = _TOO_LATE
         return True
 
     def _move(self, event: Event) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_commands.py
+# Tests: tests/unit/test_commands.py, tests/unit/test_command_endings.py
 """Commands: the only way a byte leaves for the field.
 
 Law of this file: no byte before its record is on the disk; no second attempt; every command ends with a verdict, and
@@ -25,7 +25,7 @@ from historian.base import Journal, JournalError, Plain, Record, RecordKind
 from supervisor.commands import values
 from supervisor.commands.command import Command, FieldHost, Shop
 from supervisor.commands.gates import Refusal, Wiring, check
-from supervisor.commands.life import ENDINGS, Cause, Life, step
+from supervisor.commands.life import ENDINGS, Cause, Life, Step, step
 from supervisor.commands.permit import PermitSource
 from supervisor.people import User
 from supervisor.plant.plant import Plant
@@ -92,7 +92,7 @@ class Commands:
         self._wiring = Wiring(plant)
         self._in_flight_max = in_flight_max
         self._expires_s = expires_s
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Command] = {}
         self._stopping = False
         self._causes: Counter[Cause] = Counter()
         self._refusals: Counter[str] = Counter()
@@ -116,13 +116,13 @@ class Commands:
             return await self._refuse(user, row, value, origin, checked)
         command = Command(self._shop, user, checked, origin, note[:NOTE_LENGTH_MAX], self._expires_s)
         task = asyncio.create_task(command.run(), name=f"command {checked.name}")
-        self._tasks.add(task)
+        self._tasks[task] = command
         task.add_done_callback(lambda t: self._done(t, command))
         await asyncio.shield(task)
         return _result(command.life, checked.name, command.reason)
 
     def _done(self, task: asyncio.Task[None], command: Command) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if command.life.cause is not None:
             self._causes[command.life.cause] += 1
         if not command.verdict_journalled:
@@ -184,8 +184,9 @@ class Commands:
         self._stopping = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace_s)
-        for task in list(self._tasks):
-            task.cancel()
+        for task, command in list(self._tasks.items()):
+            if command.life.step is not Step.ENDED:  # the others write their verdicts down, and are waited for
+                task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_commands.py
+# Tests: tests/unit/test_command_life.py
 """The life of one command, from the wish to the verdict.
 
 Law of this file: pure. A table of steps, a table of endings, and one function; time is an argument; no I/O, no tags.

@@ -12,11 +12,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from config.words import Clock, Verdict
-from historian.base import Entry, Journal, Record, RecordKind
+from historian.base import Entry, Journal, Query, Record, RecordKind
 from supervisor.commands.life import Cause
 
-# Commands under way are few (IN_FLIGHT_MAX) and last seconds; what is further back had its verdict long ago.
-LOOK_BACK: Final = 10_000
+# Commands under way are few (IN_FLIGHT_MAX) and last seconds; of commands and verdicts (a storm of alarms may have
+# followed them), what is further back had its verdict long ago.
+LOOK_BACK: Final = Query(kinds=frozenset({RecordKind.COMMAND, RecordKind.VERDICT}), limit=10_000)
 
 
 def without_verdict(entries: Iterable[Entry]) -> list[Entry]:
@@ -36,7 +37,7 @@ async def end_unfinished(journal: Journal, clock: Clock) -> int:
     Raises:
         JournalError: the journal cannot be read or written.
     """
-    found = without_verdict(await journal.tail(LOOK_BACK))
+    found = without_verdict((await journal.query(LOOK_BACK)).entries)
     records = [_verdict(entry, clock.wall_ns()) for entry in found]
     if records:
         await journal.append(records)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_commands.py
+# Tests: tests/unit/test_command_values.py
 """What someone asks for, as the device will get it, and whether what it reads back is that.
 
 Law of this file: pure; one value at a time; nothing here knows users, devices or time.
@@ -168,9 +168,11 @@ def holds(info: TagInfo, asked: Value, read: Value) -> bool:
         return abs(asked - read) <= _TIME_TOLERANCE_NS
     if not info.kind.is_float:
         return asked == read
+    if not math.isfinite(read):
+        return False
     counts = (read - info.offset) / info.scale
     scaled = info.scale != 1.0 or info.offset != 0.0
-    whole = scaled and math.isfinite(counts) and abs(counts - round(counts)) <= 1e-6 * max(1.0, abs(counts))
+    whole = scaled and abs(counts - round(counts)) <= 1e-6 * max(1.0, abs(counts))
     half_count = 0.5 * abs(info.scale) * (1 + 1e-9) if whole else 0.0
     return abs(asked - read) <= max(half_count, 1e-6 * max(abs(asked), abs(read)))
 

@@ -1,182 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands: gates, life, verdicts, evidence, and that no byte leaves before its record is on the disk."""
+"""Commands: gates, evidence, and that no byte leaves before its record is on the disk."""
 
 import asyncio
 import dataclasses
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from config.model import Role
-from config.words import Kind, Outcome, StatusCode, Verdict
+from config.words import Outcome, StatusCode, Verdict
 from drivers.base import DeviceSilent, LinkDown, WriteItem, WriteOutcome
 from historian.base import JournalFull
 from supervisor.commands import values
 from supervisor.commands.commands import REFUSALS_PER_MINUTE_MAX
-from supervisor.commands.life import ENDINGS, Cause, Event, Life, Step, check_invariants, step
 from supervisor.people import User
-from tests.plants import tag
 from tests.post import ANNE, EVE, LEA, NAMES, Post, plant, set_value, with_post
-
-# --- the pure machine -------------------------------------------------------------------------------------------------
-
-
-def test_a_command_reaches_confirmed_only_through_every_step() -> None:
-    life = Life(10.0, 5.0)
-    for event in (Event.PASSED, Event.RECORDED, Event.ACCEPTED, Event.EQUAL):
-        with pytest.raises(ValueError, match="cannot end by 'confirmed'"):
-            step(life, Cause.CONFIRMED, 1.0)
-        life = step(life, event, 1.0)
-    life = step(life, Cause.CONFIRMED, 2.0)
-    assert life.ending.verdict is Verdict.CONFIRMED
-    with pytest.raises(ValueError, match="'ended' cannot meet"):
-        step(life, Event.EQUAL, 3.0)
-
-
-def test_time_ends_a_command_before_it_left_as_expired_and_after_it_is_held_as_unknown() -> None:
-    life = step(Life(10.0, 5.0), Event.PASSED, 0.0)
-    assert step(life, Event.TICK, 9.9) == life
-    assert step(life, Event.TICK, 10.0).ending.verdict is Verdict.EXPIRED
-    for event in (Event.RECORDED, Event.ACCEPTED):
-        life = step(life, event, 1.0)
-    assert step(life, Event.TICK, 99.0) == life, "a command that has left cannot expire"
-    life = step(life, Event.EQUAL, 20.0)
-    assert step(life, Event.TICK, 24.9) == life
-    assert step(life, Event.TICK, 25.0).cause is Cause.EFFECT_MISSING
-
-
-@given(st.lists(st.tuples(st.sampled_from([*Event, *Cause]), st.floats(0, 30)), max_size=12))
-def test_no_sequence_of_events_breaks_the_invariants(events: list[tuple[Event | Cause, float]]) -> None:
-    life = Life(10.0, 5.0)
-    seen = [life.step]
-    for event, now in events:
-        try:
-            life = step(life, event, now)
-        except ValueError:
-            continue
-        seen.append(life.step)
-        check_invariants(life)
-    if life.step is Step.ENDED and life.ending.verdict is Verdict.CONFIRMED:
-        assert [s for s in Step if s in seen] == list(Step)
-    if life.step is Step.ENDED and life.ending.verdict is Verdict.EXPIRED:
-        assert Step.ANSWERED not in seen
-
-
-def test_every_cause_has_one_ending_and_only_confirmed_is_good() -> None:
-    assert set(ENDINGS) == set(Cause)
-    for cause, ending in ENDINGS.items():
-        assert (ending.verdict is Verdict.CONFIRMED) == (cause is Cause.CONFIRMED)
-        assert (ending.status is StatusCode.Good) == (cause is Cause.CONFIRMED)
-        assert ending.status is StatusCode.Good or ending.status >= 0x80000000
-
-
-# --- values -----------------------------------------------------------------------------------------------------------
-
-ENUM = tag("Enumeration", values=("none", "on", "off"))
-
-
-@pytest.mark.parametrize(
-    ("info", "asked", "value"),
-    [
-        (tag("Boolean"), True, True),
-        (tag("Boolean"), " False ", False),
-        (tag("Int16"), "-12", -12),
-        (tag("UInt16"), "0xFF", 255),
-        (tag("UInt64"), 2**64 - 1, 2**64 - 1),
-        (tag("Float", span=(0, 100)), "12.5", 12.5),
-        (tag("Double"), 3, 3.0),
-        (ENUM, "off", 2),
-        (ENUM, "1", 1),
-        (ENUM, 0, 0),
-        (tag("String"), "n° 7", "n° 7"),
-        (tag("DateTime"), "2026-03-01T18:30:00Z", 1772389800_000_000_000),
-        (tag("DateTime"), "2026-03-01T19:30:00+01:00", 1772389800_000_000_000),
-        (tag("DateTime"), datetime(2026, 3, 1, 18, 30, tzinfo=UTC), 1772389800_000_000_000),
-        (tag("DateTime"), datetime(2026, 3, 1, 18, 30, 0, 1), 1772389800_000_001_000),  # noqa: DTZ001
-    ],
-)
-def test_a_value_is_understood(info: Any, asked: values.Asked, value: values.Value) -> None:
-    got = values.engineering(info, asked)
-    assert got == value
-    assert type(got) is type(value)
-
-
-@pytest.mark.parametrize(
-    ("info", "asked", "error", "sentence"),
-    [
-        (tag("Boolean"), 1, values.WrongType, "expected true or false, got 1"),
-        (tag("Boolean"), "on", values.WrongType, "expected true or false"),
-        (tag("Int16"), True, values.WrongType, "expected a whole number, got True"),
-        (tag("Int16"), 1.0, values.WrongType, "expected a whole number"),
-        (tag("Int16"), "1.5", values.WrongType, "expected a whole number"),
-        (tag("Int16"), 40000, values.OutOfRange, "expected Int16 -32768..32767, got 40000"),
-        (tag("Int64"), 2**70, values.OutOfRange, "expected Int64"),
-        (tag("Float", span=(0, 100), unit="%"), 100.5, values.OutOfRange, r"expected 0..100 %, got 100.5 %"),
-        (tag("Float"), "nan", values.OutOfRange, "expected a finite Float"),
-        (tag("Float"), 1e39, values.OutOfRange, "expected a finite Float"),
-        (tag("Double"), 10**400, values.OutOfRange, "expected a finite Double"),
-        (tag("Float"), "fast", values.WrongType, "expected a number, got 'fast'"),
-        (tag("Float"), True, values.WrongType, "expected a number"),
-        (ENUM, "dim", values.WrongType, "expected one of 0 none, 1 on, 2 off; got 'dim'"),
-        (ENUM, 3, values.OutOfRange, "expected one of 0 none, 1 on, 2 off; got 3"),
-        (tag("String"), 5, values.WrongType, "expected a text"),
-        (tag("String"), "x" * 251, values.OutOfRange, "expected at most 250 characters"),
-        (tag("DateTime"), "tomorrow", values.WrongType, "expected a time such as"),
-        (tag("DateTime"), "2026-03-01T18:30:00", values.WrongType, "expected a time with its zone"),
-        (tag("DateTime"), "1960-01-01T00:00:00Z", values.OutOfRange, "between 1970 and 2262"),
-        (tag("DateTime"), 5, values.WrongType, "expected a time"),
-    ],
-)
-def test_a_value_that_does_not_fit_says_what_was_expected(
-    info: Any, asked: values.Asked, error: type[Exception], sentence: str
-) -> None:
-    with pytest.raises(error, match=sentence):
-        values.engineering(info, asked)
-
-
-def test_a_device_holds_what_a_wire_can_carry_and_no_more() -> None:
-    scaled = dataclasses.replace(tag("Float"), scale=0.1)
-    assert values.holds(scaled, 50.04, 50.0)
-    assert not values.holds(scaled, 50.06, 50.0)
-    assert not values.holds(scaled, 50.04, 50.012), "not a whole count: a float wire, which could have carried it"
-    plain = tag("Float")
-    assert values.holds(plain, 21.6, float(np.float32(21.6)))
-    assert not values.holds(plain, 21.6, 22.0)
-    assert values.holds(tag("DateTime"), 5_900_000_000, 5_000_000_000)
-    assert not values.holds(tag("DateTime"), 7_000_000_000, 5_000_000_000)
-    assert not values.holds(tag("Int16"), 5, 6)
-
-
-def test_an_effect_is_seen_by_name_by_number_or_within_one_per_cent() -> None:
-    other = tag("Enumeration", values=("off", "on"))
-    assert values.follows(ENUM, 1, other, 1)
-    assert not values.follows(ENUM, 0, other, 0), "none is not off"
-    assert values.follows(ENUM, 2, other, 0)
-    measured = tag("Float", span=(0.0, 100.0))
-    assert values.follows(measured, 70.0, measured, 70.9)
-    assert not values.follows(measured, 70.0, measured, 71.1)
-
-
-@given(st.sampled_from([k for k in Kind if k is not Kind.String]), st.data())
-def test_what_goes_down_the_wire_comes_back(kind: Kind, data: st.DataObject) -> None:
-    if kind.is_float:
-        value: values.Value = data.draw(st.floats(-1e9, 1e9))
-        info = dataclasses.replace(tag(kind.name), scale=0.01, offset=-40.0)
-    else:
-        low, high = kind.bounds or (0, 2**63 - 1)
-        value = data.draw(st.integers(low, high))
-        info = tag(kind.name)
-    cell, text = values.wire(info, bool(value) if kind is Kind.Boolean else value)
-    assert text is None
-    assert values.holds(info, value, values.from_wire(info, cell, None))
-
-
-# --- carried out ------------------------------------------------------------------------------------------------------
 
 
 def test_a_command_is_confirmed_by_its_effect_and_stands_twice_in_the_journal(tmp_path: Path) -> None:
@@ -440,64 +280,6 @@ def test_commands_for_one_device_run_in_order_and_those_for_others_beside(tmp_pa
         ones = [e.record.data["value"] for e in await post.records() if e.record.kind == "command"]
         assert sorted(ones[::2]) == ones[::2]
         assert [device for device, _ in post.field.left] == [0, 1] * 4
-
-    with_post(tmp_path, scenario)
-
-
-def test_a_command_that_waits_too_long_for_its_turn_expires(tmp_path: Path) -> None:
-    async def scenario(post: Post) -> None:
-        post.field.write_s = 3.0
-        results = await asyncio.gather(*(post.put("1/Level", i) for i in range(3)))
-        assert [r[0] for r in results] == [Verdict.CONFIRMED, Verdict.EXPIRED, Verdict.EXPIRED]
-        assert results[1][1] == "BadRequestTimeout"
-        assert len(post.field.left) == 1
-        records = [e.record for e in await post.records() if e.record.kind == "verdict"]
-        assert sorted(str(r.data["verdict"]) for r in records) == ["confirmed", "expired", "expired"]
-
-    with_post(tmp_path, scenario, expires_s=2.0)
-
-
-def test_too_many_commands_are_refused_and_counted(tmp_path: Path) -> None:
-    async def scenario(post: Post) -> None:
-        results = await asyncio.gather(*(post.put("1/Level", i) for i in range(6)))
-        assert [r[1] for r in results].count("BadResourceUnavailable") == 2
-        status = post.commands.status()
-        assert status.causes["too many commands"] == 2
-        assert status.verdicts == {"confirmed": 4, "refused": 2, "unknown": 0, "expired": 0}
-        assert status.in_flight == 0
-
-    with_post(tmp_path, scenario, in_flight_max=4)
-
-
-def test_a_caller_who_goes_away_does_not_stop_the_command(tmp_path: Path) -> None:
-    async def scenario(post: Post) -> None:
-        task = asyncio.create_task(post.put("1/Cmd", True))
-        await asyncio.sleep(0.01)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await asyncio.sleep(10)
-        assert [e.record.kind for e in await post.records()] == ["command", "verdict"]
-        assert post.commands.status().verdicts["confirmed"] == 1
-
-    with_post(tmp_path, scenario)
-
-
-def test_stopping_ends_what_is_under_way_as_unknown_and_takes_no_more(tmp_path: Path) -> None:
-    async def scenario(post: Post) -> None:
-        post.field.effect_s = None
-        held = asyncio.create_task(post.put("1/Cmd", True))
-        await asyncio.sleep(0.2)
-        post.field.write_s = 4.0
-        writing = asyncio.create_task(post.put("2/Cmd", True))
-        waiting = asyncio.create_task(post.put("2/Level", 1))
-        await asyncio.sleep(0.2)
-        await post.commands.close(grace_s=1.0)
-        assert "stopped before its effect was seen" in (await held)[2]
-        assert (await writing)[0] is Verdict.UNKNOWN
-        assert (await waiting)[1] == "BadInvalidState"
-        assert (await post.put("1/Cmd", True))[2].endswith("the server is stopping; no byte left")
-        verdicts = [e.record.data["verdict"] for e in await post.records() if e.record.kind == "verdict"]
-        assert sorted(map(str, verdicts)) == ["refused", "unknown", "unknown"]
 
     with_post(tmp_path, scenario)
 

@@ -47,3 +47,13 @@ def test_what_is_journalled_when_the_byte_leaves_is_enough_to_find_it(tmp_path: 
         assert seen == [1]
 
     with_post(tmp_path, scenario)
+
+
+def test_a_storm_of_alarms_after_a_command_does_not_hide_it(tmp_path: Path) -> None:
+    async def scenario(post: Post) -> None:
+        flying = Record(1, RecordKind.COMMAND, "anne", "21605/CAB-0001/Cmd", "put true", {"value": True, "epoch": 3})
+        await post.journal.append([flying])
+        await post.journal.append([Record(2, RecordKind.ALARM, "vigie", "21605/CAB-0001/Door", "active")] * 10_001)
+        assert await end_unfinished(post.journal, post.clock) == 1
+
+    with_post(tmp_path, scenario)
