@@ -6,7 +6,7 @@ Law of this file: pure; a pattern and a table in, the rows of a CSV inventory ou
 pattern; what the rows mean is `config.inventory`'s matter, as if somebody had typed them.
 
     per: communes.csv                  a row of this table (beside the pattern) after the other ...
-    count: cabinets                    ... has as many units as this column says,
+    count: cabinets                    ... has as many units as this column says; a number: each has so many,
     each: 1                            and each unit makes so many rows
     spread: {feeder: feeders}          {feeder}: the units of a place, shared out evenly over 1 .. column `feeders`
     addresses: {host: 127.24.0.1}      {host}: this address for the first unit, the next one for the next
@@ -35,6 +35,7 @@ from config.source import Document, dotted
 from config.table import CSV_ROWS_MAX, Table, column_of, read_csv
 
 NUMBERS: Final = ("n", "unit", "i", "k")
+COUNT_MAX: Final = 1000
 _PLACEHOLDER: Final = re.compile(r"\{([A-Za-z][A-Za-z0-9_]{0,31})(?::0([1-9]))?\}")
 
 Cell = str | int | float | bool
@@ -45,7 +46,7 @@ class PatternModel(Model):
     """A file that makes an inventory, see above."""
 
     per: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}\.csv$")]
-    count: Name
+    count: Name | int
     each: int = Field(default=1, ge=1, le=1000)
     spread: dict[Name, Name] = Field(default_factory=dict)
     addresses: dict[Name, str] = Field(default_factory=dict)
@@ -123,7 +124,7 @@ class _Expansion:
 
     def run(self) -> tuple[Sheet | None, list[Problem]]:
         model = self._model
-        counts = self._whole(model.count, "count")
+        counts = self._counts(model.count)
         ends = {word: self._whole(column, "spread", word) for word, column in model.spread.items()}
         starts = {word: self._address(word, text) for word, text in model.addresses.items()}
         rows_count = sum(counts) * model.each
@@ -154,6 +155,14 @@ class _Expansion:
                     turns = {word: _cell(cells[n % len(cells)]) for word, cells in self._model.cycles.items()}
                     n += 1
                     yield words | turns | {"n": str(n), "unit": str(unit), "i": str(i + 1), "k": str(k)}
+
+    def _counts(self, count: str | int) -> list[int]:
+        if isinstance(count, str):
+            return self._whole(count, "count")
+        if not 1 <= count <= COUNT_MAX:
+            text = f"expected a column of {self._model.per}, or a number from 1 to {COUNT_MAX}, got {count}"
+            self._problems.append(self._document.problem(("count",), text))
+        return [count] * len(self._table.rows)
 
     def _whole(self, column: str, *place: str) -> list[int]:
         """A column of the table as numbers."""

@@ -53,8 +53,9 @@ TAGS_OF_TYPE = {
 }
 TAGS = sum(count * TAGS_OF_TYPE[name] for name, count in EQUIPMENT.items())
 DEVICES = 71
-# Tier M. Source: plant documentation 7.2, whose total leaves out feeders and collectors.
+# Tier M. Source: plant documentation 7.2, whose total leaves out feeders, collectors and alarm counts.
 DIJON_EQUIPMENT = {
+    "ALM": 24 * 7,
     "BLD": 180,
     "BOL": 40,
     "CAB": 850,

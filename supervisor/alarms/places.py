@@ -36,11 +36,11 @@ class Places:
         self.group_of = array("H", column.tobytes())
         self.groups = max(1, len(known))
         self._column: npt.NDArray[np.uint16] = column
-        wanted = {place_of(book.plant, row) for row in _rows(book.plant)}
-        self._wanted = [
-            (place, [n for each, n in known.items() if each.area == place.area and place.desk in ("", each.desk)])
-            for place in sorted(wanted)
-        ]
+        wanted = sorted({place_of(book.plant, row) for row in _rows(book.plant)})
+        self._sources = [place.source(what) for place in wanted for what in ALARM_COUNTS]
+        self._adds_up = np.zeros((len(wanted), self.groups), np.int64)
+        for place, adds in zip(wanted, self._adds_up, strict=True):
+            adds[[n for each, n in known.items() if each.area == place.area and place.desk in ("", each.desk)]] = 1
 
     def numbers(self, shown: list[list[int]], unevaluable: npt.NDArray[np.bool_]) -> dict[str, float | None]:
         """Every number that a tag of the plant shows, by source.
@@ -49,14 +49,12 @@ class Places:
             shown: active, unacknowledged, shelved and suppressed of each group.
             unevaluable: of each condition, (count,).
         """
-        if not self._wanted:
+        if not self._sources:
             return {}
-        blind = np.bincount(self._column[unevaluable], minlength=self.groups).tolist()
-        made: dict[str, float | None] = {}
-        for place, groups in self._wanted:
-            for i, what in enumerate(ALARM_COUNTS):
-                made[place.source(what)] = sum(blind[g] if i == len(ALARM_COUNTS) - 1 else shown[g][i] for g in groups)
-        return made
+        counted = np.empty((self.groups, len(ALARM_COUNTS)), np.int64)
+        counted[:, :-1] = np.array(shown, np.int64)[:, : len(ALARM_COUNTS) - 1]
+        counted[:, -1] = np.bincount(self._column[unevaluable], minlength=self.groups)
+        return dict(zip(self._sources, (self._adds_up @ counted).ravel().tolist(), strict=True))
 
 
 def _rows(plant: Plant) -> list[int]:

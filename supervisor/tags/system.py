@@ -12,13 +12,12 @@ from the start on, whatever a checkpoint or the generation before said.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from config.model import ALARM_COUNTS
-from config.words import Batch, Rows, StatusCode, cell_of
+from config.words import Batch, Rows, StatusCode
 from supervisor.plant.place import place_of
 from supervisor.plant.plant import Plant
 from supervisor.tags.freshness import Freshness
@@ -29,14 +28,6 @@ COMM: Final = "comm"
 
 # A measurement of this post: its value, or None while it cannot be had.
 Measurements = Callable[[], Mapping[str, float | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Own:
-    """One tag of this post: source and row."""
-
-    source: str
-    row: int
 
 
 class SystemTags:
@@ -51,14 +42,15 @@ class SystemTags:
         self._measurements = measurements
         self._comm_rows: Rows = np.concatenate([d.comm_rows for d in plant.devices] or [np.zeros(0, np.int64)])
         self._comm_device = np.repeat(np.arange(len(plant.devices)), [len(d.comm_rows) for d in plant.devices])
-        self._own = [
-            _Own(self._source(plant, b.info.system, b.start + i), b.start + i)
+        own = [
+            (row, self._source(plant, b.info.system, row), b.info.kind.is_float)
             for b in plant.blocks
             if b.info.system is not None and b.info.system != COMM
-            for i in np.flatnonzero(plant.supported[b.rows]).tolist()
+            for row in (b.start + np.flatnonzero(plant.supported[b.rows])).tolist()
         ]
-        self._kinds = [plant.block(o.row).info.kind for o in self._own]
-        self._own_rows = np.array([o.row for o in self._own], np.int64)
+        self._own_rows = np.array([row for row, _, _ in own], np.int64)
+        self._sources = [source for _, source, _ in own]
+        self._whole = np.array([not is_float for _, _, is_float in own], np.bool_)
         self._parameters = Parameters(plant)
 
     def _source(self, plant: Plant, system: str, row: int) -> str:
@@ -88,11 +80,9 @@ class SystemTags:
 
     def _post(self) -> tuple[Rows, np.ndarray[tuple[int], np.dtype[np.uint32]]]:
         values = self._measurements()
-        cells = np.zeros(len(self._own), np.int64)
-        statuses = np.zeros(len(self._own), np.uint32)
-        for i, (own, kind) in enumerate(zip(self._own, self._kinds, strict=True)):
-            if (value := values.get(own.source)) is None:
-                statuses[i] = StatusCode.BadResourceUnavailable
-            else:
-                cells[i] = cell_of(kind, value)
-        return cells, statuses
+        known = [values.get(source) for source in self._sources]
+        numbers = np.array([0.0 if value is None else value for value in known], np.float64)
+        cells = numbers.view(np.int64).copy()
+        cells[self._whole] = numbers[self._whole].astype(np.int64)
+        missing = np.array([value is None for value in known], np.bool_)
+        return cells, np.where(missing, np.uint32(StatusCode.BadResourceUnavailable), np.uint32(0))

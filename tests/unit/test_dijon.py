@@ -31,10 +31,11 @@ def test_the_communes_have_what_the_documentation_counts() -> None:
     assert {column: sum(int(row[column]) for row in communes) for column in TOTALS} == TOTALS
 
 
-def test_it_has_96_625_tags_and_its_feeders_and_collectors(site: Site) -> None:
+def test_it_has_96_625_tags_and_its_feeders_collectors_and_alarm_counts(site: Site) -> None:
     assert {name: len(found) for name, found in site.equipment.items()} == DIJON_EQUIPMENT
     assert {name: len(site.types[name].tags) for name in site.types} == {n: TAGS_OF_TYPE[n] for n in DIJON_EQUIPMENT}
-    assert DIJON_TAGS - DIJON_EQUIPMENT["FDR"] - 2 * DIJON_EQUIPMENT["COL"] == 96_625
+    beside = DIJON_EQUIPMENT["FDR"] + 2 * DIJON_EQUIPMENT["COL"] + 5 * DIJON_EQUIPMENT["ALM"]
+    assert DIJON_TAGS - beside == 96_625
     plant = compiled(site)
     assert (plant.rows, len(plant.devices)) == (DIJON_TAGS, DIJON_DEVICES)
 
@@ -43,6 +44,12 @@ def test_it_has_the_communes_of_its_areas(site: Site) -> None:
     found = Counter(unit.area for unit in site.equipment["CAB"])
     assert found.keys() == site.model.areas.keys()
     assert (found["21231"], found["21605"], found["21270"]) == (378, 17, 2), "documentation 7.1, rows 1, 11 and 24"
+
+
+def test_alarms_are_counted_in_every_commune_for_all_and_for_every_desk(site: Site) -> None:
+    counted = Counter((unit.area, unit.parameters.get("desk", "")) for unit in site.equipment["ALM"])
+    wanted = {(area, desk) for area in site.model.areas for desk in ("", *site.model.desks)}
+    assert counted == Counter(wanted)
 
 
 def test_every_device_is_on_loopback_and_has_a_place_of_its_own(site: Site) -> None:

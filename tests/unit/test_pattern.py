@@ -54,6 +54,12 @@ def test_rows_are_those_one_would_have_typed(tmp_path: Path) -> None:
     assert rows[-1] == ["LMP-0016", "21617", "rue Haute, 3, 1", "FDR-0003", "127.0.1.5", "true", "12.5"]
 
 
+def test_each_place_may_have_as_many_as_the_pattern_says(tmp_path: Path) -> None:
+    (_, *rows), problems = made(tmp_path, PATTERN.replace("count: lamps", "count: 1"))
+    assert not problems
+    assert [row[1] for row in rows] == ["21231", "21231", "21166", "21166", "21617", "21617"]
+
+
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 9)), min_size=1, max_size=6), st.integers(1, 4))
 def test_every_unit_is_there_once_and_every_share_is_even(
     tmp_path_factory: pytest.TempPathFactory, places: list[tuple[int, int]], each: int
@@ -75,6 +81,7 @@ def test_every_unit_is_there_once_and_every_share_is_even(
     ("old", "new", "said"),
     [
         ("per: places", "per: place", "LMP.yaml:1:6: per: expected a table beside this file, got 'place.csv'; did you"),
+        ("count: lamps", "count: 0", "LMP.yaml:2:8: count: expected a column of places.csv, or a number from 1 to"),
         ("count: lamps", "count: lamp", "LMP.yaml:2:8: count: expected a column of places.csv, got 'lamp'; did you"),
         ("feeders}", "feeder}", "LMP.yaml:4:18: spread.feeder: expected a column of places.csv, got 'feeder'; did you"),
         ("254}", "254.1}", "LMP.yaml:5:19: addresses.host: expected an IPv4 address such as 127.24.0.1, got"),
