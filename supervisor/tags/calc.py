@@ -143,7 +143,7 @@ def _to_cells(block: Block, values: Array) -> tuple[Cells, npt.NDArray[np.bool_]
         return values.astype(np.int64), None
     numbers = np.array(values, np.float64)
     if kind.is_float:
-        valid = np.isfinite(numbers)
+        valid = np.isfinite(numbers.astype(np.float32) if kind is Kind.Float else numbers)
         return numbers.view(np.int64), None if valid.all() else valid
     low, high = kind.bounds or (0, 0)
     if kind is Kind.Enumeration:

@@ -102,7 +102,8 @@ class RestoreReport:
 
     Attributes:
         rows: rows that came back; `bad` of them are Bad and null.
-        skipped: rows of the checkpoint that are no more, or mean something else now.
+        skipped: rows of the checkpoint that are no more, or mean something else now; not those without a source or
+            out of service, then as now.
         memories: elements of function blocks that go on.
         texts_lost: String rows whose text found no place in the pool.
         age_ns: how old the state is [ns]; 0 if the clock stood further then.
@@ -165,6 +166,10 @@ def restore(checkpoint: Checkpoint, table: TagTable, program: Program, now_ns: i
     _, was, now = np.intersect1d(checkpoint.series, plant.series, assume_unique=True, return_indices=True)
     same = checkpoint.sense[was] == _senses(plant)[now]
     same &= plant.supported[now] & (checkpoint.status[was] != StatusCode.BadNotSupported)
+    resting = table.status[now] == StatusCode.BadOutOfService  # planned or retired by now: nobody asks it any more
+    same &= ~resting
+    unchanged = checkpoint.status[was] == np.where(resting, StatusCode.BadOutOfService, StatusCode.BadNotSupported)
+    skipped = len(checkpoint.series) - int((same | unchanged).sum())
     was, now = was[same], now[same]
     cells, status = checkpoint.cells[was], checkpoint.status[was]
     status = np.where(status < BAD, np.uint32(StatusCode.UncertainLastUsableValue), status)
@@ -177,7 +182,7 @@ def restore(checkpoint: Checkpoint, table: TagTable, program: Program, now_ns: i
     return RestoreReport(
         rows=len(now),
         bad=int((status >= BAD).sum()),
-        skipped=len(checkpoint.series) - len(now),
+        skipped=skipped,
         memories=_restore_memories(checkpoint, program),
         texts_lost=lost,
         age_ns=max(0, now_ns - checkpoint.time_ns),

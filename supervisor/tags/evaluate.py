@@ -233,6 +233,8 @@ def tags_in(node: Node, tags: Mapping[str, Block]) -> tuple[Block, ...]:
 def _step(block: FunctionBlock, values: Array, status: Statuses | None, newest: TimesNs, frame: Frame) -> Result:
     numbers = values.astype(np.float64)
     good = np.isfinite(numbers)
+    if not good.all():
+        status = worst(status, np.where(good, _GOOD, _OUT_OF_RANGE))
     if status is not None:
         good &= status < UNCERTAIN
     out, own = block.step(Input(numbers, good, newest), frame.now)

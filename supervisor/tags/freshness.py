@@ -9,7 +9,10 @@ A request is *waiting* until its first answer, *fresh* after one, *uncertain* fr
 answered nor missed for two periods and its full patience counts as missed, so that a hung driver cannot keep old
 values Good.
 
-    waiting -> fresh | bad      fresh -> uncertain      uncertain -> fresh | bad      bad -> fresh
+    waiting -> fresh | bad      fresh -> uncertain      uncertain -> fresh | bad      bad -> fresh | uncertain
+
+The last one is a request that was given up while one of its rows was read beside the plan (a read-back, a change that
+the device told by itself): that value is as good as any, and grows old as any.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -79,6 +83,22 @@ class Freshness:
     def missed(self, requests: Sequence[int]) -> None:
         """These requests were not answered in their slot."""
         self._missed[np.asarray(requests, np.int64)] = True
+
+    def beside(self, rows: Rows, boot_ns: int) -> None:
+        """These rows were read, but not by their request. One that was given up falls once more, unless it answers."""
+        owners = self._owner[np.minimum(rows, len(self._owner) - 1)]
+        given_up = owners[(owners >= 0) & (self.state[owners] == Fresh.BAD)]
+        self.state[given_up] = Fresh.UNCERTAIN
+        self._last_ns[given_up] = boot_ns
+
+    @cached_property
+    def _owner(self) -> npt.NDArray[np.int32]:
+        """The request of each row, -1 for none; the last one stands for all rows beyond."""
+        end = max((int(rows.max()) + 1 for rows in self._rows if len(rows)), default=0)
+        owner = np.full(end + 1, -1, np.int32)
+        for request, rows in enumerate(self._rows):
+            owner[rows] = request
+        return owner
 
     def judge(self, boot_ns: int) -> Judgement:
         """Move the states on and say which rows fall. Rows are named once per fall."""

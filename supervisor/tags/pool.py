@@ -16,8 +16,8 @@ class StringPool:
     """Bounded interning of texts.
 
     Attributes:
-        size_max: number of different texts held; the next one becomes index 0 and is counted.
-        length_max: longest text [characters]; longer ones are cut and counted.
+        size_max: number of different texts held; the next one finds no place and is counted.
+        length_max: longest text [characters]; longer ones are cut, and who interns them says so.
         overflows: texts that found no place since start; `/status` shows it.
     """
 

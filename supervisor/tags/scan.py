@@ -19,7 +19,7 @@ from typing import Protocol
 
 import numpy as np
 
-from config.words import Batch, Rows, StatusCode
+from config.words import UNCERTAIN, Batch, Rows, StatusCode
 from supervisor.tags.freshness import Freshness
 from supervisor.tags.inbox import Inbox
 from supervisor.tags.table import TagTable
@@ -100,6 +100,8 @@ class Scan:
             rows = np.concatenate([b.rows for b in wave])
             self.table.apply(rows, cells, statuses, np.concatenate([b.source_ns for b in wave]))
             self.values_applied += len(rows)
+        if beside := [b.rows for b in post.batches if b.request < 0]:
+            self.freshness.beside(np.concatenate(beside), boot_ns)
         for b in post.batches:
             if b.request >= 0:
                 self.freshness.seen(b.request, boot_ns)
@@ -117,6 +119,8 @@ class Scan:
                     statuses[start + at] = StatusCode.BadOutOfMemory
                 else:
                     cells[start + at] = index
+                    if len(text) > self.table.pool.length_max and statuses[start + at] < UNCERTAIN:
+                        statuses[start + at] = StatusCode.Uncertain
             start += len(b.rows)
 
     def _fall(self, now_ns: int, boot_ns: int) -> None:

@@ -59,9 +59,8 @@ class TagTable:
         self._high = np.array([i.high for i in infos])
         self._is_float = np.array([i.kind.is_float for i in infos], np.bool_)
         self._scaled = self._is_float & ((self._scale != 1.0) | (self._offset != 0.0))
-        self._ranged_int = np.array(
-            [i.kind.is_integer and i.kind is not Kind.UInt64 and not np.isnan(i.low) for i in infos], np.bool_
-        )
+        self._ranged_int = np.array([i.kind.is_integer and not np.isnan(i.low) for i in infos], np.bool_)
+        self._is_uint64 = np.array([i.kind is Kind.UInt64 for i in infos], np.bool_)
 
     def apply(self, rows: Rows, raw: Cells, status: Statuses, source_ns: TimesNs) -> None:
         """Scale raw readings and put them into the table. All arrays (n,); rows without duplicates.
@@ -84,7 +83,8 @@ class TagTable:
         with np.errstate(invalid="ignore"):
             outside = is_float & ((floats < self._low[block]) | (floats > self._high[block]))
             if (counted := self._ranged_int[block]).any():
-                outside |= counted & ((cells < self._low[block]) | (cells > self._high[block]))
+                whole = np.where(self._is_uint64[block], cells.view(np.uint64), cells)
+                outside |= counted & ((whole < self._low[block]) | (whole > self._high[block]))
         status[outside & (status < 0x40000000)] = StatusCode.UncertainEngineeringUnitsExceeded
         status[nan & usable] = StatusCode.BadSensorFailure
         self.put(rows, cells, status, source_ns)

@@ -274,6 +274,15 @@ def test_division_by_zero_is_bad_even_when_compared_afterwards() -> None:
     assert rig.value("q", 1) == 3.0 and rig.value("big", 1) is False
 
 
+@pytest.mark.parametrize("text", ["integrate(x, 'h')", "counter(x, 65536)", "delta(x)", "change_in(x, '1 h')"])
+def test_a_block_whose_input_is_no_number_does_not_call_its_result_good(text: str) -> None:
+    rig = one({"r": tag("Double", calc=text), "x": tag("Double")}, n=1)
+    for second, x in enumerate((1.0, 2.0, float("inf"))):
+        rig.set("x", x, at=T0 + second * S)
+        rig.run(T0 + second * S)
+    assert (rig.value("r"), rig.status("r")) == (None, StatusCode.BadOutOfRange)
+
+
 def test_outside_its_range_a_result_is_uncertain() -> None:
     rig = one(
         {"r": tag("Float", calc="x * 2", span=(0, 10)), "n": tag("Byte", calc="x", span=(0, 3)), "x": tag("Double")}
@@ -303,6 +312,8 @@ def test_outside_its_range_a_result_is_uncertain() -> None:
         ("UInt64", 2.0**64, None, StatusCode.BadOutOfRange),
         ("Double", float("inf"), None, StatusCode.BadOutOfRange),
         ("Float", -0.5, -0.5, G),
+        ("Float", 3.4028235e38, 3.4028235e38, G),
+        ("Float", 1e39, None, StatusCode.BadOutOfRange),
     ],
 )
 def test_result_takes_the_kind_of_its_tag(kind: str, x: float, value: object, status: StatusCode) -> None:

@@ -104,7 +104,7 @@ def test_a_restart_begins_with_last_values_and_says_that_they_are_old(tmp_path: 
     saved = read(path)
     assert (saved.epoch, saved.time_ns, saved.plant) == (7, now, before.plant.digest.hex())
     report = restore(saved, after.table, after.program, now + 60 * S)
-    assert (report.age_ns, report.skipped, report.texts_lost) == (60 * S, 1, 0), "one Lux is not fitted"
+    assert (report.age_ns, report.skipped, report.texts_lost) == (60 * S, 0, 0), "no Lux, none missed"
     assert report.rows == 17 and report.memories == 6
     assert (after.table.status >= StatusCode.UncertainLastUsableValue).all(), "nothing restored is Good"
     assert after.value(f"{A}/P") == 1.5 and after.status(f"{A}/P") == U
@@ -342,3 +342,23 @@ def test_an_empty_plant_has_a_checkpoint_too(tmp_path: Path) -> None:
     p = post([], {})
     write(capture(p.table, p.program, T0), tmp_path / "c")
     assert restore(read(tmp_path / "c"), p.table, p.program, T0).rows == 0
+
+
+def test_what_is_retired_by_now_does_not_come_back_and_what_has_no_source_is_not_missed() -> None:
+    """Nobody polls it: a last usable value would stay one for ever."""
+    series: dict[str, int] = {}
+    before = lived(series)
+    saved = capture(before.table, before.program, T0 + 1800 * S)
+    again = post([A, B], series, lux=[True, False])
+    assert restore(saved, again.table, again.program, T0 + 1900 * S).skipped == 0
+    plant = again.plant
+    plant = replace(plant, types={"CAB": replace(plant.types["CAB"], life=("retired", "in service"))})
+    after = Post(plant)
+    report = restore(saved, after.table, after.program, T0 + 1900 * S)
+    assert after.status(f"{A}/P") == StatusCode.BadOutOfService and after.value(f"{A}/P") is None
+    assert after.table.last_usable_ns[after.row(f"{A}/P")] == 0
+    assert after.value(f"{B}/Mode") == 1
+    assert report.skipped == len(plant.types["CAB"].blocks)
+    resting = Post(plant)
+    retired = capture(after.table, after.program, T0 + 2000 * S)
+    assert restore(retired, resting.table, resting.program, T0 + 2100 * S).skipped == 0

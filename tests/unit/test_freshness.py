@@ -92,3 +92,17 @@ def test_no_request_is_fresh_past_bad_after_and_each_fall_is_told_once(steps: li
         if len(judgement.uncertain):
             assert told == ""
             told = "uncertain"
+
+
+def test_a_row_read_beside_a_request_that_was_given_up_grows_old_as_any() -> None:
+    f = Freshness([np.array([3, 4]), np.array([6])], [POLL, POLL], [0, 0], 1, boot_ns=0)
+    assert f.judge(31 * S).bad.tolist() == [3, 4, 6]
+    f.beside(np.array([4, 5, 99]), 40 * S)
+    assert f.state.tolist() == [Fresh.UNCERTAIN, Fresh.BAD]
+    assert not f.answering()[0], "a value read beside is no answer of the device's plan"
+    assert not len(f.judge(70 * S).bad)
+    assert f.judge(71 * S).bad.tolist() == [3, 4], "once more, as nobody asked again"
+    f.beside(np.array([4]), 80 * S)
+    f.seen(0, 81 * S)
+    f.beside(np.array([3]), 82 * S)
+    assert f.state[0] == Fresh.FRESH and f.judge(109 * S).bad.tolist() == []

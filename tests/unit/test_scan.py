@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from config.words import Batch, StatusCode
+from config.words import Batch, Kind, StatusCode, cell_of
 from historian.catalogue import Catalogue
 from supervisor.plant.plant import Plant
 from supervisor.tags.freshness import Freshness
@@ -15,6 +15,7 @@ from supervisor.tags.pool import StringPool
 from supervisor.tags.scan import Scan
 from supervisor.tags.table import TagTable
 from tests.ground import POLL, cabinets
+from tests.plants import TypeSpec, make_plant, tag
 
 S = 1_000_000_000
 
@@ -147,3 +148,38 @@ def test_scaling_and_range_are_of_the_type() -> None:
     assert apply(615.0) == (pytest.approx(21.5), StatusCode.Good)
     assert apply(2000.0) == (pytest.approx(160.0), StatusCode.UncertainEngineeringUnitsExceeded)
     assert apply(float("inf"))[1] == StatusCode.UncertainEngineeringUnitsExceeded
+
+
+def test_a_value_read_back_from_a_dead_request_does_not_stay_good(plant: Plant) -> None:
+    """The read-back of a command is the last thing that is heard of a device."""
+    scan = scan_of(plant)
+    scan.run(4 * S, 4 * S)
+    assert scan.table.status[0] == StatusCode.BadNoCommunication
+    scan.inbox.batch(reading(plant, 230.0, at=5 * S, request=-1))
+    scan.run(5 * S, 5 * S)
+    assert scan.table.value(0) == 230.0
+    scan.run(8 * S, 8 * S)
+    scan.run(9 * S, 9 * S)
+    assert scan.table.status[0] == StatusCode.BadNoCommunication and scan.table.value(0) is None
+
+
+def test_a_text_that_had_to_be_cut_is_uncertain() -> None:
+    made = make_plant({"CAB": TypeSpec({"Text": tag("String")})}, {"CAB": ["1/A", "1/B"]})
+    scan = Scan(TagTable(made, StringPool(length_max=5), 0), Inbox(), Freshness([np.arange(2)], [POLL], [0], 1, 0))
+    texts = {0: "short", 1: "too long"}
+    scan.inbox.batch(Batch(0, np.arange(2), np.zeros(2, np.int64), np.zeros(2, np.uint32), np.full(2, S), texts))
+    scan.run(S, S)
+    assert [scan.table.value(row) for row in (0, 1)] == ["short", "too l"]
+    assert scan.table.status.tolist() == [StatusCode.Good, StatusCode.Uncertain]
+
+
+def test_the_range_of_a_large_count_is_looked_at_too() -> None:
+    kinds = ("UInt64", "Int64", "Byte")
+    made = make_plant({"T": TypeSpec({kind: tag(kind, span=(1, 100)) for kind in kinds})}, {"T": ["1/A"]})
+    table = TagTable(made, StringPool(), now_ns=0)
+    for number, inside in ((100, True), (101, False), (0, False), (2**63 + 5, False)):
+        row = table.plant.row("1/A/UInt64")
+        cells = np.array([cell_of(Kind.UInt64, number)])
+        table.apply(np.array([row]), cells, np.zeros(1, np.uint32), np.full(1, S))
+        expected = StatusCode.Good if inside else StatusCode.UncertainEngineeringUnitsExceeded
+        assert (table.value(row or 0), table.status[row or 0]) == (number, expected)
