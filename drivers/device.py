@@ -271,8 +271,9 @@ class Device:
             else:
                 if self.standing.lost and self.identity.check.is_wanted:
                     await self._identify(self.identity.who_is_there)
-                believed = self.identity.check.is_believed
-                self._take(request, batch if believed else self.identity.disbelieved(request))
+                    if not self.identity.check.is_believed:
+                        batch = self.identity.disbelieved(request)
+                self._take(request, batch)
                 return True
         self.standing.miss(request, self._silence)
         return False

@@ -82,6 +82,7 @@ class Check:
         declared: what it must answer.
         answered: its last answer; empty before the first.
         finding: what holds now; a loss of the connection changes nothing of it.
+        is_believed: its values count and commands may be sent to it; asked with each question, so no property.
         due_s: when it is asked next [s of the caller's clock]; inf: never.
     """
 
@@ -89,6 +90,7 @@ class Check:
         self.name, self.declared = name, declared
         self.answered: Identity = {}
         self.finding = Finding.UNKNOWN
+        self.is_believed = not declared.required
         self.due_s = inf
         self._silences = 0
         self._suspect: Identity | None = None
@@ -97,11 +99,6 @@ class Check:
     def is_wanted(self) -> bool:
         """True if anything was declared."""
         return bool(self.declared.texts)
-
-    @property
-    def is_believed(self) -> bool:
-        """True while its values count and commands may be sent to it."""
-        return self.finding is not Finding.WRONG and not (self.declared.required and self.finding is Finding.UNKNOWN)
 
     def begin(self, now_s: float) -> None:
         """It was opened, or is back: whoever is there now has not said who it is."""
@@ -121,7 +118,8 @@ class Check:
             self._suspect = answered
             return False
         changed = found is not self.finding or (found is Finding.WRONG and answered != self.answered)
-        self._suspect, self.finding, self.answered = None, found, answered
+        self._suspect, self.answered = None, answered
+        self._find(found)
         self.due_s = now_s + again_s if found is Finding.WRONG else self._next(now_s)
         return changed
 
@@ -132,9 +130,15 @@ class Check:
             self.due_s = now_s + again_s
             return False
         found = compare(self.declared, {}) if self.finding is Finding.UNKNOWN else self.finding
-        changed, self.finding, self._silences = found is not self.finding, found, 0
+        changed, self._silences = found is not self.finding, 0
+        self._find(found)
         self.due_s = now_s + again_s if found is Finding.WRONG else self._next(now_s)
         return changed
+
+    def _find(self, found: Finding) -> None:
+        self.finding = found
+        unsaid = self.declared.required and found is Finding.UNKNOWN
+        self.is_believed = found is not Finding.WRONG and not unsaid
 
     def _next(self, now_s: float) -> float:
         """The next hour of its own, so that a city that came back at once is not asked at once ever after."""
