@@ -31,6 +31,7 @@ OBJECTS_MAX: Final = 5000
 ADDRESSES_MAX: Final = 1024
 STATES_MAX: Final = 64
 ALL_NETWORKS: Final = 0xFFFF
+ANY: Final = "0.0.0.0"
 ANSWER_S: Final = 3.0
 
 
@@ -100,15 +101,20 @@ def places(text: str, port: int) -> list[Place]:
 
 
 class _Ear(asyncio.DatagramProtocol):
-    """Hears I-Am."""
+    """Hears I-Am.
+
+    Attributes:
+        left_out: answers of devices beyond DEVICES_MAX.
+    """
 
     def __init__(self) -> None:
         self.found: dict[tuple[str, int, int, bytes], Found] = {}
+        self.left_out = 0
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         try:
             frame = frames.parse(data)
-            if frame.kind is not Pdu.UNCONFIRMED or frame.code != frames.I_AM or len(self.found) >= DEVICES_MAX:
+            if frame.kind is not Pdu.UNCONFIRMED or frame.code != frames.I_AM:
                 return
             who, at = tags.value(data, frame.body)
             apdu, at = tags.value(data, at)
@@ -120,30 +126,57 @@ class _Ear(asyncio.DatagramProtocol):
             return
         host, port = frame.origin or addr[:2]
         key = (str(host), int(port), frame.network, frame.mac)
+        if key not in self.found and len(self.found) >= DEVICES_MAX:
+            self.left_out += 1
+            return
         sizes = [v.value if isinstance(v.value, int) else 0 for v in (apdu, vendor)]
         self.found[key] = Found(*key, who.value & 0x3FFFFF, *sizes)
 
 
-async def who_is(asked: Sequence[Place], local_host: str, local_port: int, wait_s: float) -> list[Found]:
-    """Everybody who says I-Am within `wait_s`, by instance.
+async def who_is(asked: Sequence[Place], local_host: str, local_port: int, wait_s: float) -> tuple[list[Found], int]:
+    """Everybody who says I-Am within `wait_s`, by instance, and how many answers were left out beyond DEVICES_MAX.
+
+    A device may answer the one who asked, or everybody on its network. A socket of one address does not hear what is
+    said to all: beside it one listens at each broadcast address that is asked.
 
     Raises:
         OSError: the local address cannot be had.
     """
-    loop = asyncio.get_running_loop()
-    transport, ear = await loop.create_datagram_endpoint(
-        _Ear, local_addr=(local_host, local_port), family=socket.AF_INET, allow_broadcast=True
-    )
+    loop, ear = asyncio.get_running_loop(), _Ear()
     question = frames.unconfirmed(frames.WHO_IS, b"")
+    networks = sorted({(p.host, p.port) for p in asked if p.everybody}) if local_host != ANY else []
+    transports: list[asyncio.DatagramTransport] = []
     try:
+        for where, shared in (((local_host, local_port), False), *((network, True) for network in networks)):
+            sock = _listening(where, shared)
+            transports.append((await loop.create_datagram_endpoint(lambda: ear, sock=sock))[0])
         for place in asked:
             npdu = frames.npdu_to(ALL_NETWORKS if place.everybody else 0, b"", False)
             function = frames.BROADCAST if place.everybody else frames.UNICAST
-            transport.sendto(frames.envelope(npdu, question, function), (place.host, place.port))
+            transports[0].sendto(frames.envelope(npdu, question, function), (place.host, place.port))
         await asyncio.sleep(wait_s)
     finally:
-        transport.abort()
-    return sorted(ear.found.values(), key=lambda f: (f.instance, f.host, f.port))
+        for transport in transports:
+            transport.abort()
+    return sorted(ear.found.values(), key=lambda f: (f.instance, f.host, f.port)), ear.left_out
+
+
+def _listening(where: tuple[str, int], shared: bool) -> socket.socket:
+    """A socket at an address; one of a whole network is shared with others.
+
+    Raises:
+        OSError: it cannot be had.
+    """
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):  # stacks ask for the one or the other
+            sock.setsockopt(socket.SOL_SOCKET, option, shared)
+        sock.bind(where)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"{where[0]}:{where[1]}: {error.strerror}") from error
+    return sock
 
 
 async def look_into(found: Found, local_host: str) -> FoundDevice:

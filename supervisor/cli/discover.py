@@ -77,17 +77,18 @@ async def _bacnet(args: argparse.Namespace) -> tuple[dict[str, str], list[str], 
         raise Failure(str(error)) from error
     local_port = args.local_port if args.local_port is not None else PORT if any(p.everybody for p in asked) else 0
     try:
-        found = await discovery.who_is(asked, args.interface, local_port, args.wait)
+        found, left_out = await discovery.who_is(asked, args.interface, local_port, args.wait)
     except OSError as error:
-        raise Failure(f"cannot ask from {args.interface}:{local_port}: {error.strerror}") from error
+        raise Failure(f"cannot ask from {error.strerror}") from error
     devices = [await discovery.look_into(each, args.interface) for each in found]
     notes = [
         f"device {d.at.instance} {d.name!r} at {d.at.host}:{d.at.port}: {len(d.objects)} objects"
         + (f"; {d.trouble}" if d.trouble else "")
         for d in devices
     ]
-    notes.append(f"{len(devices)} devices answered")
-    return draft.drafts(devices, args.area), notes, bool(devices) and not any(d.trouble for d in devices)
+    notes.append(f"{len(devices)} devices answered" + (f"; {left_out} more answers were left out" if left_out else ""))
+    well = bool(devices) and not left_out and not any(d.trouble for d in devices)
+    return draft.drafts(devices, args.area), notes, well
 
 
 async def _dali(args: argparse.Namespace) -> tuple[dict[str, str], list[str], bool]:

@@ -14,9 +14,9 @@ from bacpypes3.local.binary import BinaryOutputObject
 from bacpypes3.local.multistate import MultiStateValueObject
 
 
-async def main(port: str) -> None:
+async def main(port: str, host: str = "127.0.0.1/24", instance: str = "777") -> None:
     options = SimpleArgumentParser().parse_args(
-        ["--name", "other", "--instance", "777", "--address", f"127.0.0.1/24:{port}"]
+        ["--name", "other", "--instance", instance, "--address", f"{host}:{port}"]
     )
     app = Application.from_args(options)
     units = EngineeringUnits("degrees-celsius")
@@ -49,4 +49,4 @@ async def main(port: str) -> None:
     app.close()
 
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))

@@ -57,13 +57,19 @@ class Other:
         await self.says("MOVED")
 
 
-@asynccontextmanager
-async def other() -> AsyncIterator[Other]:
+def free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(sys.executable, str(PROGRAM), str(port), stdin=pipe, stdout=pipe)
+        free.bind(("127.255.255.255", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def other(*where: str) -> AsyncIterator[Other]:
+    """`where`: port, address/prefix, instance."""
+    port, pipe = int(where[0]) if where else free_port(), asyncio.subprocess.PIPE
+    words = (str(PROGRAM), str(port), *where[1:])
+    process = await asyncio.create_subprocess_exec(sys.executable, *words, stdin=pipe, stdout=pipe)
     made = Other(process, port)
     try:
         await made.says("READY")
@@ -164,12 +170,32 @@ def test_changes_are_told(how: str) -> None:
 def test_it_is_discovered_with_its_objects() -> None:
     async def main() -> None:
         async with other() as peer, driven(peer.port):
-            [found] = await who_is(places(f"127.0.0.1:{peer.port}", 47808), "127.0.0.1", 0, 2.0)
+            [found], _ = await who_is(places(f"127.0.0.1:{peer.port}", 47808), "127.0.0.1", 0, 1.0)
             assert (found.instance, found.port) == (777, peer.port)
             device = await look_into(found, "127.0.0.1")
             assert device.name == "other" and not device.trouble
             text = drafts([device], "21605")["types/BAC1.yaml"]
             assert 'ai1:\n    title: {fr: "ai1", en: "ai1"}\n    kind: Float\n    unit: "°C"' in text
             assert "bo1:" in text and "msv1:" in text and "point: {object: analog-output 1}" in text
+
+    asyncio.run(main())
+
+
+def test_everybody_on_a_network_is_discovered_by_one_question() -> None:
+    """Two devices at addresses of their own and one port, as on a real subnet: both hear the broadcast and answer."""
+
+    async def main() -> None:
+        port = str(free_port())
+        async with other(port, "127.7.0.1/8", "777"), other(port, "127.7.0.2/8", "778"):
+            found, left_out = [], 0
+            for _ in range(10):  # they bind their sockets some time after they say that they are ready
+                found, left_out = await who_is(places(f"127.0.0.0/8:{port}", 47808), "127.7.0.9", 0, 0.5)
+                if len(found) == 2:
+                    break
+            assert [(f.instance, f.host, f.port) for f in found] == [
+                (777, "127.7.0.1", int(port)),
+                (778, "127.7.0.2", int(port)),
+            ]
+            assert left_out == 0
 
     asyncio.run(main())

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
 
 from config.load import load_site
 from config.problems import SiteProblems
+from drivers.bacnet import discovery, frames
 from drivers.bacnet.discovery import Found, FoundDevice, FoundObject, look_into, places, who_is
 from drivers.bacnet.draft import drafts, type_text
 from drivers.bacnet.names import PROPERTIES
@@ -50,7 +52,8 @@ def test_devices_say_who_they_are_and_what_they_have() -> None:
             await station.start()
         asked = [place for s in stations for place in places(f"127.0.0.1:{s.port}", 47808)]
         silent = places("127.0.0.1:9", 47808)
-        found = await who_is([*asked, *silent], "127.0.0.1", 0, 1.0)
+        found, left_out = await who_is([*asked, *silent], "127.0.0.1", 0, 1.0)
+        assert left_out == 0
         assert [(f.instance, f.port) for f in found] == [(2101 + i, s.port) for i, s in enumerate(stations)]
         devices = [await look_into(each, "127.0.0.1") for each in found]
         assert devices[0].name == "BLD-2101" and devices[0].vendor == "Vigie" and not devices[0].trouble
@@ -115,7 +118,63 @@ def test_hostile_answers_are_no_devices() -> None:
 
         transport, _ = await loop.create_datagram_endpoint(Liar, local_addr=("127.0.0.1", 0))
         port = transport.get_extra_info("sockname")[1]
-        assert await who_is(places(f"127.0.0.1:{port}", 1), "127.0.0.1", 0, 0.5) == []
+        assert await who_is(places(f"127.0.0.1:{port}", 1), "127.0.0.1", 0, 0.5) == ([], 0)
+        transport.close()
+        await asyncio.sleep(0)
+
+    run(main(), debug=False)
+
+
+def test_a_storm_of_answers_is_bounded_and_what_is_left_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One router tells of more devices than are taken; one that says so again is no new one."""
+    most = 50
+    monkeypatch.setattr(discovery, "DEVICES_MAX", most)
+
+    async def main() -> None:
+        i_am = frames.unconfirmed(frames.I_AM, bytes.fromhex("c4020008352201e091032109"))
+
+        class Router(asyncio.DatagramProtocol):
+            def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+                self.transport = transport
+
+            def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+                for n in [*range(most), 0, most, most + 1]:
+                    npdu = bytes.fromhex("0108000502") + n.to_bytes(2, "big")
+                    self.transport.sendto(frames.envelope(npdu, i_am, frames.UNICAST), addr)
+
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Router, local_addr=("127.0.0.1", 0))
+        port = transport.get_extra_info("sockname")[1]
+        found, left_out = await who_is(places(f"127.0.0.1:{port}", 1), "127.0.0.1", 0, 1.0)
+        assert (len(found), left_out, found[-1].network) == (most, 2, 5)
+        transport.close()
+        await asyncio.sleep(0)
+
+    run(main(), debug=False)
+
+
+def test_who_answers_everybody_is_heard_at_the_broadcast_address() -> None:
+    """A socket of one address hears nothing that is said to all; on the loopback that is 127.255.255.255."""
+
+    async def main() -> None:
+        i_am = frames.unconfirmed(frames.I_AM, bytes.fromhex("c4020008352201e091032109"))
+
+        class Station(asyncio.DatagramProtocol):
+            def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+                self.transport = transport
+                self.port = transport.get_extra_info("sockname")[1]
+
+            def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+                if frames.parse(data).code == frames.WHO_IS:
+                    answer = frames.envelope(frames.npdu_to(0, b"", False), i_am, frames.BROADCAST)
+                    self.transport.sendto(answer, ("127.255.255.255", self.port))
+
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.255.255.255", 0))
+        transport, station = await asyncio.get_running_loop().create_datagram_endpoint(Station, sock=sock)
+        [found], _ = await who_is(places(f"127.0.0.0/8:{station.port}", 1), "127.0.0.1", 0, 0.5)
+        assert (found.instance, found.apdu, found.vendor) == (2101, 480, 9)
         transport.close()
         await asyncio.sleep(0)
 
