@@ -19,7 +19,7 @@ import argparse
 from datetime import datetime
 from typing import Any, Final
 
-from supervisor.cli import ask
+from supervisor.cli import ask, times
 
 SIGNS: Final = {"P1": "■ 1", "P2": "▲ 2", "P3": "● 3", "P4": "○ 4"}
 _LISTS: Final = ("active", "shelved", "suppressed", "out-of-service")
@@ -192,8 +192,8 @@ def history_table(records: list[dict[str, Any]], language: str) -> Any:
 
 
 def local(iso: str | None, *, date: bool = False) -> str:
-    """A time in the zone of this terminal: '18:30:05', with its day if asked for, or if it is not of today's length."""
+    """A time in the zone of this terminal: '01.03. 18:30:05', with its year if asked for."""
     if iso is None:
         return "-"
     at = datetime.fromisoformat(iso).astimezone()
-    return f"{at:%Y-%m-%d %H:%M:%S}" if date else f"{at:%d.%m. %H:%M:%S}"
+    return (f"{at:%Y-%m-%d %H:%M:%S}" if date else f"{at:%d.%m. %H:%M:%S}") + times.which(at)

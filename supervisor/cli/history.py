@@ -256,9 +256,9 @@ def _write_csv(path: Path | None, rows: list[list[Any]], chosen: tuple[str, ...]
     file = sys.stdout if path is None else path.open("w", newline="")
     try:
         writer = csv.writer(file)
-        writer.writerow(["time", *chosen[1:]])
+        writer.writerow(["time", "utc", *chosen[1:]])
         for row in rows:
-            writer.writerow([times.shown(row[0], zone), *map(_cell, row[1:])])
+            writer.writerow([times.shown(row[0], zone), times.utc(row[0]), *map(_cell, row[1:])])
     finally:
         if path is not None:
             file.close()

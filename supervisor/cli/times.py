@@ -48,9 +48,31 @@ def _placed(at: datetime, zone: tzinfo | None) -> datetime:
 
 
 def shown(ns: int, zone: tzinfo | None = None) -> str:
-    """'2026-03-01 18:30:05.123' in the zone; the number of nanoseconds where no calendar holds it."""
-    try:
-        at = datetime.fromtimestamp(ns // _NS, UTC).astimezone(zone)
-    except (ValueError, OverflowError, OSError):
+    """'2026-03-01 18:30:05.123' in the zone; the number of nanoseconds where no calendar holds it.
+
+    A time that clocks show twice, in the night when they go back, says which of the two: '2026-10-25 02:30:00.000 CET'.
+    """
+    at = _at(ns, zone)
+    if at is None:
         return f"{ns} ns"
-    return f"{at:%Y-%m-%d %H:%M:%S}.{ns % _NS // 1_000_000:03d}"
+    return f"{at:%Y-%m-%d %H:%M:%S}.{ns % _NS // 1_000_000:03d}{which(at, zone)}"
+
+
+def utc(ns: int) -> str:
+    """'2026-03-01T17:30:05.123Z': for programs. Source: ISO 8601-1."""
+    at = _at(ns, UTC)
+    return str(ns) if at is None else f"{at:%Y-%m-%dT%H:%M:%S}.{ns % _NS // 1_000_000:03d}Z"
+
+
+def which(at: datetime, zone: tzinfo | None = None) -> str:
+    """' CET' or ' CEST' for a time that clocks show twice; '' for any other."""
+    naive = at.replace(tzinfo=None)
+    first, second = (_placed(naive.replace(fold=fold), zone).utcoffset() for fold in (0, 1))
+    return "" if first == second else f"{at: %Z}"
+
+
+def _at(ns: int, zone: tzinfo | None) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(ns // _NS, UTC).astimezone(zone)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -96,6 +96,7 @@ def test_csv_has_an_empty_value_where_there_is_none(vigie: Callable[..., Output]
     assert [r["status"] for r in rows[22:25]] == ["Good", "Good", "BadNoCommunication"]
     (gap,) = [r for r in rows if r["status"] == "NotRecorded"]
     assert (gap["value"], gap["note"]) == ("", "the server did not run")
+    assert (rows[22]["time"], rows[22]["utc"]) == ("2026-03-29 01:50:00.000", "2026-03-29T00:50:00.000Z")
 
 
 def test_json_is_for_machines(vigie: Callable[..., Output]) -> None:
@@ -131,7 +132,7 @@ def test_several_tags_stand_beside_each_other_at_the_same_times(vigie: Callable[
     assert document["values"][TAG][:3] == [11.0, 23.0, None] and document["values"][other] == [None] * 6
     assert document["status"][other] == ["Bad"] * 6
     code, out, _ = vigie("history", TAG, other, *SPAN, "--every", "1h", "--format", "csv")
-    assert out.splitlines()[0] == f"time,{TAG},{other}"
+    assert out.splitlines()[0] == f"time,utc,{TAG},{other}"
     code, _, err = vigie("history", TAG, other, *SPAN)
     assert code == 1 and "need --every" in err
 

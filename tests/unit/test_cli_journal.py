@@ -4,6 +4,7 @@
 import json
 import re
 import sqlite3
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from supervisor.cli import times
+from supervisor.cli.alarms import local
 from supervisor.cli.main import main
 from tests.unit.test_cli import with_server
 
@@ -147,6 +149,30 @@ def test_a_time_is_read_and_shown_in_the_zone_of_the_terminal(text: str, expecte
 def test_what_is_no_time_is_one_sentence(text: str) -> None:
     with pytest.raises(ValueError, match="expected a time such as"):
         times.when(text, NOW_NS, PARIS)
+
+
+def test_an_hour_that_comes_twice_says_which_of_the_two() -> None:
+    """S5: 25 October 2026, 02:00 to 03:00 in Paris."""
+    first = times.when("2026-10-25T00:30Z", NOW_NS, PARIS)
+    hours = [first + k * 1_800_000_000_000 for k in range(-2, 4)]
+    assert [times.shown(ns, PARIS)[11:] for ns in hours] == [
+        "01:30:00.000", "02:00:00.000 CEST", "02:30:00.000 CEST",
+        "02:00:00.000 CET", "02:30:00.000 CET", "03:00:00.000",
+    ]  # fmt: skip
+    assert [times.utc(ns)[11:] for ns in hours[2:5]] == ["00:30:00.000Z", "01:00:00.000Z", "01:30:00.000Z"]
+    assert times.shown(times.when("2026-03-29T01:00Z", NOW_NS, PARIS), PARIS)[11:] == "03:00:00.000", "none comes twice"
+
+
+def test_an_alarm_of_that_hour_says_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Paris")
+    time.tzset()
+    try:
+        assert local("2026-10-25T00:30:00Z") == "25.10. 02:30:00 CEST"
+        assert local("2026-10-25T01:30:00Z", date=True) == "2026-10-25 02:30:00 CET"
+        assert local("2026-10-25T02:00:00Z") == "25.10. 03:00:00"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_time_no_calendar_holds_is_shown_as_its_number() -> None:
