@@ -36,7 +36,7 @@ from drivers.dali.gateway import (
     notes_of,
     nothing,
 )
-from drivers.identity import Identity
+from drivers.identity import Declared, Identity
 
 LINES: Final = 4
 PER_LINE: Final = 100
@@ -118,21 +118,22 @@ class ObjectDriver:
     """A `drivers.base.Driver` for one gear, or the line, behind a BACnet gateway.
 
     Attributes:
-        declared: who the gear must be; nobody can tell through such a gateway.
+        declared: who the gateway must be, by its instance; and the gear, which nobody can tell through such a gateway.
     """
 
     def __init__(self, name: str, device: DaliDevice, points: Sequence[Point], link: BacnetLink, clock: Clock) -> None:
         self._name, self._points, self._clock = name, points, clock
-        self.declared = declared(device)
         self._inner = BacnetDriver(name, bacnet_device(device), translate(device, points), link, clock)
+        texts = {**self._inner.declared.texts, **declared(device).texts}
+        self.declared = Declared(texts, device.identity_required)
 
     async def open(self) -> None:
         """As `BacnetDriver.open`."""
         await self._inner.open()
 
     async def identify(self, timeout_s: float) -> Identity:
-        """Nothing: the gateway does not show a gear's memory bank 0."""
-        return {}
+        """As `BacnetDriver.identify`, of the gateway; it does not show a gear's memory bank 0."""
+        return await self._inner.identify(timeout_s)
 
     async def close(self) -> None:
         """As `BacnetDriver.close`."""
