@@ -13,7 +13,6 @@ no user of the site names them they act as the engineer `local`, so that a site 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -35,6 +34,7 @@ log = logging.getLogger(__name__)
 CONNECTIONS_MAX: Final = 32
 LINE_LENGTH_MAX: Final = 64 * 1024
 IDLE_S: Final = 60.0
+LAST_WORD_S: Final = 1.0
 ANSWER_S: Final = 120.0  # longer than the longest `confirm ... within` a type may sensibly name
 # asyncio takes some rounds of its loop from accept to our coroutine; nothing outside the process is waited for.
 _ACCEPT_ROUNDS: Final = 10
@@ -107,10 +107,8 @@ class ControlDoor:
         except asyncio.CancelledError:
             log.debug("a control connection was ended")  # by `close`; nobody awaits this task but `close`
         finally:
+            await _end(writer)
             self._connections.discard(task)
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._closing:
@@ -154,6 +152,16 @@ class ControlDoor:
         if (user := self._people.of_unix(login)) is not None:
             return user
         return User("local", Role.ENGINEER) if uid in (0, os.geteuid()) else None
+
+
+async def _end(writer: asyncio.StreamWriter) -> None:
+    """Close a connection, with the last words for who reads them; who does not keeps neither a place nor the server."""
+    writer.close()
+    try:
+        async with asyncio.timeout(LAST_WORD_S):
+            await writer.wait_closed()
+    except (ConnectionError, TimeoutError, asyncio.CancelledError):
+        writer.transport.abort()
 
 
 def _listen(path: Path) -> socket.socket:

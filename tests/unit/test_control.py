@@ -253,6 +253,40 @@ def test_closing_ends_open_connections_and_the_client_says_so(tmp_path: Path) ->
     assert "ended the connection" in told[0]
 
 
+@pytest.mark.parametrize("ends_by", ["its own slowness", "the server's stop"])
+def test_a_client_that_does_not_read_keeps_neither_its_place_nor_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends_by: str
+) -> None:
+    """`vigie tags`, stopped with Ctrl-Z in the middle of a long answer."""
+    monkeypatch.setattr(door_module, "IDLE_S", 0.1 if ends_by == "its own slowness" else 60.0)
+    monkeypatch.setattr(door_module, "LAST_WORD_S", 0.1)
+    answer, second_answer, asked = door_module._answer, asyncio.Event(), list[object]()
+
+    async def told(writer: asyncio.StreamWriter, document: dict[str, Any]) -> None:
+        asked.append(document)
+        if len(asked) == 2:  # 400 kB lie there unread by now: more than socket and writer hold
+            second_answer.set()
+        await answer(writer, document)
+
+    monkeypatch.setattr(door_module, "_answer", told)
+    question = json.dumps({"op": "read", "names": ["21605/CAB-0001/Cmd"] * 1000}).encode() + b"\n"
+
+    async def scenario(post: Post) -> None:
+        door = ControlDoor(server_of(post), People(), post.offload.run)
+        await door.open(tmp_path)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(tmp_path / "control.sock"))
+            client.sendall(question * 3)
+            await second_answer.wait()
+            while ends_by == "its own slowness" and door._connections:
+                await asyncio.sleep(0.01)
+            async with asyncio.timeout(10):
+                await door.close()
+        assert not [task for task in asyncio.all_tasks() if "_connected" in repr(task)], "nothing of it is left"
+
+    with_post(tmp_path, scenario, real=True)
+
+
 def test_no_server_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="no server runs with the state folder"):
         ControlClient(tmp_path)
