@@ -44,6 +44,10 @@ class ForeignCatalogue(Exception):
     """The state folder belongs to another site."""
 
 
+class CatalogueDamaged(Exception):
+    """The file is no catalogue, or cannot be used."""
+
+
 class Catalogue:
     """Series ids of one site.
 
@@ -52,18 +56,32 @@ class Catalogue:
         site: name of the site; a catalogue of another site is refused.
     Raises:
         ForeignCatalogue: the file was made for another site.
+        CatalogueDamaged: it is no catalogue, or cannot be used.
     """
 
     def __init__(self, path: Path | str, site: str) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(_SCHEMA)
-        self._db.execute("INSERT OR IGNORE INTO meta VALUES ('site', ?)", (site,))
-        (owner,) = self._db.execute("SELECT value FROM meta WHERE key = 'site'").fetchone()
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None)
+            owner = self._claimed(site)
+        except sqlite3.Error as e:
+            raise CatalogueDamaged(
+                f"{path}: cannot be used: {e}; free space, or restore it from a backup: without it tags lose their past"
+            ) from e
         if owner != site:
             self._db.close()
             raise ForeignCatalogue(f"{path} belongs to site '{owner}', not to '{site}'; give --state another folder")
+
+    def _claimed(self, site: str) -> str:
+        """Whose catalogue it is: of `site`, if it was nobody's."""
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(_SCHEMA)
+            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('site', ?)", (site,))
+            return str(self._db.execute("SELECT value FROM meta WHERE key = 'site'").fetchone()[0])
+        except BaseException:
+            self._db.close()
+            raise
 
     def assign(self, names: Collection[str], kinds: npt.NDArray[np.uint8], was: dict[str, str], now_ns: int) -> _Ids:
         """Series id of each name, new ones where needed, durable when this returns.

@@ -18,16 +18,16 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import SystemRandom
-from typing import Final
+from typing import Any, Final
 
 from config.model import Site
 from drivers import registry
 from historian.base import JournalError, Plain, Record, RecordKind
-from historian.catalogue import Catalogue, ForeignCatalogue
+from historian.catalogue import Catalogue, CatalogueDamaged, ForeignCatalogue
 from historian.journal.journal import ChainJournal
 from supervisor import memory
 from supervisor.alarms.desk import AlarmDesk, make_engine
@@ -61,10 +61,10 @@ from supervisor.plant.plant import Plant
 from supervisor.replacing import Replacer
 from supervisor.state import StateFolder
 from supervisor.telling import Telling
+from supervisor.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
-VITALS_S: Final = 2.0  # how often the machine is asked how it is
 BEAT_S: Final = 0.25  # how often the loop shows that it lives
 
 
@@ -91,7 +91,7 @@ class App:
         self.notifier = Notifier()
         self.proof = ProofOfLife(self.clock, ("scan", "loop"), max(AGE_MAX_S, 3 * site.model.scan))
         self.started_ns = self.clock.wall_ns()
-        self._vitals: dict[str, float | None] = {"post.up": 1, "post.role": 0}
+        self.vitals = Vitals(self.offload)
         self._told = asyncio.Event()
         self._alive = asyncio.Event()
 
@@ -170,7 +170,7 @@ class App:
         """Blocking: catalogue and field map are files."""
         try:
             catalogue = Catalogue(self.options.state_dir / "catalogue.sqlite", self.site.model.site)
-        except ForeignCatalogue as e:
+        except (ForeignCatalogue, CatalogueDamaged) as e:
             raise Failure(str(e)) from e
         try:
             plant = compile_plant(self.site, lambda n, k, was: catalogue.assign(n, k, was, self.started_ns))
@@ -196,7 +196,6 @@ class App:
             await self.replacer.restore()
         except ValueError as e:
             raise Failure(str(e)) from e
-        self.machine = Machine(self.options.state_dir)
         stack.push_async_callback(self.keeper.save)
 
     async def _open_history(self, stack: AsyncExitStack) -> None:
@@ -321,7 +320,7 @@ class App:
             self.core.run(lambda: self._beat("scan")),
             self.keeper.run(),
             self._beat_on(),
-            self._watch_vitals(),
+            self.vitals.watch(Machine(self.options.state_dir), self._kept, self.hmi.certificate_days),
             self.alarms.run(),
             self.history.recorder.run(),
             self.jobs.run(),
@@ -330,7 +329,7 @@ class App:
         tasks = [asyncio.create_task(part) for part in parts]
         told = asyncio.create_task(self._told.wait())
         try:
-            await self._announce(stack, tasks)
+            await self._announce(stack, [*tasks, told])
             await asyncio.wait([*tasks, told], timeout=self.options.for_s, return_when=asyncio.FIRST_COMPLETED)
             failed = [t for t in tasks if t.done()]
         finally:
@@ -343,11 +342,13 @@ class App:
         await self._say("server stopped" if not failed else "server stopped by an internal error")
         return 1 if failed else 0
 
-    async def _announce(self, stack: AsyncExitStack, tasks: list[asyncio.Task[None]]) -> None:
-        """Tell everybody, once every part has shown that it lives."""
+    async def _announce(self, stack: AsyncExitStack, ends: Sequence[asyncio.Task[Any]]) -> None:
+        """Tell everybody, once every part has shown that it lives; nobody, if one has ended or the server is to."""
         alive = asyncio.create_task(self._alive.wait())
-        await asyncio.wait([alive, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([alive, *ends], return_when=asyncio.FIRST_COMPLETED)
         alive.cancel()
+        if any(end.done() for end in ends):
+            return
         state_dir, connect = self.options.state_dir, self._connect
         await self.offload.run(lambda: write_connect(state_dir, connect))
         stack.callback(remove_connect, state_dir)
@@ -377,23 +378,19 @@ class App:
                 self.notifier.send(WATCHDOG)
             await asyncio.sleep(interval_s)
 
-    async def _watch_vitals(self) -> None:
-        while True:
-            sample = await self.offload.run(self.machine.sample)
-            journal = self.journal.status()
-            kept = not self.keeper.error and journal.error is None and journal.reserve is None
-            kept = kept and not self.history.refused
-            self._vitals.update(sample)
-            self._vitals["storage.ok"] = kept
-            self._vitals["pki.days"] = await self.offload.run(self.hmi.certificate_days)
-            await asyncio.sleep(VITALS_S)
+    def _kept(self) -> bool:
+        """Whether all that must be kept is being kept."""
+        journal = self.journal.status()
+        kept = not self.keeper.error and journal.error is None and journal.reserve is None
+        return kept and not self.history.refused
 
     def _measured(self) -> Mapping[str, float | None]:
         """What this post says of itself in its next scan."""
-        self._vitals["alarms.rate"] = self.alarms.annunciated()
-        self._vitals |= self.alarms.places()
-        self._vitals["history.waiting"] = self.history.waiting
-        return self._vitals
+        values = self.vitals.values
+        values["alarms.rate"] = self.alarms.annunciated()
+        values |= self.alarms.places()
+        values["history.waiting"] = self.history.waiting
+        return values
 
 
 def _hmi_settings(site: Site, options: RunOptions) -> HmiSettings:

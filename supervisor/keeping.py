@@ -20,7 +20,7 @@ from config.words import Clock
 from supervisor.core import Core
 from supervisor.durable import write_whole
 from supervisor.failure import Failure
-from supervisor.offload import Offload
+from supervisor.offload import Offload, OffloadFull
 from supervisor.tags import checkpoint
 
 log = logging.getLogger(__name__)
@@ -99,10 +99,11 @@ class Keeper:
         try:
             await self._offload.run(lambda: checkpoint.write(taken, self._path))
             await self._save_learned()
-        except OSError as e:
+        except (OSError, OffloadFull) as e:
             if not self.error:
                 log.error("the live state is not being kept: %s", e)
-            self.error = f"{self._path}: cannot be written: {e.strerror}; free space or repair the disk"
+            why = e.strerror if isinstance(e, OSError) else e
+            self.error = f"{self._path}: cannot be written: {why}; free space or repair the disk"
         else:
             if self.error:
                 log.info("the live state is being kept again")

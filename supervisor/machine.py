@@ -10,9 +10,11 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+UNKNOWN: Final[Mapping[str, float | None]] = dict.fromkeys(("host.cpu", "host.mem", "host.disk", "clock.offset"))
 _STA_UNSYNC: Final = 0x0040
 _STA_NANO: Final = 0x2000
 # struct timex on 64-bit Linux: modes u32 (padded), offset, freq, maxerror, esterror i64, status i32. See adjtimex(2).

@@ -50,7 +50,7 @@ class StateFolder:
     def _claim(self, site: str) -> None:
         marker = self.path / "site"
         try:
-            owner = marker.read_text().strip() if marker.exists() else ""
+            owner = marker.read_text("utf-8", "replace").strip() if marker.exists() else ""
             if owner and owner != site:
                 raise Failure(
                     f"{self.path} holds the state of site '{owner}', not of '{site}'; give --state another folder"

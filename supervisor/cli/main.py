@@ -11,6 +11,7 @@ Exit codes: 0 good, 1 problems found, 2 wrong usage, 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -55,6 +56,34 @@ COMMANDS: Final[dict[str, str]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    name = arguments[0] if arguments else ""
+    try:
+        try:
+            return _command(arguments)
+        finally:
+            sys.stdout.flush()  # here: at exit, a reader who left would be told as an error of Python's
+    except Failure as e:
+        print(f"vigie {name}: {e}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `vigie tags | head`: the reader has seen enough
+        _drop_output()
+        return 1
+    except OSError as e:
+        if e.errno != errno.ENOSPC:
+            raise
+        _drop_output()
+        print(f"vigie {name}: {e.strerror}: not everything was written", file=sys.stderr)
+        return 1
+
+
+def _drop_output() -> None:
+    """What is still buffered must not raise again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _command(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_overview())
         return 0 if arguments else 2
@@ -65,18 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"vigie: no command '{name}'; expected one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
-    try:
-        check_package()
-        return _run(name, arguments)
-    except Failure as e:
-        print(f"vigie {name}: {e}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # `vigie tags | head`: the reader has seen enough. What is still buffered must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    check_package()
+    return _run(name, arguments)
 
 
 def _run(name: str, arguments: list[str]) -> int:

@@ -34,14 +34,13 @@ def add_doors(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="add an unencrypted OPC UA endpoint with an anonymous viewer; 127.0.0.1 only",
     )
-    parser.add_argument("--for", dest="for_s", type=float, metavar="SECONDS", help="stop by itself")
+    sites.add_for(parser)
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
+    if not (text.isdecimal() and len(text) <= 5 and int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"expected a port 0..65535, got {text}")
-    return port
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:

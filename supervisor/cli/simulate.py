@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ports", choices=("nominal", "os"), default="nominal", help="ports of the files, or any")
     parser.add_argument("--seed", type=int, default=1, help="of all that is random (default: 1)")
     parser.add_argument("--speed", type=float, default=1.0, help="plant seconds per second (default: 1)")
-    parser.add_argument("--for", dest="for_s", type=float, metavar="SECONDS", help="stop by itself")
+    sites.add_for(parser)
     parser.add_argument(
         "--turn", nargs=2, metavar=("DEVICE", "KNOB"), help="turn a knob of the one that runs; '*': all"
     )

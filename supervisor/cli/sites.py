@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,3 +57,17 @@ def compile_alone(site: Site) -> Plant:
 
 def add_state(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument("--state", type=Path, metavar="DIR", help=f"state folder (default: {default})")
+
+
+def add_for(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--for", dest="for_s", type=_seconds, metavar="SECONDS", help="stop by itself")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"expected more than 0 seconds, got {text}")
+    return seconds

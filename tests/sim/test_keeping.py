@@ -104,3 +104,15 @@ def test_a_disk_that_refuses_is_said_until_it_takes_again(tmp_path: Path) -> Non
         await asyncio.gather(running, return_exceptions=True)
 
     with_keeper(folder, story)
+
+
+def test_no_room_off_the_loop_is_said_and_ends_nothing(tmp_path: Path) -> None:
+    async def story(core: Core, keeper: Keeper) -> None:
+        keeper._offload.pending_max = 0
+        await keeper.save()
+        assert "cannot be written: 0 jobs wait off the loop" in keeper.error
+        keeper._offload.pending_max = 256
+        await keeper.save()
+        assert keeper.error == ""
+
+    with_keeper(tmp_path, story)

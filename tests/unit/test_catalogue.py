@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.words import Kind
-from historian.catalogue import Catalogue, ForeignCatalogue
+from historian.catalogue import Catalogue, CatalogueDamaged, ForeignCatalogue
 
 
 def kinds(n: int, kind: Kind = Kind.Float) -> np.ndarray:
@@ -79,3 +79,12 @@ def test_whatever_generations_come_an_id_means_one_name_and_kind(generations: li
         for series, name in zip(ids.tolist(), present, strict=True):
             assert meaning.setdefault(series, (name, kind)) == (name, kind)
     catalogue.close()
+
+
+def test_a_file_that_is_no_catalogue_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.sqlite"
+    path.write_text("junk")
+    with pytest.raises(CatalogueDamaged, match="file is not a database; free space, or restore it from a backup"):
+        Catalogue(path, "s")
+    with pytest.raises(CatalogueDamaged, match="unable to open"):
+        Catalogue(tmp_path / "nowhere" / "catalogue.sqlite", "s")

@@ -5,6 +5,7 @@ import asyncio
 import importlib.metadata
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -103,6 +104,11 @@ def test_wrong_usage_is_exit_code_2(vigie: Callable[..., Output]) -> None:
     assert "no command 'chek'; expected one of demo, run, check" in error
     assert vigie("check")[0] == 2
     assert vigie("run", "sennecey", "--port", "70000")[0] == 2
+    assert "expected a port 0..65535, got http" in vigie("run", "sennecey", "--http-port", "http")[2]
+    for seconds in ("nan", "-5", "0", "inf", "soon"):
+        code, _, error = vigie("run", "sennecey", "--for", seconds)
+        assert code == 2
+        assert f"expected more than 0 seconds, got {seconds}" in error
     assert vigie("tags", "--bad", "--good")[0] == 2
 
 
@@ -147,6 +153,22 @@ def test_a_reader_who_has_seen_enough_is_no_error(tmp_path: Path) -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert "Traceback" not in done.stderr
     assert done.stdout.splitlines()[0] == "{"
+
+
+@pytest.mark.parametrize(("where", "said"), [("a closed pipe", ""), ("/dev/full", "No space left on device")])
+def test_output_that_cannot_be_written_is_told_once_and_before_the_exit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str, said: str
+) -> None:
+    """What is short lies in a buffer until the end, where Python would tell a person of an ignored exception."""
+    if where == "a closed pipe":
+        reader, fd = os.pipe()
+        os.close(reader)
+    else:
+        fd = os.open(where, os.O_WRONLY)
+    with open(fd, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(["--help"]) == 1
+    assert said in capsys.readouterr().err
 
 
 # --- sites ------------------------------------------------------------------------------------------------------------

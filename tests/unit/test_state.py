@@ -31,3 +31,9 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Failure, match=r"cannot use the state folder .*; give another with --state"):
         StateFolder(tmp_path / "file" / "state", "sennecey")
+
+
+def test_a_marker_that_is_no_text_is_another_site_s(tmp_path: Path) -> None:
+    (tmp_path / "site").write_bytes(b"\xff\xfe")
+    with pytest.raises(Failure, match="not of 'sennecey'; give --state another folder"):
+        StateFolder(tmp_path, "sennecey")
