@@ -4,7 +4,7 @@
 
 Law of this file: pure. No I/O, no clock, no knowledge of tags, people or other conditions. It is the table of
 transitions of ISA-18.2 as agreed for this plant (`_TABLE`: core state x event -> what to do); rows are named by their
-number there.
+number there. What the plant does is here, what people do in `acts`.
 
 What the table rests on:
 
@@ -27,20 +27,18 @@ from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from config.words import StatusCode
+from supervisor.alarms import acts
 from supervisor.alarms.events import (
     Acknowledge,
     Alarm,
-    Announce,
     Confirm,
     Disable,
     Effect,
     Enable,
     Evaluable,
     Event,
-    Log,
     Place,
     Quiet,
-    Refused,
     Release,
     Remove,
     Reset,
@@ -53,9 +51,9 @@ from supervisor.alarms.events import (
     Unshelve,
     What,
 )
+from supervisor.alarms.outcomes import Outcome, annunciated, become_unacked, left, logged, refused, settled
 from supervisor.alarms.state import BEAT_NS, QUIET_NS, Isa, Rule, State
 
-Outcome: TypeAlias = tuple[State, tuple[Effect, ...]]
 # Each handler takes its own kind of event; the table sees to it that it gets no other.
 _Handler: TypeAlias = Callable[[State, Any, int, Rule], Outcome]
 
@@ -92,40 +90,6 @@ def _re_alarm_ns(state: State, rule: Rule) -> int | None:
     return state.acked_ns + rule.re_alarm_ns
 
 
-# --- what several rows share ----------------------------------------------------------------------------------------
-
-
-def _log(what: What, before: State, after: State, detail: str = "") -> Log:
-    return Log(what, before.flat, after.flat, after.retain, detail)
-
-
-def _logged(what: What, before: State, after: State, detail: str = "") -> Outcome:
-    return after, (_log(what, before, after, detail),)
-
-
-def _refused(state: State, code: StatusCode, text: str) -> Outcome:
-    return state, (Refused(code, text),)
-
-
-def _become_unacked(state: State, now_ns: int, rule: Rule) -> State:
-    """A new occurrence with all its duties."""
-    occurrence_ns = max(now_ns, state.occurrence_ns + 1)
-    return replace(state, acked=False, confirmed=not rule.confirm_required, silenced=False, occurrence_ns=occurrence_ns)
-
-
-def _annunciated(what: What, before: State, after: State, rule: Rule, detail: str = "") -> Outcome:
-    after = replace(after, annunciated=True)
-    return after, (Announce(after.occurrence_ns, rule.priority_at(after.level)), _log(what, before, after, detail))
-
-
-def _left(what: What, before: State, after: State, now_ns: int, rule: Rule, detail: str = "") -> Outcome:
-    """Row 19: an overlay went. If it was the last, what is in alarm is annunciated as if it had just risen."""
-    if after.process and not after.overlaid:
-        after = replace(after, latched=after.latched or rule.latching)
-        return _annunciated(what, before, _become_unacked(after, now_ns, rule), rule, detail)
-    return _logged(what, before, after, detail)
-
-
 def _nothing(state: State, _event: Event, _now_ns: int, _rule: Rule) -> Outcome:
     return state, ()
 
@@ -147,15 +111,15 @@ def _rise(state: State, event: Alarm, now_ns: int, rule: Rule) -> Outcome:
         beats=_beats(state, now_ns),
     )
     if not state.overlaid and rule.suppressible and state.core is Isa.NORM and event.hold_until_ns > now_ns:
-        return _logged(What.HELD, state, replace(risen, release_ns=event.hold_until_ns))
+        return logged(What.HELD, state, replace(risen, release_ns=event.hold_until_ns))
     if not state.overlaid:
-        risen = _become_unacked(risen, now_ns, rule)
+        risen = become_unacked(risen, now_ns, rule)
         if risen.chatters and not rule.protected:
-            return _logged(What.ALARM, state, replace(risen, annunciated=True))
-        return _annunciated(What.ALARM, state, risen, rule)
+            return logged(What.ALARM, state, replace(risen, annunciated=True))
+        return annunciated(What.ALARM, state, risen, rule)
     if rule.protected or not state.suppressed:
-        risen = _become_unacked(risen, now_ns, rule)
-    return _logged(What.ALARM, state, risen)
+        risen = become_unacked(risen, now_ns, rule)
+    return logged(What.ALARM, state, risen)
 
 
 def _beats(state: State, now_ns: int) -> int:
@@ -177,11 +141,11 @@ def _change_level(state: State, event: Alarm, now_ns: int, rule: Rule) -> Outcom
     after = replace(state, level=event.level, last_level=state.level)
     worse = abs(event.level) > abs(state.level) or event.level * state.level < 0
     if not worse or (state.overlaid and state.suppressed and not rule.protected):
-        return _logged(What.LEVEL, state, after)
-    after = _become_unacked(after, now_ns, rule)
+        return logged(What.LEVEL, state, after)
+    after = become_unacked(after, now_ns, rule)
     if state.overlaid:
-        return _logged(What.LEVEL, state, after)
-    return _annunciated(What.LEVEL, state, after, rule)
+        return logged(What.LEVEL, state, after)
+    return annunciated(What.LEVEL, state, after, rule)
 
 
 def _return(state: State, _event: Event, now_ns: int, rule: Rule) -> Outcome:
@@ -191,14 +155,7 @@ def _return(state: State, _event: Event, now_ns: int, rule: Rule) -> Outcome:
         after = replace(after, acked=True)
     if after.one_shot:
         after = replace(after, shelved_until_ns=None, one_shot=False)
-    return _logged(What.RETURNED, state, _settled(after))
-
-
-def _settled(state: State) -> State:
-    """A condition with nothing left of its occurrence has no level."""
-    if state.active or not state.acked or not state.confirmed:
-        return state
-    return replace(state, level=0, last_level=0, annunciated=False)
+    return logged(What.RETURNED, state, settled(after))
 
 
 def _evaluable(state: State, event: Evaluable, now_ns: int, _rule: Rule) -> Outcome:
@@ -206,7 +163,7 @@ def _evaluable(state: State, event: Evaluable, now_ns: int, _rule: Rule) -> Outc
     if event.evaluable == state.evaluable:
         return state, ()
     what = What.KNOWN if event.evaluable else What.UNKNOWN
-    return _logged(what, state, replace(state, evaluable=event.evaluable, evaluable_ns=now_ns))
+    return logged(what, state, replace(state, evaluable=event.evaluable, evaluable_ns=now_ns))
 
 
 def _tick(state: State, _event: Event, now_ns: int, rule: Rule) -> Outcome:
@@ -214,14 +171,14 @@ def _tick(state: State, _event: Event, now_ns: int, rule: Rule) -> Outcome:
     effects: tuple[Effect, ...] = ()
     if state.shelved_until_ns is not None and now_ns >= state.shelved_until_ns:
         after = replace(state, shelved_until_ns=None, one_shot=False)
-        state, effects = _left(What.SHELF_EXPIRED, state, after, now_ns, rule)
+        state, effects = left(What.SHELF_EXPIRED, state, after, now_ns, rule)
     if state.release_ns is not None and now_ns >= state.release_ns:
-        state, more = _left(What.RELEASED, state, replace(state, release_ns=None), now_ns, rule)
+        state, more = left(What.RELEASED, state, replace(state, release_ns=None), now_ns, rule)
         effects += more
     re_alarm_ns = _re_alarm_ns(state, rule)
     if re_alarm_ns is not None and now_ns >= re_alarm_ns:
-        again = _become_unacked(replace(state, re_alarms=state.re_alarms + 1), now_ns, rule)
-        state, more = _annunciated(What.RE_ALARM, state, again, rule)
+        again = become_unacked(replace(state, re_alarms=state.re_alarms + 1), now_ns, rule)
+        state, more = annunciated(What.RE_ALARM, state, again, rule)
         effects += more
     return state, effects
 
@@ -238,14 +195,14 @@ def _suppress(state: State, event: Suppress, _now_ns: int, rule: Rule) -> Outcom
     if cause.topology and (not rule.suppressible or state.annunciated or not state.acked):
         return state, ()
     after = replace(state, causes=state.causes | {cause}, release_ns=None)
-    return _logged(What.SUPPRESSED, state, after, cause.detail)
+    return logged(What.SUPPRESSED, state, after, cause.detail)
 
 
 def _unhold(state: State, _event: Event, now_ns: int, rule: Rule) -> Outcome:
     """The parent that was about to stand did not: no reason to wait any longer."""
     if state.release_ns is None:
         return state, ()
-    return _left(What.RELEASED, state, replace(state, release_ns=None), now_ns, rule)
+    return left(What.RELEASED, state, replace(state, release_ns=None), now_ns, rule)
 
 
 def _release(state: State, event: Release, now_ns: int, rule: Rule) -> Outcome:
@@ -256,122 +213,10 @@ def _release(state: State, event: Release, now_ns: int, rule: Rule) -> Outcome:
         return state, ()
     after = replace(state, causes=state.causes - {event.cause})
     if after.causes or not after.process:
-        return _logged(What.RELEASED, state, after, event.cause.detail)
+        return logged(What.RELEASED, state, after, event.cause.detail)
     if rule.on_delay_ns or not rule.protected:
         return replace(after, release_ns=now_ns + rule.on_delay_ns), ()
-    return _left(What.RELEASED, state, after, now_ns, rule, event.cause.detail)
-
-
-# --- people ---------------------------------------------------------------------------------------------------------
-
-
-def _acknowledge(state: State, event: Acknowledge, now_ns: int, _rule: Rule) -> Outcome:
-    """Rows 2, 6 and 10."""
-    if not 0 < event.occurrence_ns == state.occurrence_ns:
-        return _unknown_occurrence(state)
-    if state.acked:
-        return _refused(state, StatusCode.BadConditionBranchAlreadyAcked, "this occurrence is already acknowledged")
-    after = _settled(replace(state, acked=True, acked_ns=now_ns))
-    return _logged(What.ACKED, state, after)
-
-
-def _confirm(state: State, event: Confirm, _now_ns: int, _rule: Rule) -> Outcome:
-    if not 0 < event.occurrence_ns == state.occurrence_ns:
-        return _unknown_occurrence(state)
-    if state.confirmed:
-        return _refused(state, StatusCode.BadConditionBranchAlreadyConfirmed, "this occurrence needs no confirmation")
-    if not state.acked:
-        return _refused(state, StatusCode.BadInvalidState, "acknowledge it first, then confirm that it was treated")
-    return _logged(What.CONFIRMED, state, _settled(replace(state, confirmed=True)))
-
-
-def _unknown_occurrence(state: State) -> Outcome:
-    return _refused(state, StatusCode.BadEventIdUnknown, "that is not its present occurrence; look at it again")
-
-
-def _reset(state: State, _event: Event, _now_ns: int, _rule: Rule) -> Outcome:
-    """Row 11. What cannot be evaluated is not normal."""
-    if not state.evaluable:
-        return _refused(state, StatusCode.BadInvalidState, "its inputs are not usable, so nobody knows it is normal")
-    return _logged(What.RESET, state, _settled(replace(state, latched=False)))
-
-
-def _refuse_reset(state: State, _event: Event, _now_ns: int, _rule: Rule) -> Outcome:
-    """Row 12, and everything that is not latched or not normal."""
-    if not state.latched:
-        text = "it is not latched"
-    elif state.process:
-        text = "it is still in alarm"
-    else:
-        text = "acknowledge it first"
-    return _refused(state, StatusCode.BadInvalidState, text)
-
-
-def _silence(state: State, _event: Event, _now_ns: int, _rule: Rule) -> Outcome:
-    if not state.sounding:
-        return _refused(state, StatusCode.BadInvalidState, "it makes no sound")
-    after = replace(state, silenced=True)
-    return _logged(What.SILENCED, state, after)
-
-
-def _shelve(state: State, event: Shelve, now_ns: int, rule: Rule) -> Outcome:
-    """Rows 17 and 18: never without a reason, never without an end."""
-    if state.shelved:
-        return _refused(state, StatusCode.BadConditionAlreadyShelved, "it is shelved; unshelve it to choose a new end")
-    if not event.reason.strip():
-        return _refused(state, StatusCode.BadInvalidArgument, "expected a reason for shelving")
-    duration_ns = rule.shelving_max_ns if event.duration_ns is None else event.duration_ns
-    if not 0 < duration_ns <= rule.shelving_max_ns:
-        hours = rule.shelving_max_ns / 3.6e12
-        return _refused(state, StatusCode.BadShelvingTimeOutOfRange, f"expected more than 0 and up to {hours:g} h")
-    after = replace(state, shelved_until_ns=now_ns + duration_ns, one_shot=event.duration_ns is None)
-    return _logged(What.SHELVED, state, after, event.reason)
-
-
-def _unshelve(state: State, _event: Event, now_ns: int, rule: Rule) -> Outcome:
-    if not state.shelved:
-        return _refused(state, StatusCode.BadConditionNotShelved, "it is not shelved")
-    return _left(What.UNSHELVED, state, replace(state, shelved_until_ns=None, one_shot=False), now_ns, rule)
-
-
-def _remove(state: State, event: Remove, now_ns: int, _rule: Rule) -> Outcome:
-    """Row 22."""
-    if state.out_of_service:
-        return _refused(state, StatusCode.BadInvalidState, f"it is out of service under {state.work_order}")
-    if not event.work_order.strip() or event.review_ns <= now_ns:
-        return _refused(state, StatusCode.BadInvalidArgument, "expected a work order and a review date to come")
-    after = replace(state, work_order=event.work_order, review_ns=event.review_ns)
-    return _logged(What.REMOVED, state, after, event.work_order)
-
-
-def _place(state: State, _event: Event, now_ns: int, rule: Rule) -> Outcome:
-    """Row 23."""
-    if not state.out_of_service:
-        return _refused(state, StatusCode.BadInvalidState, "it is in service")
-    after = replace(state, work_order=None, review_ns=None)
-    return _left(What.PLACED, state, after, now_ns, rule, state.work_order or "")
-
-
-def _disable(state: State, event: Disable, _now_ns: int, _rule: Rule) -> Outcome:
-    """Row 24."""
-    if not event.record.strip():
-        return _refused(state, StatusCode.BadInvalidArgument, "expected the number of the change record")
-    after = replace(state, enabled=False)
-    return _logged(What.DISABLED, state, after, event.record)
-
-
-def _refuse_enable(state: State, _event: Event, _now_ns: int, _rule: Rule) -> Outcome:
-    return _refused(state, StatusCode.BadConditionAlreadyEnabled, "it is enabled")
-
-
-def _enabled(state: State, record: str, now_ns: int, rule: Rule) -> Outcome:
-    """Row 28. What is in alarm rises now for everyone who looks, through whatever still lies over it."""
-    after = replace(state, enabled=True)
-    if after.process and after.overlaid:
-        after = replace(after, latched=after.latched or rule.latching)
-        if rule.protected or not after.suppressed:
-            after = _become_unacked(after, now_ns, rule)
-    return _left(What.ENABLED, state, after, now_ns, rule, record)
+    return left(What.RELEASED, state, after, now_ns, rule, event.cause.detail)
 
 
 def _while_disabled(state: State, event: Event, now_ns: int, rule: Rule) -> Outcome:
@@ -381,7 +226,7 @@ def _while_disabled(state: State, event: Event, now_ns: int, rule: Rule) -> Outc
             raised_ns = state.raised_ns if state.process else now_ns
             return replace(state, process=True, level=level, last_level=state.level, raised_ns=raised_ns), ()
         case Return():
-            return _settled(replace(state, process=False, release_ns=None)), ()
+            return settled(replace(state, process=False, release_ns=None)), ()
         case Evaluable(evaluable=evaluable):
             since_ns = state.evaluable_ns if evaluable == state.evaluable else now_ns
             return replace(state, evaluable=evaluable, evaluable_ns=since_ns), ()
@@ -391,12 +236,12 @@ def _while_disabled(state: State, event: Event, now_ns: int, rule: Rule) -> Outc
             return _ANY[type(event)](state, event, now_ns, rule)
         case Enable(record=record):
             if not record.strip():
-                return _refused(state, StatusCode.BadInvalidArgument, "expected the number of the change record")
-            return _enabled(state, record, now_ns, rule)
+                return refused(state, StatusCode.BadInvalidArgument, "expected the number of the change record")
+            return acts.enabled(state, record, now_ns, rule)
         case Disable():
-            return _refused(state, StatusCode.BadConditionAlreadyDisabled, "it is disabled")
+            return refused(state, StatusCode.BadConditionAlreadyDisabled, "it is disabled")
         case _:
-            return _refused(state, StatusCode.BadConditionDisabled, "it is disabled; an engineer must enable it first")
+            return refused(state, StatusCode.BadConditionDisabled, "it is disabled; an engineer must enable it first")
 
 
 _A, _B, _C, _D, _E, _F = Isa.NORM, Isa.UNACK, Isa.ACKED, Isa.RTNUN, Isa.LUNACK, Isa.LACKED
@@ -414,7 +259,7 @@ _TABLE: Final[dict[tuple[Isa, type], _Handler]] = {
     (_D, Return): _nothing,
     (_E, Return): _nothing,
     (_F, Return): _nothing,
-    (_F, Reset): _reset,  # 11
+    (_F, Reset): acts.reset,  # 11
 }
 """Core state x event, where the core state decides."""
 
@@ -424,15 +269,15 @@ _ANY: Final[dict[type, _Handler]] = {
     Suppress: _suppress,  # 20
     Unhold: _unhold,
     Release: _release,  # 21
-    Acknowledge: _acknowledge,  # 2, 6, 10
-    Confirm: _confirm,
-    Reset: _refuse_reset,  # 12
-    Silence: _silence,
-    Shelve: _shelve,  # 17, 18
-    Unshelve: _unshelve,  # 19
-    Remove: _remove,  # 22
-    Place: _place,  # 23
-    Disable: _disable,  # 24
-    Enable: _refuse_enable,
+    Acknowledge: acts.acknowledge,  # 2, 6, 10
+    Confirm: acts.confirm,
+    Reset: acts.refuse_reset,  # 12
+    Silence: acts.silence,
+    Shelve: acts.shelve,  # 17, 18
+    Unshelve: acts.unshelve,  # 19
+    Remove: acts.remove,  # 22
+    Place: acts.place,  # 23
+    Disable: acts.disable,  # 24
+    Enable: acts.refuse_enable,
 }
 """Events that every enabled condition answers the same way, whatever its core."""
