@@ -14,6 +14,7 @@ driver takes down its own device and no other. Everything is bounded by `HostLim
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 import math
 from collections.abc import Hashable, Mapping, Sequence
@@ -291,9 +292,10 @@ class Host:
 
     def worst(self, count: int) -> list[int]:
         """At most `count` devices, by their place: those that do not answer or answer as others first, then by name."""
+        if count == 0:
+            return []
         well = [d.standing.state()[0] is LinkState.UP and not d.identity.impostor for d in self._devices]
-        order = sorted(range(len(well)), key=lambda i: (well[i], self._devices[i].name))
-        return order[:count]
+        return heapq.nsmallest(count, range(len(well)), key=lambda i: (well[i], self._devices[i].name))
 
     @property
     def links(self) -> int:

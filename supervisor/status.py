@@ -9,7 +9,7 @@ that nobody measured is not 0.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -60,7 +60,7 @@ class Post:
 
 
 def count_tags(status: Statuses) -> dict[str, int]:
-    """Tags by quality; `not_supported` are those among the bad that no source is fitted or built for."""
+    """Tags by quality. Among the bad, `not_supported` have no source fitted or built, `waiting` no first value yet."""
     good, uncertain, bad, invalid = np.bincount(status >> 30, minlength=4).tolist()
     return {
         "total": len(status),
@@ -68,28 +68,42 @@ def count_tags(status: Statuses) -> dict[str, int]:
         "bad": bad + invalid,
         "uncertain": uncertain,
         "not_supported": int(np.count_nonzero(status == StatusCode.BadNotSupported)),
+        "waiting": int(np.count_nonzero(status == StatusCode.BadWaitingForInitialData)),
     }
+
+
+def count_devices(links: Iterable[tuple[str, LinkState]]) -> dict[str, Any]:
+    """Devices, and how many of them answer: all, and those of each protocol by name.
+
+    Args:
+        links: protocol and state of each device.
+    """
+    protocols: dict[str, dict[str, int]] = {}
+    for protocol, link in links:
+        counts = protocols.setdefault(protocol, {"total": 0, "up": 0})
+        counts["total"] += 1
+        counts["up"] += link is LinkState.UP
+    total, up = (sum(counts[key] for counts in protocols.values()) for key in ("total", "up"))
+    return {"total": total, "up": up, "protocols": dict(sorted(protocols.items()))}
 
 
 def status_document(
     post: Post,
     plant: Plant,
     statuses: Statuses,
-    devices: Sequence[DeviceStatus],
+    links: Iterable[tuple[str, LinkState]],
     scan: ScanNumbers,
     journal: JournalStatus,
     commands: CommandsStatus,
     alarms: Counts | None = None,
     history: Mapping[str, Any] | None = None,
-    up: int | None = None,
 ) -> dict[str, Any]:
-    """The document, ready for JSON.
+    """The document, ready for JSON; `devices` is empty, for those that were asked for (`device_document`).
 
     Args:
         statuses: the table's status column, (plant.rows,).
+        links: protocol and state of each device of the plant.
         alarms: None for a server without an alarm engine: null, not 0.
-        devices: all of the plant, or those that were asked for.
-        up: how many of all answer; None: `devices` are all, and say it.
         history: as `supervisor.recording.history` tells it; None for a server that records nothing.
     """
     return {
@@ -105,11 +119,8 @@ def status_document(
         "errors": _errors(post, journal),
         "tags": count_tags(statuses),
         "equipment": sum(len(t.equipment) for t in plant.types.values()),
-        "device_counts": {
-            "total": len(devices) if up is None else len(plant.devices),
-            "up": sum(d.link is LinkState.UP for d in devices) if up is None else up,
-        },
-        "devices": [device_document(d, post.now_ns) for d in devices],
+        "device_counts": count_devices(links),
+        "devices": [],
         "alarms": dict.fromkeys(Counts.__slots__) if alarms is None else asdict(alarms),
         "scan": {
             "period_ms": scan.period_ms,

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/system/test_server.py, tests/unit/test_status_document.py
+# Tests: tests/system/test_server.py, tests/unit/test_pieces.py, tests/unit/test_status_document.py
 """What the server tells of itself: the status document of this instant, and what its people should know is wrong.
 
-Law of this file: asks each part and decides nothing; how the document looks is `supervisor.status`'s matter.
+Law of this file: asks each part and decides nothing; how the document looks is `supervisor.status`'s matter. The 3,548
+devices of a city are asked a few at a time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from config.words import LinkState
+from config.words import Clock
+from drivers.status import DeviceStatus
 from historian.journal.journal import ChainJournal
 from supervisor.alarms.desk import AlarmDesk
 from supervisor.commands.commands import Commands
@@ -18,8 +21,9 @@ from supervisor.commands.proof import ProofOfLife
 from supervisor.core import Core
 from supervisor.keeping import Keeper
 from supervisor.people import People
+from supervisor.pieces import in_pieces
 from supervisor.plant.plant import Plant
-from supervisor.status import Post, ScanNumbers, status_document
+from supervisor.status import Post, ScanNumbers, device_document, status_document
 
 if TYPE_CHECKING:
     from supervisor.hmi.server import HmiServer
@@ -52,15 +56,21 @@ class Telling:
     people: People
     hmi: HmiServer
 
-    def status(self, devices_max: int | None = None) -> dict[str, Any]:
-        """The status document of this instant.
+    async def status(self, devices_max: int | None = None) -> dict[str, Any]:
+        """The status document of this instant; its devices, of the turns that follow.
 
         Args:
-            devices_max: so many devices at most, the worst first; None: all of them, as they were planned. Telling all
-                3,543 of a city takes a scan or two of the loop's time.
+            devices_max: so many devices at most, the worst first; None: all of them, as they were planned.
         """
+        host = self.core.host
+        document = self._summary()
+        places = range(len(self.plant.devices)) if devices_max is None else host.worst(devices_max)
+        document["devices"] = await device_documents(host.device_status, places, self.core.clock)
+        return document
+
+    def _summary(self) -> dict[str, Any]:
+        """The document without its devices."""
         statistics, core = self.core.statistics, self.core
-        host = core.host
         post = Post(
             site=self.site,
             version=self.version,
@@ -83,13 +93,12 @@ class Telling:
             post,
             self.plant,
             core.table.status,
-            host.status() if devices_max is None else [host.device_status(i) for i in host.worst(devices_max)],
+            zip((d.protocol for d in self.plant.devices), core.host.link_states(), strict=True),
             scan,
             self.journal.status(),
             self.commands.status(),
             self.alarms.counts(),
             self.history.document(),
-            up=host.link_states().count(LinkState.UP),
         )
 
     def errors(self) -> list[str]:
@@ -105,3 +114,18 @@ class Telling:
         if self.core.table.pool.overflows:
             errors.append(f"{self.core.table.pool.overflows} texts found no room; raise strings_max in site.yaml")
         return errors
+
+
+async def device_documents(
+    tell: Callable[[int], DeviceStatus], places: Sequence[int], clock: Clock
+) -> list[dict[str, Any]]:
+    """Documents of devices, in pieces.
+
+    Args:
+        tell: the status of the device at a place.
+    """
+    made: list[dict[str, Any]] = []
+    async for piece in in_pieces(places):
+        now_ns = clock.wall_ns()
+        made += [device_document(tell(place), now_ns) for place in piece]
+    return made

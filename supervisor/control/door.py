@@ -28,6 +28,7 @@ from supervisor.control.operations import Refused, Server, carry_out
 from supervisor.failure import Failure
 from supervisor.options import CONTROL_SOCKET
 from supervisor.people import People, User
+from supervisor.pieces import encode
 
 log = logging.getLogger(__name__)
 
@@ -191,6 +192,6 @@ def _parse(line: bytes) -> object:
 
 
 async def _answer(writer: asyncio.StreamWriter, document: dict[str, Any]) -> None:
-    writer.write(json.dumps(document, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n")
+    writer.write(await encode(document) + b"\n")
     async with asyncio.timeout(IDLE_S):
         await writer.drain()

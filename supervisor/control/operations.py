@@ -51,7 +51,7 @@ class Server:
     """The running server as this door sees it. `table` is replaced when a new generation of the plant begins.
 
     Attributes:
-        status: makes the document of `supervisor.status`; takes the number of devices wanted, or nothing for all.
+        status: makes the document of `supervisor.status`; takes the number of devices wanted, None for all.
         devices: states of all devices, in the order of the plant.
         stop: asks the server to stop in order; returns at once.
         alarms: None: a server without an alarm engine.
@@ -65,7 +65,7 @@ class Server:
     commands: Commands
     journal: Journal
     clock: Clock
-    status: Callable[..., dict[str, Any]]
+    status: Callable[[int | None], Awaitable[dict[str, Any]]]
     devices: Callable[[], Sequence[DeviceStatus]]
     stop: Callable[[str], None]
     alarms: AlarmDesk | None = None
@@ -131,7 +131,7 @@ class Call:
 async def _status(call: Call) -> Any:
     """The document of `/status`; of the devices, those that are there for who asks, at most `devices`, worst first."""
     limit = call.number("devices", EVERY_DEVICE, EVERY_DEVICE)
-    document = call.server.status() if limit == EVERY_DEVICE else call.server.status(limit)
+    document = await call.server.status(None if limit == EVERY_DEVICE else limit)
     if "devices" in document:
         document = document | {"devices": [d for d in document["devices"] if call.sight.device(d["name"])]}
     return document

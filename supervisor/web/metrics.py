@@ -3,20 +3,22 @@
 """The status document as Prometheus metrics.
 
 Law of this file: nothing is counted here. At each scrape the numbers are read from the live objects, through the same
-document that `/status` shows, so that the two can never differ. What was not measured yet is absent, not 0.
+document that `/status` shows, so that the two can never differ; those of devices in pieces. What was not measured yet
+is absent, not 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from supervisor.hmi.contract import Counters
+from supervisor.pieces import in_pieces
 
 
 class HmiNumbers(Protocol):
@@ -34,38 +36,47 @@ class HmiNumbers(Protocol):
     def faults(self) -> Mapping[str, int]: ...
 
 
-Status = Callable[..., dict[str, Any]]
+Status = Callable[[int | None], Awaitable[dict[str, Any]]]
 Cells = Iterable[tuple[list[str], float | None]]
 
 
-class StatusCollector(Collector):
-    """Reads the live objects at each scrape."""
+async def exposition(status: dict[str, Any], hmi: HmiNumbers | None) -> bytes:
+    """The text a scrape gets: the families of a status document and of the OPC UA door, in a fixed order.
 
-    def __init__(self, status: Status, hmi: HmiNumbers | None) -> None:
-        self._status = status
-        self._hmi = hmi
-
-    def collect(self) -> Iterator[Metric]:
-        """All families, in a fixed order."""
-        status = self._status()
-        yield from _server(status)
-        yield from _devices(status["devices"])
-        yield from _history(status["history"])
-        yield from _commands(status)
-        if self._hmi is not None:
-            yield from _hmi(self._hmi)
+    Args:
+        status: with all devices.
+        hmi: None: a server without that door.
+    """
+    parts = [_text(_server(status)), await _devices_text(status["devices"])]
+    parts += [_text(_history(status["history"])), _text(_commands(status))]
+    if hmi is not None:
+        parts.append(_text(_hmi(hmi)))
+    return b"".join(parts)
 
 
-def registry(status: Status, hmi: HmiNumbers | None) -> CollectorRegistry:
-    """A registry of ours alone: the library's own would add what the process has nothing to do with."""
-    made = CollectorRegistry(auto_describe=False)
-    made.register(StatusCollector(status, hmi))
-    return made
+class _Families(Collector):
+    """Families as the library wants them; its own registry would add what the process has nothing to do with."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        """All of them."""
+        return self._families
 
 
-def exposition(made: CollectorRegistry) -> bytes:
-    """The text a scrape gets."""
-    return generate_latest(made)
+def _text(families: Iterable[Metric]) -> bytes:
+    return generate_latest(_Families(families))
+
+
+async def _devices_text(devices: list[dict[str, Any]]) -> bytes:
+    """In pieces of devices, put together by family: each has its two lines of comment once, before its samples."""
+    texts: dict[str, list[bytes]] = {}
+    async for piece in in_pieces(devices):
+        for family in _devices(piece):
+            help_, type_, samples = _text([family]).split(b"\n", 2)
+            texts.setdefault(family.name, [help_ + b"\n" + type_ + b"\n"]).append(samples)
+    return b"".join(text for parts in texts.values() for text in parts)
 
 
 def _gauge(name: str, text: str, labels: list[str], cells: Cells) -> Metric:
@@ -97,6 +108,7 @@ def _server(s: dict[str, Any]) -> Iterator[Metric]:
     yield _gauge(
         "tags_not_supported", "Bad tags that no source is fitted or built for", [], [([], tags["not_supported"])]
     )
+    yield _gauge("tags_waiting", "Bad tags that have no first value yet", [], [([], tags["waiting"])])
     yield _gauge("scan_period_seconds", "Period of the scan", [], [([], scan["period_ms"] / 1000)])
     p99 = scan["duration_ms_p99"] / 1000
     yield _gauge("scan_duration_p99_seconds", "99th percentile of the last scans", [], [([], p99)])
@@ -105,7 +117,7 @@ def _server(s: dict[str, Any]) -> Iterator[Metric]:
     yield _counter("values_applied", "Readings applied to the tag table", [], [([], scan["values_applied"])])
 
 
-def _devices(devices: list[dict[str, Any]]) -> Iterator[Metric]:
+def _devices(devices: Sequence[dict[str, Any]]) -> Iterator[Metric]:
     names = [([d["name"], d["protocol"]], d) for d in devices]
     labels = ["device", "protocol"]
     yield _gauge("device_up", "1 while the device answers", labels, ((n, float(d["link"] == "up")) for n, d in names))

@@ -2,25 +2,26 @@
 # Tests: tests/unit/test_web.py
 """What the HTTP door answers: three pages, read-only.
 
-Law of this file: GET and HEAD, no body, no arguments, no state. Every answer says that it may be neither stored, nor
-framed, nor guessed at. On a loopback address only loopback names are answered, so that no web page can reach it by
-giving its own name our address.
+Law of this file: GET and HEAD, no body, no arguments, no state. A long page is made in pieces, one at a time. Every
+answer says that it may be neither stored, nor framed, nor guessed at. On a loopback address only loopback names are
+answered, so that no web page can reach it by giving its own name our address.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
-import json
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from io import BytesIO
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from twisted.web.resource import Resource
-from twisted.web.server import Request
+from twisted.web.server import NOT_DONE_YET, Request
 
-from supervisor.web.metrics import HmiNumbers, Status, exposition, registry
+from supervisor.pieces import encode
+from supervisor.web.metrics import HmiNumbers, Status, exposition
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,8 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-Page = Callable[[], tuple[int, str, bytes]]
+Answer = tuple[int, str, bytes]
+Page = Callable[[], Awaitable[Answer]]
 
 
 class BoundedRequest(Request):
@@ -74,24 +76,42 @@ class Root(Resource):
         super().__init__()
         self._status = status
         self._loopback = loopback
-        self._registry = registry(status, hmi)
+        self._hmi = hmi
+        self._serving: set[asyncio.Task[None]] = set()
+        self._one_long_page = asyncio.Lock()
         self._pages: dict[bytes, Page] = {
             b"/status": self._status_page,
             b"/healthz": self._health_page,
             b"/metrics": self._metrics_page,
         }
 
-    def render(self, request: Request) -> bytes:
-        """Any request, whatever its method."""
-        code, kind, body = self._answer(request)
+    def render(self, request: Request) -> int:
+        """Any request, whatever its method; the answer follows."""
+        serving = asyncio.get_running_loop().create_task(self._serve(request))
+        self._serving.add(serving)
+        serving.add_done_callback(self._serving.discard)
+        request.notifyFinish().addErrback(lambda _gone: serving.cancel())
+        return NOT_DONE_YET
+
+    async def close(self) -> None:
+        """End whatever is being answered."""
+        serving = list(self._serving)
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+
+    async def _serve(self, request: Request) -> None:
+        code, kind, body = await self._answer(request)
         request.setResponseCode(code)
         for name, value in _HEADERS.items():
             request.setHeader(name, value)
         request.setHeader("Content-Type", kind)
         request.setHeader("Content-Length", str(len(body)))
-        return b"" if request.method == b"HEAD" else body
+        if request.method != b"HEAD":
+            request.write(body)
+        request.finish()
 
-    def _answer(self, request: Request) -> tuple[int, str, bytes]:
+    async def _answer(self, request: Request) -> Answer:
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader("Allow", "GET, HEAD")
             return 405, _TEXT, b"read-only: GET and HEAD\n"
@@ -101,22 +121,24 @@ class Root(Resource):
         if page is None:
             return 404, _TEXT, b"there are: /status /healthz /metrics\n"
         try:
-            return page()
+            return await page()
         except Exception:
             log.exception("page %r", request.path)
             return 500, _TEXT, b"internal error; see the log\n"
 
-    def _status_page(self) -> tuple[int, str, bytes]:
-        return 200, "application/json", json.dumps(self._status(), ensure_ascii=False, allow_nan=False).encode()
+    async def _status_page(self) -> Answer:
+        async with self._one_long_page:
+            return 200, "application/json", await encode(await self._status(None))
 
-    def _health_page(self) -> tuple[int, str, bytes]:
-        late = self._status(0)["late"]
+    async def _health_page(self) -> Answer:
+        late = (await self._status(0))["late"]
         if late:
             return 503, _TEXT, f"no proof of life from: {', '.join(late)}\n".encode()
         return 200, _TEXT, b"ok\n"
 
-    def _metrics_page(self) -> tuple[int, str, bytes]:
-        return 200, CONTENT_TYPE_LATEST, exposition(self._registry)
+    async def _metrics_page(self) -> Answer:
+        async with self._one_long_page:
+            return 200, CONTENT_TYPE_LATEST, await exposition(await self._status(None), self._hmi)
 
 
 def _is_loopback(host: bytes) -> bool:

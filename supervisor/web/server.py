@@ -87,6 +87,7 @@ class WebServer:
         self._idle_s = idle_s
         self._listening: IListeningPort | None = None
         self._factory: _Bounded | None = None
+        self._root: Root | None = None
         self.url = ""
 
     @property
@@ -102,8 +103,8 @@ class WebServer:
         """
         if self._reactor is None:
             self._reactor = self._own_reactor = make_reactor()
-        root = Root(self._status, self._hmi, _is_loopback(self._host))
-        pages = _Pages(root, requestFactory=BoundedRequest, timeout=self._idle_s, reactor=self._reactor)
+        self._root = Root(self._status, self._hmi, _is_loopback(self._host))
+        pages = _Pages(self._root, requestFactory=BoundedRequest, timeout=self._idle_s, reactor=self._reactor)
         self._factory = _Bounded(pages, self._connections_max)
         try:
             self._listening = self._reactor.listenTCP(self._port, self._factory, interface=self._host)
@@ -126,6 +127,8 @@ class WebServer:
         if done is not None:
             await done.asFuture(asyncio.get_running_loop())
         await self._end_connections()
+        if self._root is not None:
+            await self._root.close()
         self._dispose()
         self.url = ""
 

@@ -39,12 +39,15 @@ DEVICE = DeviceStatus(
 
 
 def server_of(post: Post, stopped: list[str] | None = None) -> Server:
+    async def told(most: int | None) -> dict[str, Any]:
+        return {"site": post.plant.site} | ({} if most is None else {"devices_max": most})
+
     return Server(
         table=post.table,
         commands=post.commands,
         journal=post.journal,
         clock=post.clock,
-        status=lambda *most: {"site": post.plant.site} | ({"devices_max": most[0]} if most else {}),
+        status=told,
         devices=lambda: [DEVICE],
         stop=(stopped if stopped is not None else []).append,
     )
@@ -473,12 +476,15 @@ def test_what_a_person_may_not_see_is_not_there_on_this_door_either(tmp_path: Pa
     abroad = User("ida", Role.OPERATOR, sees=frozenset({"21000"}))
     other = dataclasses.replace(DEVICE, name="21605/CAB-0002.controller")
 
+    async def told(_most: int | None) -> dict[str, Any]:
+        return {"devices": [{"name": d.name} for d in (DEVICE, other)]}
+
     async def scenario(post: Post) -> None:
         server = server_of(post)
         server.table.plant = made
         server.rights = Rights(made)
         server.devices = lambda: [DEVICE, other]
-        server.status = lambda: {"devices": [{"name": d.name} for d in (DEVICE, other)]}
+        server.status = told
 
         async def ask(user: User, op: str, **arguments: Any) -> Any:
             return await carry_out(server, user, "control test", {"op": op, **arguments})

@@ -12,7 +12,7 @@ from config.words import LinkState, StatusCode
 from drivers.status import DeviceStatus
 from historian.base import JournalStatus
 from supervisor.commands.commands import CommandsStatus
-from supervisor.status import Post, ScanNumbers, count_tags, status_document
+from supervisor.status import Post, ScanNumbers, count_devices, count_tags, device_document, status_document
 from tests.post import plant
 
 NAN = float("nan")
@@ -45,20 +45,21 @@ def document(error: str | None = None, late: tuple[str, ...] = (), errors: tuple
     made = plant()
     post = Post("hand", "0.1", "active", 4, 1, late, 1_000_000_000, 11_000_000_000, errors)
     statuses = np.zeros(made.rows, np.uint32)
-    return status_document(post, made, statuses, [DEVICE], SCAN, journal(error), COMMANDS)
+    told = status_document(post, made, statuses, [(DEVICE.protocol, DEVICE.link)], SCAN, journal(error), COMMANDS)
+    return told | {"devices": [device_document(DEVICE, post.now_ns)]}
 
 
 def test_it_has_the_agreed_shape_and_is_json() -> None:
     d = document()
     assert {"site", "role", "generation", "tags", "devices", "alarms", "scan", "history"} <= d.keys()
-    assert d["tags"] == {"total": 20, "good": 20, "bad": 0, "uncertain": 0, "not_supported": 0}
+    assert d["tags"] == {"total": 20, "good": 20, "bad": 0, "uncertain": 0, "not_supported": 0, "waiting": 0}
     assert {"name", "protocol", "link", "since"} <= d["devices"][0].keys()
     assert {"active", "unacked", "shelved", "suppressed", "unevaluable"} <= d["alarms"].keys()
     assert set(d["alarms"].values()) == {None}, "nobody counted: null, not 0"
     assert {"period_ms", "duration_ms_p99", "missed"} <= d["scan"].keys()
     assert d["history"] == {"state": "off"}
     assert d["uptime_s"] == 10.0
-    assert d["device_counts"] == {"total": 1, "up": 0}
+    assert d["device_counts"] == {"total": 1, "up": 0, "protocols": {"modbus": {"total": 1, "up": 0}}}
     assert json.loads(json.dumps(d, allow_nan=False)) == d
 
 
@@ -89,3 +90,13 @@ def test_every_tag_is_counted_once(codes: list[int]) -> None:
     assert counts["good"] == sum(c < 0x40000000 for c in codes)
     assert counts["bad"] == sum(c >= 0x80000000 for c in codes)
     assert counts["not_supported"] == codes.count(StatusCode.BadNotSupported)
+    assert counts["waiting"] == codes.count(StatusCode.BadWaitingForInitialData)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["modbus", "dali", "bacnet"]), st.sampled_from(LinkState))))
+def test_every_device_is_counted_once_and_in_its_protocol(links: list[tuple[str, LinkState]]) -> None:
+    counts = count_devices(links)
+    assert (counts["total"], counts["up"]) == (len(links), sum(link is LinkState.UP for _, link in links))
+    for key in ("total", "up"):
+        assert counts[key] == sum(of[key] for of in counts["protocols"].values())
+    assert list(counts["protocols"]) == sorted({protocol for protocol, _ in links})

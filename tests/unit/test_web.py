@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from supervisor.failure import Failure
 from supervisor.hmi.contract import Counters
-from supervisor.web.metrics import exposition, registry
+from supervisor.web.metrics import exposition
 from supervisor.web.server import WebServer
 from tests.unit.test_status_document import document
 
@@ -39,7 +39,7 @@ class State:
     late: tuple[str, ...] = ()
     error: str | None = None
 
-    def status(self, devices_max: int | None = None) -> dict[str, Any]:
+    async def status(self, devices_max: int | None = None) -> dict[str, Any]:
         return document(self.error, self.late)
 
 
@@ -70,6 +70,10 @@ def ask(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int,
         connection.close()
 
 
+def scraped(status: dict[str, Any], hmi: Hmi | None = None) -> str:
+    return asyncio.run(exposition(status, hmi)).decode()
+
+
 def raw(port: int, data: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", port), 10) as s:
         s.sendall(data)
@@ -90,7 +94,7 @@ def test_three_pages_are_answered_on_either_loop(
         code, headers, body = ask(port, "/status")
         assert code == 200
         assert headers["Content-Type"] == "application/json"
-        assert json.loads(body) == state.status()
+        assert json.loads(body) == document()
         assert ask(port, "/healthz")[::2] == (200, b"ok\n")
         state.late = ("scan",)
         assert ask(port, "/healthz")[::2] == (503, b"no proof of life from: scan\n")
@@ -229,7 +233,7 @@ def test_a_page_that_fails_is_logged_and_says_nothing_more(caplog: pytest.LogCap
 
 
 def test_metrics_are_the_document_in_numbers_and_absent_where_nothing_was_measured() -> None:
-    text = exposition(registry(document, Hmi())).decode()
+    text = scraped(document(), Hmi())
     found = {
         (s.name, *s.labels.values()): s.value for family in text_string_to_metric_families(text) for s in family.samples
     }
@@ -247,15 +251,15 @@ def test_metrics_are_the_document_in_numbers_and_absent_where_nothing_was_measur
     assert not any("alarm" in key[0] for key in found), "what is not built is not 0"
     unmeasured = document()
     unmeasured["devices"][0]["round_trip_mean_s"] = None
-    assert "round_trip_seconds{" not in exposition(registry(lambda: unmeasured, None)).decode()
+    assert "round_trip_seconds{" not in scraped(unmeasured)
 
 
 def test_the_history_is_measured_where_there_is_one() -> None:
     told = {"state": "recording", "samples": 9, "lost": 1, "waiting": 2, "bytes": 77, "refused": True}
-    text = exposition(registry(lambda: {**document(), "history": told}, None)).decode()
+    text = scraped({**document(), "history": told})
     for line in ("samples_total 9.0", "lost_total 1.0", "waiting 2.0", "bytes 77.0", "writable 0.0"):
         assert f"\nvigie_history_{line}\n" in text
-    assert "vigie_history" not in exposition(registry(document, None)).decode()
+    assert "vigie_history" not in scraped(document())
 
 
 def test_no_other_reactor_is_installed() -> None:
