@@ -15,6 +15,7 @@ Ctrl-C stops everything in order.
 from __future__ import annotations
 
 import argparse
+import shlex
 import subprocess
 import sys
 import time
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
         logs.to_file(state / "vigie.log")
     except OSError as e:
         raise Failure(f"state folder {state}: {e.strerror}; choose one you may write with --state") from e
+    print(f"{len(site.devices):,} simulated devices of {site.model.site} start ...", flush=True)
     field = Field(args.site, state)
     try:
         field.wait_until_it_answers()
@@ -70,12 +72,35 @@ def _serve(site: Site, state: Path, field_map: Path, args: argparse.Namespace) -
         demo=True,
         for_s=args.for_s,
     )
-    view = View(state)
+    view = View(state, f"the server of {site.model.site} starts ...", hints(site, args.site, args.state))
     view.start()
     try:
         return run_server(site, options)
     finally:
         view.stop()
+
+
+def hints(site: Site, name: str, state: Path | None) -> list[str]:
+    """What to try in another terminal, ready to be copied; nothing for a site without a lighting cabinet.
+
+    Args:
+        name: what the site was called on the command line.
+        state: the folder given there, if one was.
+    """
+    if not (cabinets := site.equipment.get("CAB")):
+        return []
+    program = sys.argv[0] if Path(sys.argv[0]).name == "vigie" else "vigie"
+    own = f" --state {shlex.quote(str(state))}" if state else ""
+    one = cabinets[min(2, len(cabinets) - 1)]
+    tries = [
+        (f"tags '{one.name}/*'{own}", "what the server reads of a cabinet"),
+        (f"put {one.area}/{one.name}/K1_Cmd true{own}", "switch its first circuit on"),
+        (f"simulate {name} --turn {one.name} 'hang 30 s'{own}", "it answers nobody: Uncertain, Bad, an alarm, Good"),
+    ]
+    if one.feeder:
+        tries.append((f"simulate {name} --turn {one.feeder} 'supply off'{own}", "a street goes dark: one alarm"))
+    width = max(len(command) for command, _ in tries)
+    return ["In another terminal:", *(f"  {program} {command:<{width}}   {what}" for command, what in tries)]
 
 
 class Field:

@@ -35,8 +35,11 @@ _ALARMS_SHOWN: Final = 3
 class View:
     """A thread that shows how the server is until it is stopped."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, starting: str, hints: Sequence[str] = ()) -> None:
+        """`starting`: what is shown until the server answers; `hints`: last lines, what to try in another terminal."""
         self._state_dir = state_dir
+        self._starting = starting
+        self._hints = hints
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._show, name="vigie-view", daemon=True)
 
@@ -72,11 +75,11 @@ class View:
         from rich.live import Live
 
         console = Console()
-        with Live("starting ...", console=console, screen=True, auto_refresh=False) as live:
+        with Live(ask.plain(self._starting), console=console, screen=True, auto_refresh=False) as live:
             while not self._stop.wait(_REDRAW_S if read_connect(self._state_dir) else 0.1):
                 connect, status = read_connect(self._state_dir), self._status()
                 if connect is not None and status is not None:
-                    live.update(page(connect, status, self._newest()), refresh=True)
+                    live.update(page(connect, status, self._newest(), self._hints), refresh=True)
 
     def _newest(self) -> list[dict[str, Any]]:
         """The newest alarms to acknowledge."""
@@ -124,10 +127,11 @@ def one_line(s: dict[str, Any]) -> str:
     total, silent_count = s["device_counts"]["total"], s["device_counts"]["total"] - s["device_counts"]["up"]
     named = ", ".join(d["name"] for d in s["devices"][:3] if d["link"] != "up")
     silent = f", {silent_count:,} silent ({named}{' ...' if silent_count > 3 else ''})" if silent_count else ""
+    waiting = f" ({tags['waiting']:,} wait for a first value)" if tags["waiting"] else ""
     alarms = f"; alarms: {alarms_line(s['alarms'])}" if s["alarms"]["active"] is not None else ""
     return (
         f"{ask.count(tags['total'], 'tag')}: {tags['good']:,} good, {tags['uncertain']:,} uncertain, "
-        f"{tags['bad']:,} bad; "
+        f"{tags['bad']:,} bad{waiting}; "
         f"{ask.count(total, 'device')}{silent}; scan {s['scan']['duration_ms_p99']:.1f} ms, "
         f"{s['scan']['missed']:,} missed{alarms}"
     )
@@ -142,21 +146,23 @@ def alarm_lines(newest: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def page(connect: dict[str, Any], status: dict[str, Any], newest: Sequence[dict[str, Any]] = ()) -> RenderableType:
-    """The whole screen. The server tells the worst devices first."""
+def page(
+    connect: dict[str, Any],
+    status: dict[str, Any],
+    newest: Sequence[dict[str, Any]] = (),
+    hints: Sequence[str] = (),
+) -> RenderableType:
+    """The whole screen. The server tells the worst devices first; of a large plant only those are of interest."""
     from rich.console import Group
     from rich.panel import Panel
 
-    devices = status["devices"]
-    hidden = status["device_counts"]["total"] - len(devices)
-    more: Iterable[RenderableType] = [ask.plain(f"... and {hidden:,} more: vigie status --all")] if hidden > 0 else []
+    devices = [d for d in status["devices"] if d["link"] != "up" or d["identity"]["wrong"]]
+    hidden = status["device_counts"]["total"] - status["device_counts"]["up"] - len(devices)
+    more: Iterable[RenderableType] = [ask.plain(f"... and {hidden:,} more: vigie status")] if hidden > 0 else []
     return Group(
         Panel(ask.plain_lines(connect_lines(connect)), title=f"Vigie {status['site']}", title_align="left"),
         Panel(ask.plain_lines(lines(status)), title="server", title_align="left"),
         *([Panel(ask.plain_lines(alarm_lines(list(newest))), title="alarms", title_align="left")] if newest else []),
-        devices_table(devices),
-        *more,
-        ask.plain(
-            "Ctrl-C stops. Elsewhere: vigie tags 'CAB-*/V1' | vigie put TAG VALUE | vigie simulate SITE --turn ..."
-        ),
+        *([devices_table(devices), *more] if devices else []),
+        ask.plain_lines([*hints, "Ctrl-C stops."]),
     )
