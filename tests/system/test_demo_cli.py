@@ -112,6 +112,7 @@ def test_a_killed_demo_takes_its_field_along_and_the_next_one_ends_leaving_nothi
         code, said = vigie(state, "demo", *PORTS)
         assert (code, said) == (
             1,
+            f"{DEVICES} simulated devices of sennecey start ...\n"
             "vigie demo: the field simulator ended: the field of sennecey cannot be simulated: "
             f"another field simulator runs in {state}; stop it first\n",
         )
