@@ -5,8 +5,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+ROOMS  := config drivers historian supervisor
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench clean compiled
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.lock setup.cfg pyproject.toml
@@ -19,7 +20,11 @@ $(READY): requirements.lock setup.cfg pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
-demo: $(READY)
+# Where PYTHONDONTWRITEBYTECODE is set, every process would read the sources anew: a second and more of each start.
+compiled: $(READY)
+	@$(BIN)/python -m compileall -q $(ROOMS)
+
+demo: compiled
 	$(BIN)/vigie demo $(ARGS)
 
 lint: $(READY)
@@ -28,10 +33,10 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
+test: lint compiled
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
 
-bench: $(READY)
+bench: compiled
 	$(BIN)/python -m tests.bench $(ARGS)
 
 clean:
