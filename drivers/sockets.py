@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_modbus_wire.py, tests/unit/test_opcua_link.py, tests/kit
+# Tests: tests/unit/test_modbus_link.py, tests/unit/test_opcua_link.py, tests/kit
 """What every TCP socket to the field has, and how one tells that a byte would leave at once.
 
 Law of this file: options and questions of a socket; no protocol.

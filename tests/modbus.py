@@ -12,10 +12,11 @@ import numpy as np
 
 from config.words import Access, Kind, Permit
 from drivers.base import Point, Request, bind
-from drivers.modbus.address import ModbusDevice, ModbusPoint
+from drivers.modbus.address import ModbusDevice
 from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.link import ModbusLink
 from drivers.modbus.memory import Memory
+from drivers.modbus.place import ModbusPoint
 from drivers.modbus.plan import plan
 from drivers.modbus.simulator import SimulatedDevice
 from tests.sim.loop import clock

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from drivers.dali.frames import FAILURE_BITS, GO_TO_SCENE, STATUS_BITS, Target
-from drivers.modbus.address import Table
+from drivers.modbus.place import Table
 
 Unit = Literal["bit", "percent", "arc", "number"]
 

@@ -14,8 +14,8 @@ from drivers.dali import curve
 from drivers.dali import frames as f
 from drivers.dali.busmodel import Bus, Gear
 from drivers.dali.maps import Counted, Place, RegisterMap
-from drivers.modbus.address import Table
 from drivers.modbus.memory import Memory
+from drivers.modbus.place import Table
 
 ORDERS: Final = ("level_set", "group_level", "line_level", "scene")
 

@@ -31,9 +31,10 @@ from drivers.dali.gateway import (
 )
 from drivers.dali.maps import MAPS, Place, RegisterMap
 from drivers.identity import Identity
-from drivers.modbus.address import ModbusDevice, ModbusPoint
+from drivers.modbus.address import ModbusDevice
 from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.link import ModbusLink
+from drivers.modbus.place import ModbusPoint
 from drivers.modbus.plan import plan as plan_registers
 
 NOWHERE: Final = ModbusPoint(table="holding", address=0)

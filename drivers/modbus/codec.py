@@ -13,7 +13,7 @@ import struct
 from typing import Final
 
 from config.words import NS_PER_S, Kind, value_of
-from drivers.modbus.address import ModbusPoint, wire_bounds
+from drivers.modbus.place import ModbusPoint, wire_bounds
 
 _FORMATS: Final[dict[str, str]] = {
     "int16": ">h",

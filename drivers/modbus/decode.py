@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from config.words import Cells, Kind, StatusCode, Statuses
-from drivers.modbus.address import ModbusPoint, needs_range_check
 from drivers.modbus.codec import INT64_MAX, CannotDecode, decode_text, reorder
+from drivers.modbus.place import ModbusPoint, needs_range_check
 
 Bytes = npt.NDArray[np.uint8]
 OUT_OF_RANGE: Final = int(StatusCode.BadOutOfRange)

@@ -23,7 +23,7 @@ from __future__ import annotations
 from typing import Final, get_args
 
 from drivers.knobs import Knob, Words, number
-from drivers.modbus.address import Table
+from drivers.modbus.place import Table
 
 WORDS: Final = Words(
     lasting=("hang", "refuse"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_modbus_wire.py, tests/unit/test_modbus_serial.py, tests/kit/test_modbus.py
+# Tests: tests/unit/test_modbus_link.py, tests/unit/test_modbus_serial.py, tests/kit/test_modbus.py
 """The way to one host and port, or to one serial port: connect, close, abort; the units behind it share it.
 
 Law of this file: the life of the connection only. Reconnecting is the host's; frames are `wire`'s, of RTU `line`'s.

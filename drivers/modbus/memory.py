@@ -15,8 +15,8 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from drivers.modbus.address import BIT_TABLES, BITS_MAX, REGISTERS_MAX, WRITE_REGISTERS_MAX, ModbusPoint, Table
 from drivers.modbus.codec import decode, encode
+from drivers.modbus.place import BIT_TABLES, BITS_MAX, REGISTERS_MAX, WRITE_REGISTERS_MAX, ModbusPoint, Table
 
 ILLEGAL_FUNCTION: Final = 1
 ILLEGAL_ADDRESS: Final = 2

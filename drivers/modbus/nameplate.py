@@ -16,9 +16,10 @@ from typing import Final
 from config.words import Access, Kind
 from drivers.base import Busy, DeviceSilent, DriverError, Point
 from drivers.identity import Declared, Identity
-from drivers.modbus.address import ModbusDevice, ModbusPoint
+from drivers.modbus.address import ModbusDevice
 from drivers.modbus.codec import CannotDecode, decode
 from drivers.modbus.link import ModbusLink
+from drivers.modbus.place import ModbusPoint
 from drivers.modbus.plan import make_body
 
 FUNCTION: Final = 0x2B

@@ -28,8 +28,9 @@ from typing import Final
 import numpy as np
 
 from drivers.base import Exchange, Point
-from drivers.modbus.address import BIT_TABLES, AddressRange, ModbusDevice, ModbusPoint
+from drivers.modbus.address import AddressRange, ModbusDevice
 from drivers.modbus.decode import Decoder, Member, group_key
+from drivers.modbus.place import BIT_TABLES, ModbusPoint
 
 READ_FUNCTION: Final = {"coil": 1, "discrete_input": 2, "holding": 3, "input": 4}
 BITS_PER_REGISTER: Final = 16

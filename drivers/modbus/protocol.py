@@ -9,9 +9,10 @@ from typing import Final
 
 from config.words import Clock
 from drivers.base import Driver, Link, Point, ProtocolSpec, own_link
-from drivers.modbus.address import ModbusDevice, ModbusPoint, check
+from drivers.modbus.address import ModbusDevice
 from drivers.modbus.driver import ModbusDriver, export_state, import_state
 from drivers.modbus.link import ModbusLink
+from drivers.modbus.place import ModbusPoint, check
 from drivers.modbus.plan import plan
 
 

@@ -20,9 +20,10 @@ from typing import Final
 
 from config.words import Clock, Outcome, Permit
 from drivers.base import Busy, DeviceSilent, LinkDown, Point, WriteItem, WriteOutcome
-from drivers.modbus.address import BIT_TABLES, READ_ONLY_TABLES, ModbusDevice, ModbusPoint
+from drivers.modbus.address import ModbusDevice
 from drivers.modbus.codec import CannotEncode, encode_cell
 from drivers.modbus.link import ModbusLink
+from drivers.modbus.place import BIT_TABLES, READ_ONLY_TABLES, ModbusPoint
 from drivers.modbus.wire import NotSent
 
 ACCEPTED: Final = WriteOutcome(Outcome.ACCEPTED)

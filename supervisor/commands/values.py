@@ -23,7 +23,7 @@ Value = bool | int | float | str
 TEXT_LENGTH_MAX: Final = 250  # the longest Modbus string is 123 registers in one write
 _NS: Final = 1_000_000_000
 _BOOLEANS: Final = {"true": True, "false": False}
-# A device clock or a time on the wire often has whole seconds only. Source: `unix32` of drivers/modbus/address.py.
+# A device clock or a time on the wire often has whole seconds only. Source: `unix32` of drivers/modbus/place.py.
 _TIME_TOLERANCE_NS: Final = _NS
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

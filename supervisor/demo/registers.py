@@ -22,7 +22,7 @@ import numpy.typing as npt
 from config.model import TagModel
 from config.words import Kind
 from drivers.modbus import codec
-from drivers.modbus.address import BIT_TABLES, ModbusPoint, wire_bounds
+from drivers.modbus.place import BIT_TABLES, ModbusPoint, wire_bounds
 
 Values = npt.NDArray[Any]
 

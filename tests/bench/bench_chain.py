@@ -20,7 +20,8 @@ import uvloop
 from config.words import Access, Kind
 from drivers.base import DeviceSpec, Point, PollClass
 from drivers.host import Host
-from drivers.modbus.address import ModbusDevice, ModbusPoint
+from drivers.modbus.address import ModbusDevice
+from drivers.modbus.place import ModbusPoint
 from drivers.modbus.protocol import PROTOCOL
 from drivers.modbus.simulator import ModbusSimulator
 from supervisor.clock import SystemClock

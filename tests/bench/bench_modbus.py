@@ -18,9 +18,10 @@ from pymodbus.client import AsyncModbusTcpClient
 
 from config.words import Access, Kind
 from drivers.base import Point, bind
-from drivers.modbus.address import ModbusDevice, ModbusPoint
+from drivers.modbus.address import ModbusDevice
 from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.link import ModbusLink
+from drivers.modbus.place import ModbusPoint
 from drivers.modbus.plan import plan
 from supervisor.clock import SystemClock
 from tests.system.debian import Unavailable

@@ -9,8 +9,9 @@ from typing import Any
 
 from config.words import NS_PER_S, Access, Kind, cell_of, value_of
 from drivers.base import Point
-from drivers.modbus.address import ModbusDevice, ModbusPoint
+from drivers.modbus.address import ModbusDevice
 from drivers.modbus.memory import Memory
+from drivers.modbus.place import ModbusPoint
 from drivers.modbus.simulator import SimulatedDevice
 from drivers.peer import Raw, Wide
 from tests.kit.simulated_peer import SimulatedPeer

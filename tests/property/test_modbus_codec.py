@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from config.words import NS_PER_S, Kind, StatusCode, cell_of, value_of
 from drivers.base import Point
-from drivers.modbus.address import ModbusDevice, ModbusPoint, wire_bounds
+from drivers.modbus.address import ModbusDevice
 from drivers.modbus.codec import CannotDecode, CannotEncode, decode, encode, encode_cell
+from drivers.modbus.place import ModbusPoint, wire_bounds
 from drivers.modbus.plan import plan
 from tests.modbus import point
 

@@ -15,8 +15,9 @@ import pytest
 from config.words import Access, Batch, Kind, LinkState, StatusCode
 from drivers.base import DeviceSpec, Point, PollClass
 from drivers.host import Host
-from drivers.modbus.address import ModbusDevice, ModbusPoint
+from drivers.modbus.address import ModbusDevice
 from drivers.modbus.memory import Memory
+from drivers.modbus.place import ModbusPoint
 from drivers.modbus.simulator import SimulatedDevice
 from drivers.registry import protocols
 from tests.sim.loop import clock, run

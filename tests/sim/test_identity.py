@@ -22,8 +22,8 @@ from drivers.base import DeviceSpec, DriverError, Point, PollClass, WriteItem
 from drivers.dali.busmodel import Bus, Gear
 from drivers.dali.simulator import SimulatedGateway
 from drivers.host import Host, HostLimits
-from drivers.modbus.address import ModbusPoint
 from drivers.modbus.memory import Memory
+from drivers.modbus.place import ModbusPoint
 from drivers.modbus.simulator import SimulatedDevice
 from drivers.opcua.nodes import Nodes
 from drivers.opcua.simulator import SimulatedServer

@@ -19,9 +19,10 @@ from config.words import Access, Kind, LinkState
 from drivers.base import DeviceSpec, Point, PollClass
 from drivers.host import Host
 from drivers.modbus import split
-from drivers.modbus.address import ModbusDevice, ModbusPoint
+from drivers.modbus.address import ModbusDevice
 from drivers.modbus.knobs import NAMES
 from drivers.modbus.memory import Memory
+from drivers.modbus.place import ModbusPoint
 from drivers.modbus.protocol import PROTOCOL
 from drivers.modbus.simulator import SimulatedDevice
 from tests.sim.days import DAY_S, Cells, Judge, a_day, words_of

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from config.model import HistoryRule, TagModel, Text
 from config.words import Kind
-from drivers.modbus.address import ModbusPoint, WireType, wire_bounds
 from drivers.modbus.codec import encode
+from drivers.modbus.place import ModbusPoint, WireType, wire_bounds
 from supervisor.demo.registers import Bank, parse
 
 INTEGERS = ("int16", "uint16", "int32", "uint32", "int64", "uint64", "bcd16", "bcd32")

@@ -25,7 +25,7 @@ from config.testfile import read_tests
 from drivers.bacnet import knobs as bacnet_knobs
 from drivers.dali import knobs as dali_knobs
 from drivers.modbus import knobs as modbus_knobs
-from drivers.modbus.address import ModbusPoint
+from drivers.modbus.place import ModbusPoint
 from drivers.opcua import knobs as opcua_knobs
 from supervisor.alarms.rehearsal import run_file
 from supervisor.demo.field import FieldSimulator

@@ -17,7 +17,8 @@ from config.load import find_site, load_site, shipped_sites
 from config.model import Life, Model
 from config.problems import SiteProblems
 from config.words import Access, Kind
-from drivers.modbus.address import ModbusDevice, ModbusPoint
+from drivers.modbus.address import ModbusDevice
+from drivers.modbus.place import ModbusPoint
 from tests.config.case import PLANT, PROTOCOLS
 from tests.sites import PROTOCOLS as SHIPPED
 
@@ -170,11 +171,11 @@ def test_a_check_imports_no_server_and_no_library_of_the_field() -> None:
         "from config.load import load_site\n"
         "from config.schema import schema\n"
         "from drivers.dali import address as dali\n"
-        "from drivers.modbus import address as modbus\n"
+        "from drivers.modbus import address, place\n"
         "from drivers.bacnet import address as bacnet\n"
         "from drivers.opcua import address as opcua\n"
         "from types import SimpleNamespace as S\n"
-        "m = S(device_model=modbus.ModbusDevice, point_model=modbus.ModbusPoint, check=modbus.check)\n"
+        "m = S(device_model=address.ModbusDevice, point_model=place.ModbusPoint, check=place.check)\n"
         "o = S(device_model=opcua.OpcuaDevice, point_model=opcua.OpcuaPoint, check=opcua.check)\n"
         "b = S(device_model=bacnet.BacnetDevice, point_model=bacnet.BacnetPoint, check=bacnet.check)\n"
         "d = S(device_model=dali.DaliDevice, point_model=dali.DaliPoint, check=dali.check)\n"

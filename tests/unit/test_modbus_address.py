@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from config.words import Access, Kind
-from drivers.modbus.address import ModbusDevice, ModbusPoint, check, needs_range_check
+from drivers.modbus.address import ModbusDevice
+from drivers.modbus.place import ModbusPoint, check, needs_range_check
 
 
 def point(**keys: Any) -> ModbusPoint:

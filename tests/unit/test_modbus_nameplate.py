@@ -14,11 +14,12 @@ from pydantic import ValidationError
 
 from drivers.base import Busy, DeviceSilent, Identified
 from drivers.identity import Declared
-from drivers.modbus.address import ModbusDevice, ModbusPoint
+from drivers.modbus.address import ModbusDevice
 from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.link import ModbusLink
 from drivers.modbus.memory import Memory
 from drivers.modbus.nameplate import NoAnswer, objects
+from drivers.modbus.place import ModbusPoint
 from drivers.modbus.simulator import SimulatedDevice
 from tests.sim.loop import clock, run
 

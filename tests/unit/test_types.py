@@ -10,7 +10,8 @@ import pytest
 
 from config.expression import parse
 from config.model import AlarmRule, Priority, Site, TagModel, TypeModel
-from drivers.modbus.address import ModbusDevice, ModbusPoint
+from drivers.modbus.address import ModbusDevice
+from drivers.modbus.place import ModbusPoint
 from drivers.opcua.address import OpcuaDevice
 from tests.sites import DEVICES, EQUIPMENT, TAGS, compiled, dijon, sennecey
 
