@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from config.words import NS_PER_S, StatusCode
 from historian.store import query, reader
 from historian.store.disk import StoreError
+from historian.store.rollup_files import _range_of
 from historian.store.samples import CLASSES, Samples, concat, in_order
 from historian.store.segments import DAY_NS
 from historian.store.store import Store, open_store
@@ -189,6 +192,15 @@ def test_rotten_roll_ups_are_made_good_from_the_samples(store: Store, tmp_path: 
     np.testing.assert_allclose(got.mean, expected.mean)
     assert store.reader.damaged
     store.close()
+
+
+@given(ids=st.sets(st.integers(0, 2**32 - 1) | st.integers(250, 260), min_size=1, max_size=20), k=st.integers(0, 20))
+def test_a_series_is_found_among_ids_split_by_byte(ids: set[int], k: int) -> None:
+    owners = np.repeat(np.array(sorted(ids), "<u4"), 3)
+    split = np.ascontiguousarray(owners.view(np.uint8).reshape(-1, 4).T)
+    for wanted in {*ids, min(ids) ^ 1, max(ids) ^ 256, sorted(ids)[k % len(ids)] ^ 2}:
+        a, b = _range_of(wanted, split)
+        assert np.flatnonzero(owners == wanted).tolist() == list(range(a, b))
 
 
 def test_samples_of_several_parts_are_put_in_order() -> None:
