@@ -139,6 +139,19 @@ class Files:
         except OSError as error:
             raise refused(error, full) from error
 
+    def remove_copies(self, gone: Sequence[Loss]) -> None:
+        """Delete what was set aside of losses for people; a copy with rows of several days goes with the last of these.
+
+        Raises:
+            StoreFull, StoreUnwritable.
+        """
+        kept = {loss.copy for day in self.view().losses.values() for loss in day if loss not in gone}
+        for name in sorted({loss.copy for loss in gone} - kept):
+            try:
+                (self.root / QUARANTINE / name).unlink(missing_ok=True)
+            except OSError as error:
+                raise refused(error, self.root / QUARANTINE / name) from error
+
     def bytes(self) -> int:
         """Size of segments and roll-ups [B]."""
         view = self.view()

@@ -49,6 +49,12 @@ class Loss:
     end_ns: int
     rows: int
 
+    @property
+    def copy(self) -> str:
+        """Name of the copy that quarantine keeps of it, if any."""
+        path, _, at = self.what.partition("@")
+        return f"{path.removeprefix('wal/').removesuffix('.wal')}-{at}.bin" if at else path.replace("/", "_")
+
     def span_of(self, series: int, mask: int, start_ns: int, end_ns: int) -> Spans:
         """Its part of a span of one series that has samples of the classes in `mask`: one or none."""
         start, end = max(self.start_ns, start_ns), min(self.end_ns, end_ns)

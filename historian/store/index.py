@@ -91,7 +91,8 @@ class Removal:
     """Samples of one class and day that were removed for good, to be told to the journal.
 
     Attributes:
-        cause: 'retention' or 'disk full'.
+        class_id: index into CLASSES; ANY_CLASS for what could not be read and nobody knows.
+        cause: 'retention', 'retention, unreadable' or 'disk full'.
         number: grows by one with each; 0 before it is kept.
     """
 
@@ -105,8 +106,8 @@ class Removal:
 @dataclass(frozen=True, slots=True)
 class Change:
     """One transaction: files that come, files that go, what the ledger says of it (name -> rows added), what is to be
-    told of it, what could not be read, and, when they changed, the bits that say in which classes each series has
-    samples (a byte a series id).
+    told of it, what could not be read and what of that is kept no longer, and, when they changed, the bits that say in
+    which classes each series has samples (a byte a series id).
     """
 
     add: tuple[Segment, ...] = ()
@@ -119,6 +120,7 @@ class Change:
     masks: bytes | None = None
     removals: tuple[Removal, ...] = ()
     losses: tuple[Loss, ...] = ()
+    remove_losses: tuple[Loss, ...] = ()
 
 
 class Index:
@@ -239,12 +241,16 @@ class Index:
                 [(r.class_id, r.day, r.rows, r.cause) for r in change.removals],
             ),
         ]
-        work.append(
+        work += [
             (
                 "INSERT OR REPLACE INTO losses VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [(x.what, x.class_id, x.day, x.low, x.high, x.start_ns, x.end_ns, x.rows) for x in change.losses],
-            )
-        )
+            ),
+            (
+                "DELETE FROM losses WHERE what = ? AND low = ? AND start_ns = ?",
+                [(x.what, x.low, x.start_ns) for x in change.remove_losses],
+            ),
+        ]
         marks = [(SEALED, change.sealed_through), (RECORDED, change.recorded_ns)]
         work.append(("INSERT OR REPLACE INTO ledger VALUES (?, ?)", [(k, v) for k, v in marks if v is not None]))
         if change.masks is not None:

@@ -42,6 +42,7 @@ ROLLUP_RETENTION_S: Final[Mapping[int, int]] = {MINUTE: 400 * DAY}
 EVIDENCE: Final = frozenset({"E", "E13", "C", "D"})
 """Classes that a full disk never drops: events, counters and daily values prove what the city was promised."""
 OLD: Final = "retention"
+UNREADABLE: Final = "retention, unreadable"
 FULL: Final = "disk full"
 DROPPED_OLD: Final = f"dropped: {OLD}"
 DROPPED_FULL: Final = f"dropped: {FULL}"
@@ -152,7 +153,10 @@ def _openable(files: Files, parts: Sequence[Segment]) -> list[Segment]:
 
 
 def retain(files: Files, now_ns: int, retention_s: Mapping[str, int] = RETENTION_S) -> dict[str, int]:
-    """Forget what is older than its class allows. Returns class -> rows forgotten."""
+    """Forget what is older than its class allows, and what is told of what could not be read of it.
+
+    Returns: class -> rows forgotten.
+    """
     forgotten: dict[str, int] = {}
     for (class_id, day), parts in sorted(by_class_and_day(files).items()):
         name = CLASSES[class_id]
@@ -164,7 +168,23 @@ def retain(files: Files, now_ns: int, retention_s: Mapping[str, int] = RETENTION
     old = tuple(r for r in files.view().rollups.values() if _outlived(r, now_ns))
     if old:
         files.commit(Change(remove_rollups=old))
+    _retain_losses(files, now_ns, retention_s)
     return forgotten
+
+
+def _retain_losses(files: Files, now_ns: int, retention_s: Mapping[str, int]) -> None:
+    """Of unknown class is kept as long as the class kept longest. The ledger counts such rows as damaged for ever."""
+    kept_s = {ANY_CLASS: max(retention_s.values()), **{k: retention_s[name] for k, name in enumerate(CLASSES)}}
+    old = [
+        loss
+        for day in files.view().losses.values()
+        for loss in day
+        if (loss.day + 1) * DAY_NS + kept_s[loss.class_id] * NS_PER_S <= now_ns
+    ]
+    if old:
+        gone = tuple(Removal(loss.class_id, loss.day, loss.rows, UNREADABLE) for loss in old)
+        files.remove_copies(old)  # first: a crash in between leaves the losses, and they are forgotten again
+        files.commit(Change(remove_losses=tuple(old), removals=gone))
 
 
 def _outlived(rollup: RollupFile, now_ns: int) -> bool:

@@ -24,13 +24,14 @@ from zoneinfo import ZoneInfo
 from config.words import NS_PER_S, Clock
 from historian.base import JournalError, Plain
 from historian.store.disk import StoreError
+from historian.store.gaps import ANY_CLASS
 from historian.store.index import Removal
 from historian.store.limits import Limits
 from historian.store.reader import Reader
 from historian.store.samples import CLASSES
 from historian.store.segments import date_of
 from historian.store.store import Store, open_store
-from historian.store.upkeep import OLD, RETENTION_S
+from historian.store.upkeep import FULL, RETENTION_S, UNREADABLE
 from supervisor.commands.values import iso
 from supervisor.durable import write_whole
 from supervisor.failure import Failure
@@ -179,7 +180,7 @@ class History:
         gone = await self._reading.run(self._store.removals)
         if gone:
             for (class_id, cause), some in itertools.groupby(sorted(gone, key=_kind_of), _kind_of):
-                await self._prove(*_removed(CLASSES[class_id], cause, list(some)))
+                await self._prove(*_removed(class_id, cause, list(some)))
             await self._reading.run(lambda: self._store.told(gone[-1].number))
 
     async def close(self) -> None:
@@ -249,11 +250,14 @@ def _kind_of(removal: Removal) -> tuple[int, str]:
     return removal.class_id, removal.cause
 
 
-def _removed(name: str, cause: str, gone: list[Removal]) -> tuple[str, dict[str, Plain]]:
+def _removed(class_id: int, cause: str, gone: list[Removal]) -> tuple[str, dict[str, Plain]]:
     """Sentence and data of a record."""
     rows, days = sum(r.rows for r in gone), [date_of(r.day) for r in gone]
-    why = f"kept {RETENTION_S[name] // 86_400:,} days" if cause == OLD else cause
-    text = f"history: {rows:,} samples of class {name}, {min(days)} to {max(days)}, removed: {why}"
+    name = "unknown" if class_id == ANY_CLASS else CLASSES[class_id]
+    kept_s = RETENTION_S.get(name, max(RETENTION_S.values()))
+    why = cause if cause == FULL else f"kept {kept_s // 86_400:,} days"
+    what = "unreadable samples" if cause == UNREADABLE else "samples"
+    text = f"history: {rows:,} {what} of class {name}, {min(days)} to {max(days)}, removed: {why}"
     return text, {"class": name, "cause": cause, "samples": rows, "first_day": min(days), "last_day": max(days)}
 
 

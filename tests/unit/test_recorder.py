@@ -17,12 +17,15 @@ import pytest
 from config.words import NS_PER_S, Kind, StatusCode
 from historian.base import JournalUnwritable
 from historian.store.disk import StoreFull
+from historian.store.gaps import ANY_CLASS
+from historian.store.index import Removal
 from historian.store.samples import CLASSES, Samples, from_cells
 from historian.store.store import Store, open_store
+from historian.store.upkeep import FULL, OLD, UNREADABLE
 from supervisor.jobs import Jobs
 from supervisor.offload import Offload
 from supervisor.recording import recorder as module
-from supervisor.recording.history import CATCH_UP_NS, History, believed
+from supervisor.recording.history import CATCH_UP_NS, History, _removed, believed
 from supervisor.recording.recorder import QUEUE_FULL, Recorder
 from supervisor.tags.pool import StringPool
 from supervisor.tags.scan import Changes
@@ -412,6 +415,26 @@ def test_what_retention_removed_stands_in_the_journal_even_if_that_refuses_at_fi
         await history.close()
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    "gone, expected",
+    [
+        (Removal(1, 20_500, 96, OLD), "96 samples of class A1, 2026-02-16 to 2026-02-16, removed: kept 400 days"),
+        (Removal(5, 20_500, 7, FULL), "7 samples of class P, 2026-02-16 to 2026-02-16, removed: disk full"),
+        (
+            Removal(5, 20_500, 7, UNREADABLE),
+            "7 unreadable samples of class P, 2026-02-16 to 2026-02-16, removed: kept 60 days",
+        ),
+        (
+            Removal(ANY_CLASS, 20_500, 7, UNREADABLE),
+            "7 unreadable samples of class unknown, 2026-02-16 to 2026-02-16, removed: kept 4,745 days",
+        ),
+    ],
+    ids=["old", "full", "unreadable", "of unknown class"],
+)
+def test_what_is_removed_is_told_with_its_cause(gone: Removal, expected: str) -> None:
+    assert _removed(gone.class_id, gone.cause, [gone])[0] == f"history: {expected}"
 
 
 def test_a_disk_that_refuses_is_told_in_the_status_and_ends_when_it_takes_again(tmp_path: Path) -> None:

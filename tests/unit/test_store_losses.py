@@ -11,15 +11,17 @@ from config.words import NS_PER_S, StatusCode
 from historian.aggregates.reading import read_processed
 from historian.aggregates.spans import Request
 from historian.aggregates.trace import Configuration
-from historian.store.gaps import Gaps, merged
+from historian.store.gaps import ANY_CLASS, Gaps, merged
 from historian.store.samples import CLASSES, Samples
 from historian.store.segments import DAY_NS, GROUP_ROWS
 from historian.store.store import Store, open_store
+from historian.store.upkeep import RETENTION_S, UNREADABLE
 
 BEGIN = 20_500 * DAY_NS
 HOUR_NS = 3600 * NS_PER_S
 QUARTER_NS = 900 * NS_PER_S
 DAY = (BEGIN, BEGIN + DAY_NS)
+A2 = CLASSES.index("A2")
 
 
 def quarters(day: int, series: tuple[int, ...] = (1, 2)) -> Samples:
@@ -29,7 +31,7 @@ def quarters(day: int, series: tuple[int, ...] = (1, 2)) -> Samples:
     return Samples(
         np.repeat(np.array(series, np.uint32), 96), np.tile(times, len(series)), np.arange(n) * 1.0,
         np.zeros(n, np.int64), np.zeros(n, np.uint32), np.zeros(n, np.int32),
-        np.full(n, CLASSES.index("A2"), np.uint8), np.zeros(n, np.uint8),
+        np.full(n, A2, np.uint8), np.zeros(n, np.uint8),
     )  # fmt: skip
 
 
@@ -165,6 +167,41 @@ def test_a_damaged_frame_of_the_log_is_told_when_it_was_written(tmp_path: Path) 
     store.seal()
     assert store.reader.raw(1, *DAY).lost == raw.lost
     assert store.ledger().damaged == 4 and store.ledger().balanced
+    store.close()
+
+
+def test_retention_forgets_what_could_not_be_read_its_copy_and_says_so(tmp_path: Path) -> None:
+    """Personal data and all other: a copy in quarantine outlives no day that it was set aside from."""
+    store, (first, _, _) = sealed(tmp_path)
+    flip(first, -20)
+    store.maintain(BEGIN + 4 * DAY_NS)
+    (copy,) = (tmp_path / "quarantine").iterdir()
+    kept_ns = RETENTION_S["A2"] * NS_PER_S
+    store.maintain(BEGIN + DAY_NS + kept_ns - 1)
+    assert copy.exists() and store.reader.raw(1, BEGIN, BEGIN + 3 * DAY_NS).lost == (DAY,)
+    store.maintain(BEGIN + DAY_NS + kept_ns)
+    assert not copy.exists() and store.reader.raw(1, BEGIN, BEGIN + 3 * DAY_NS).lost == ()
+    assert [(r.class_id, r.day, r.rows, r.cause) for r in store.removals()] == [(A2, 20_500, 192, UNREADABLE)]
+    ledger = store.ledger()
+    assert (ledger.damaged, ledger.dropped, ledger.balanced, store.verify()) == (192, {}, True, [])
+    store.close()
+
+
+def test_what_nobody_knows_the_class_of_is_told_as_long_as_any_class_is_kept(tmp_path: Path) -> None:
+    store = open_store(tmp_path, "s", BEGIN)
+    for hour in (1, 2):
+        store.append(quarters(0, (1,)).take(slice(hour * 4, hour * 4 + 4)), BEGIN + (hour + 1) * HOUR_NS)
+    store.close()
+    (log,) = (tmp_path / "wal").iterdir()
+    flip(log, 100)
+    store = open_store(tmp_path, "s", BEGIN + 3 * HOUR_NS)
+    (copy,) = (tmp_path / "quarantine").iterdir()
+    end_ns = BEGIN + DAY_NS + max(RETENTION_S.values()) * NS_PER_S
+    for now_ns, left in ((end_ns - 1, True), (end_ns, False)):
+        store.maintain(now_ns)
+        assert (copy.exists(), bool(store.reader.raw(1, *DAY).lost)) == (left, left)
+    (told,) = [r for r in store.removals() if r.cause == UNREADABLE]
+    assert (told.class_id, told.rows) == (ANY_CLASS, 4)
     store.close()
 
 
