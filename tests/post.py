@@ -13,7 +13,7 @@ import numpy as np
 
 from config.model import Role
 from config.words import Access, Batch, Clock, Outcome, Permit, StatusCode, Verdict
-from drivers.base import DeviceSpec, WriteItem, WriteOutcome
+from drivers.base import DeviceSilent, DeviceSpec, WriteItem, WriteOutcome
 from historian.base import Entry
 from historian.journal.journal import ChainJournal
 from supervisor.clock import SystemClock
@@ -110,6 +110,8 @@ class Field:
     ) -> Sequence[tuple[int, int, str | None]]:
         if self.read_error is not None:
             raise self.read_error
+        if (device, points[0]) not in self.raw:
+            raise DeviceSilent("nobody ever wrote it")
         cell, text = self.raw[device, points[0]]
         return [(cell, 0, text)]
 

@@ -33,6 +33,7 @@ WRITE_TIMEOUT_S: Final = 2.0
 # A remote terminal unit shows a new setpoint after its own cycle; three looks within about a second.
 READ_BACK_PAUSES_S: Final = (0.0, 0.3, 0.7)
 EFFECT_LOOK_S: Final = 0.1
+EFFECT_ASK_S: Final = 1.0
 _TOO_LATE: Final = "it waited too long for its turn; no byte left"
 _AWAITED: Final = {
     Step.RECORDED: "the device answered",
@@ -229,17 +230,25 @@ class Command:
 
     async def _look(self) -> values.Value | None:
         """What the device holds; None if it says that it does not know."""
-        order = self._order
-        async with asyncio.timeout(2 * WRITE_TIMEOUT_S + 1):
-            ((cell, status, text),) = await self._shop.host.read_back(order.device, [order.point], WRITE_TIMEOUT_S)
-        self._shop.seen(self._batch(cell, status, text))
-        return None if status >= BAD else values.from_wire(order.info, cell, text)
+        cell, status, text = await self._read(self._order.row, self._order.device, self._order.point)
+        return None if status >= BAD else values.from_wire(self._order.info, cell, text)
 
-    def _batch(self, cell: int, status: int, text: str | None) -> Batch:
+    async def _read(self, row: int, device: int, point: int) -> tuple[int, int, str | None]:
+        """A row as its device says it now: raw cell, StatusCode, text. The table knows it, too, from the next scan on.
+
+        Raises:
+            DriverError, TimeoutError: no answer.
+        """
+        async with asyncio.timeout(2 * WRITE_TIMEOUT_S + 1):
+            ((cell, status, text),) = await self._shop.host.read_back(device, [point], WRITE_TIMEOUT_S)
+        self._shop.seen(self._batch(row, cell, status, text))
+        return cell, status, text
+
+    def _batch(self, row: int, cell: int, status: int, text: str | None) -> Batch:
         """A reading beside the plan: request -1."""
         return Batch(
             request=-1,
-            rows=np.array([self._order.row], np.int64),
+            rows=np.array([row], np.int64),
             cells=np.array([cell], np.int64),
             statuses=np.array([status], np.uint32),
             source_ns=np.array([self._shop.clock.wall_ns()], np.int64),
@@ -251,10 +260,13 @@ class Command:
         if self._order.feedback is None:
             self._end(Cause.CONFIRMED, self._held)
             return
-        began_s = loop.time()
+        began_s = asks_s = loop.time()
         while True:
-            tag, seen, follows = self._effect(self._order.feedback)
-            if follows:
+            tag, seen, follows, fresh = self._effect(self._order.feedback)
+            if follows and not fresh and loop.time() >= asks_s:
+                fresh = await self._device_says_so(self._order.feedback)
+                asks_s = loop.time() + EFFECT_ASK_S
+            if follows and fresh:
                 self._end(Cause.CONFIRMED, f"{self._held}, {tag} {seen} after {loop.time() - began_s:.1f} s")
                 return
             self.life = step(self.life, Event.TICK, loop.time())
@@ -263,16 +275,30 @@ class Command:
                 return
             await asyncio.sleep(EFFECT_LOOK_S)
 
-    def _effect(self, row: int) -> tuple[str, str, bool]:
-        """The feedback tag, what it shows, and whether that is the effect, seen since the write."""
+    async def _device_says_so(self, row: int) -> bool:
+        """Whether the effect that the feedback tag shows is there now. A value that is told only when it changes is as
+        old as its last change: nothing will come by itself of a fan that was running already.
+        """
+        if self._order.feedback_at is None:
+            return False
+        try:
+            cell, status, text = await self._read(row, *self._order.feedback_at)
+        except (DriverError, TimeoutError):
+            return False  # it is asked again, and the time for the effect goes on
+        info = self._shop.plant.block(row).info
+        seen = values.from_wire(info, cell, text)
+        return status < UNCERTAIN and values.follows(self._order.info, self._order.value, info, seen)
+
+    def _effect(self, row: int) -> tuple[str, str, bool, bool]:
+        """The feedback tag, what it shows, whether that is the effect, and whether it was seen since the write."""
         table, block = self._shop.table, self._shop.plant.block(row)
         status = int(table.status[row])
         value = table.value(row)
         if status >= UNCERTAIN or value is None:
-            return block.tag, values.status_name(status), False
+            return block.tag, values.status_name(status), False, False
         fresh = int(table.source_ns[row]) >= self._sent_ns
-        follows = fresh and values.follows(self._order.info, self._order.value, block.info, value)
-        return block.tag, values.shown(block.info, value), follows
+        follows = values.follows(self._order.info, self._order.value, block.info, value)
+        return block.tag, values.shown(block.info, value), follows, fresh
 
     async def _record_verdict(self) -> None:
         if self._position is None and self.life.cause is Cause.NOT_RECORDED:

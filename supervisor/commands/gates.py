@@ -38,6 +38,10 @@ class Wiring:
             self.device[rows] = i
             self.point[rows] = np.arange(len(rows), dtype=np.int32)
 
+    def at(self, row: int) -> tuple[int, int] | None:
+        """(device, point) of a row; None where no device has it."""
+        return (int(self.device[row]), int(self.point[row])) if self.device[row] >= 0 else None
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -49,6 +53,7 @@ class Order:
         readable: the device can be asked what it holds; False for write-only points and for acts, whose pulse may
             be over before anyone can look.
         feedback: row of the feedback tag, None if the type names none.
+        feedback_at: (device, point) it is told by, None if no device tells it.
         within_s: how long the effect may take [s].
     """
 
@@ -62,6 +67,7 @@ class Order:
     text: str | None
     readable: bool
     feedback: int | None
+    feedback_at: tuple[int, int] | None
     within_s: float
 
 
@@ -116,6 +122,7 @@ def check(plant: Plant, wiring: Wiring, user: User, row: int, asked: values.Aske
         text=text,
         readable=info.access.readable and info.command != "act",
         feedback=feedback,
+        feedback_at=None if feedback is None else wiring.at(feedback),
         within_s=within_s,
     )
 

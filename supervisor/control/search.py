@@ -14,12 +14,16 @@ import difflib
 import fnmatch
 import re
 from collections.abc import Callable
+from itertools import islice
+from typing import Final
 
 import numpy as np
 
 from config.words import Rows
 from supervisor.plant.plant import Plant
 from supervisor.rights import Sight
+
+NEAR_MAX: Final = 1000  # names compared with an unknown one; nothing is scanned meanwhile
 
 
 def find_rows(plant: Plant, pattern: str) -> Rows:
@@ -47,6 +51,14 @@ def _matcher(pattern: str) -> Callable[[str], object]:
     return re.compile(fnmatch.translate(pattern)).match
 
 
+def _paths(plant: Plant, equipment: str, sight: Sight) -> list[str]:
+    """Equipment that may be meant: of the same area if there is one, at most NEAR_MAX."""
+    area = equipment.partition("/")[0]
+    within = f"{area}/" if area in plant.areas else ""
+    paths = (path for kind in plant.types.values() for path in kind.equipment if path.startswith(within))
+    return list(islice(filter(sight.subject, paths), NEAR_MAX))
+
+
 def no_such_tag(plant: Plant, name: str, sight: Sight) -> str:
     """One sentence for a name that is no tag's, with the nearest that is there for who asks."""
     equipment, _, tag = name.rpartition("/")
@@ -54,7 +66,6 @@ def no_such_tag(plant: Plant, name: str, sight: Sight) -> str:
         shown = [t for t, b in found[0].blocks.items() if not b.info.personal or sight.user.may_read_personal()]
         near, known = difflib.get_close_matches(tag, shown, 1), f"{equipment}/"
     else:
-        paths = [path for kind in plant.types.values() for path in kind.equipment if sight.subject(path)]
-        near, known = difflib.get_close_matches(equipment, paths[:5000], 1), ""
+        near, known = difflib.get_close_matches(equipment, _paths(plant, equipment, sight), 1), ""
     hint = f"; did you mean '{known}{near[0]}{'' if known or not tag else '/' + tag}'?" if near else ""
     return f"no tag '{name[:200]}'{hint}"

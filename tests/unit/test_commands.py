@@ -207,6 +207,24 @@ def test_a_feedback_from_before_the_command_is_no_evidence(tmp_path: Path) -> No
     with_post(tmp_path, scenario)
 
 
+@pytest.mark.parametrize(("held", "verdict"), [(1, Verdict.CONFIRMED), (0, Verdict.UNKNOWN)])
+def test_an_effect_that_was_there_before_is_asked_for(tmp_path: Path, held: int, verdict: Verdict) -> None:
+    """The fan runs, and its feedback is told only when it changes: somebody asks for what is so already."""
+
+    async def scenario(post: Post) -> None:
+        row = post.row("1/Fb")
+        set_value(post.table, row, 1)
+        await asyncio.sleep(1)
+        post.field.effect_s = None
+        feedback = post.plant.devices[0].rows.tolist().index(row)
+        post.field.raw[0, feedback] = held, None
+        put = await post.put("1/Cmd", True)
+        assert put[0] is verdict, put
+        assert row in [int(b.rows[0]) for b in post.seen], "the table hears of it as well"
+
+    with_post(tmp_path, scenario)
+
+
 def test_a_device_known_to_be_silent_is_not_written_to(tmp_path: Path) -> None:
     async def scenario(post: Post) -> None:
         set_value(post.table, post.row("1/Comm"), 0)

@@ -21,7 +21,7 @@ from config.words import LinkState, StatusCode
 from drivers.status import DeviceStatus
 from historian.base import Record, RecordKind
 from supervisor.control import door as door_module
-from supervisor.control import operations
+from supervisor.control import operations, search
 from supervisor.control.client import ControlClient, find_state_dir
 from supervisor.control.door import LINE_LENGTH_MAX, ControlDoor
 from supervisor.control.operations import Refused, Server, carry_out
@@ -30,6 +30,7 @@ from supervisor.control.search import find_rows, no_such_tag
 from supervisor.failure import Failure
 from supervisor.people import People, User
 from supervisor.rights import Rights, Sight
+from tests.plants import TypeSpec, make_plant, tag
 from tests.post import ANNE, EVE, LEA, Post, plant, set_value, with_post
 
 NAN = float("nan")
@@ -542,3 +543,18 @@ def test_looking_for_what_one_may_see_has_an_end(tmp_path: Path, monkeypatch: py
         assert [e["text"] for e in answer["entries"]] == ["old"]
 
     with_post(tmp_path, scenario)
+
+
+def test_a_hint_looks_at_few_names_and_first_at_those_of_the_same_area(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is scanned meanwhile: a large city's 3,500 names took 140 ms."""
+    names = [f"{area}/CAB-{n:04d}" for area in ("21605", "21231") for n in range(1, 1500)]
+    plant = make_plant({"CAB": TypeSpec({"V1": tag("Float")})}, {"CAB": names})
+    compared: list[int] = []
+    real = search.difflib.get_close_matches
+    monkeypatch.setattr(
+        search.difflib, "get_close_matches", lambda word, of, n: compared.append(len(of)) or real(word, of, n)
+    )
+    sight = Sight(plant, LEA)
+    assert no_such_tag(plant, "21231/CAB-00012/V1", sight).endswith("did you mean '21231/CAB-0012/V1'?")
+    assert no_such_tag(plant, "CAB-0012/V1", sight).endswith("did you mean '21605/CAB-0012/V1'?")
+    assert compared == [search.NEAR_MAX, search.NEAR_MAX]
