@@ -228,6 +228,8 @@ class Asked:
         """A change of one point; returns what goes on."""
         self._cells[place], self._statuses[place] = told.cell, told.status
         self._flags[place], self.codes[place] = told.flags, 0
+        if not told.flags & FAULT:
+            self._whys.pop(place, None)  # the next fault may have another reason
         self._source_ns[place] = self._clock.wall_ns()
         self._keep_text(place, told.text)
         whole = self.batch()

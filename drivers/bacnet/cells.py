@@ -6,7 +6,8 @@ Law of this file: values of one tag and length are decoded at once; what the col
 
 What may be what: a Float takes any number; an integer or an Enumeration takes Unsigned, Integer, Enumerated and a bit
 string; a Boolean takes Boolean and 0 or 1 of Enumerated and Unsigned; a String takes CharacterString. Anything else is
-BadTypeMismatch; a number that does not fit is BadOutOfRange; Null and NaN are BadNoData: there is no value.
+BadTypeMismatch; a number that does not fit is BadOutOfRange, as is a bit that the string does not have; Null and NaN
+are BadNoData: there is no value.
 """
 
 from __future__ import annotations
@@ -170,6 +171,9 @@ class Decoder:
                 statuses[i] = StatusCode.BadTypeMismatch
                 continue
             if bit is not None:
+                if bit >= 8 * (length - 1) - data[at]:
+                    statuses[i] = StatusCode.BadOutOfRange
+                    continue
                 number = number >> bit & 1
             low, high = kind.bounds or (0, 1)
             if low <= number <= high:
@@ -222,9 +226,8 @@ class Told:
     text: str | None
 
 
-def told(want: Want, value: tags.Value, flags: int) -> Told:
-    """A primitive value as a cell, by the same rules as a column."""
-    data = tags.encode(value.tag, value.value)
+def told(want: Want, data: bytes, flags: int) -> Told:
+    """A primitive value, with its tag, as a cell; by the same rules as a column."""
     number, _, length, at = tags.header(data, 0)
     at = 0 if number == BOOLEAN else at
     shape = [np.array([x], np.int64) for x in (at, 1 if number == BOOLEAN else length, 0)]

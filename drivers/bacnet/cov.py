@@ -24,7 +24,7 @@ from typing import Final
 from drivers.bacnet import tags
 from drivers.bacnet.address import BacnetPoint
 from drivers.bacnet.frames import Service
-from drivers.bacnet.tags import Garbled, Value
+from drivers.bacnet.tags import Garbled
 
 RETRY_S: Final = 600.0
 PROPERTIES_MAX: Final = 32
@@ -99,12 +99,12 @@ class Notification:
     Attributes:
         process: the number we subscribed with.
         oid: the object.
-        values: property -> its value; constructed ones are left out.
+        values: property -> its value as it came, with its tag; constructed ones are left out.
     """
 
     process: int
     oid: int
-    values: dict[int, Value]
+    values: dict[int, bytes]
 
 
 def notification(data: bytes, at: int) -> Notification:
@@ -120,7 +120,7 @@ def notification(data: bytes, at: int) -> Notification:
     if not data.startswith(tags.opening(4), at):
         raise Garbled(f"expected a list of values at byte {at}")
     at += 1
-    values: dict[int, Value] = {}
+    values: dict[int, bytes] = {}
     for _ in range(PROPERTIES_MAX):
         if data.startswith(tags.closing(4), at):
             return Notification(process, oid, values)
@@ -133,16 +133,16 @@ def notification(data: bytes, at: int) -> Notification:
     raise Garbled(f"a notification of more than {PROPERTIES_MAX} properties")
 
 
-def _told(data: bytes, at: int, pid: int, values: dict[int, Value]) -> int:
+def _told(data: bytes, at: int, pid: int, values: dict[int, bytes]) -> int:
     """One property's value, if it is primitive; returns what follows."""
     if not data.startswith(tags.opening(2), at):
         raise Garbled(f"expected a value at byte {at}")
     end = tags.skip(data, at)
     number, is_context, _, _ = tags.header(data, at + 1)
     if not is_context and number <= tags.OBJECT:
-        found, after = tags.value(data, at + 1)
+        _, after = tags.value(data, at + 1)
         if after + 1 == end:
-            values[pid] = found
+            values[pid] = data[at + 1 : after]
     return end
 
 

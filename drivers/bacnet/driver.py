@@ -19,8 +19,8 @@ import numpy as np
 from config.words import Batch, Clock, Permit
 from drivers.bacnet import tags
 from drivers.bacnet.address import BacnetDevice
-from drivers.bacnet.asked import UNKNOWN_LENGTH, Asked, Traits, error_of, value_of
-from drivers.bacnet.frames import Pdu
+from drivers.bacnet.asked import UNKNOWN_LENGTH, Asked, Traits, error_of, said, value_of
+from drivers.bacnet.frames import Frame, Pdu
 from drivers.bacnet.link import BacnetLink
 from drivers.bacnet.names import (
     ANY_INSTANCE,
@@ -43,7 +43,8 @@ from drivers.identity import Declared, Identity
 from drivers.readback import in_order, readable, unpacked
 
 OPEN_TIMEOUT_S: Final = 3.0
-UNKNOWN_OBJECT: Final = 1 << 16 | 31
+PROPERTY_CLASS: Final = 2
+"""Of an error. Source: clause 21, Error."""
 RPM_BIT, COV_BIT, COV_PROPERTY_BIT = 14, 5, 38
 """Bits of protocol-services-supported. Source: clause 21, BACnetServicesSupported."""
 NOT_OPERATIONAL: Final = {2: "download-required", 3: "download-in-progress", 4: "non-operational"}
@@ -68,7 +69,7 @@ class BacnetDriver:
         self, name: str, device: BacnetDevice, points: Sequence[Point], link: BacnetLink, clock: Clock
     ) -> None:
         self._name, self._device, self._points, self._link, self._clock = name, device, points, link, clock
-        self._writer = Writer(name, points, clock, device.check_priority)
+        self._writer = Writer(name, device, points, clock)
         self._station: Station | None = None
         self._traits = Traits(device.rpm)
         self._asked: dict[int, Asked] = {}
@@ -121,20 +122,22 @@ class BacnetDriver:
         own = DEVICE << 22 | self._device.instance
         try:
             frame = await station.ask(property_question(own, OBJECT_NAME).tail, timeout_s)
-            if frame.kind is Pdu.ERROR and error_of(frame) == UNKNOWN_OBJECT:
+            if frame.kind is Pdu.ABORT:
+                raise Busy(f"the device says {said(frame)}")
+            if not _knows_object(frame):
                 frame = await station.ask(property_question(ANYBODY, OBJECT_IDENTIFIER).tail, timeout_s)
                 own = _object_of(frame.data, frame.body) if frame.kind is Pdu.COMPLEX_ACK else 0
                 if not own:
                     return {}
-            said = {"instance": str(own & ANY_INSTANCE)}
+            told = {"instance": str(own & ANY_INSTANCE)}
             for name in ("name", *(n for n in self.declared.texts if n in _TEXTS and n != "name")):
                 question = property_question(own, _TEXTS[name])
                 found = value_of(await station.ask(question.tail, timeout_s), question)
                 if found is not None and isinstance(found.value, str):
-                    said[name] = found.value
+                    told[name] = found.value
         except DriverError as error:
             raise self._named("identity", timeout_s, error) from error
-        return said
+        return told
 
     async def close(self) -> None:
         """Nothing is held beside the link; subscriptions end by themselves after their lifetime."""
@@ -242,6 +245,11 @@ class BacnetDriver:
             f"expected a value, {_said(code)}; correct the address"
             for place, code in sorted((state or {}).items())
         ]
+
+
+def _knows_object(frame: Frame) -> bool:
+    """True if the answer to a ReadProperty shows that the object is there: its value, or an error of the property."""
+    return frame.kind is Pdu.COMPLEX_ACK or (frame.kind is Pdu.ERROR and error_of(frame) >> 16 == PROPERTY_CLASS)
 
 
 def _said(code: int) -> str:

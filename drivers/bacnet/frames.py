@@ -76,6 +76,11 @@ class Frame:
     body: int = 0
     origin: tuple[str, int] | None = None
 
+    @property
+    def is_of_a_client(self) -> bool:
+        """True for an abort of the device's own question, whose id is none of ours. Source: clause 20.1.9."""
+        return self.kind is Pdu.ABORT and not self.data[self.at] & 1
+
 
 def parse(data: bytes) -> Frame:
     """A datagram as a message.

@@ -12,13 +12,14 @@ that owes all 256 is not asked until it has been silent that long.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Final, Protocol
 
 from drivers.bacnet import frames
 from drivers.bacnet.address import BacnetDevice
 from drivers.bacnet.frames import Frame, Pdu
-from drivers.base import Busy, DeviceSilent
+from drivers.base import Busy, DeviceSilent, LinkDown
 from drivers.gate import Gate
 
 OWED_S: Final = 60.0
@@ -117,14 +118,14 @@ class Station:
         raise Busy(f"all {IDS} invoke ids wait for answers that may still come late")
 
     def tell(self, apdu: bytes) -> None:
-        """Send what needs no answer: an acknowledgement."""
-        if self._link.is_up:
+        """Send what needs no answer: an acknowledgement. One that cannot leave is as one that was lost on its way."""
+        with contextlib.suppress(LinkDown):
             self._link.send(frames.envelope(self._plain, apdu), self.key, False)
 
     def heard(self, frame: Frame) -> None:
         """A message from this station has come."""
         answer = None
-        if frame.kind in _ANSWERS:
+        if frame.kind in _ANSWERS and not frame.is_of_a_client:
             answer = self.pending.get(frame.id)
         if answer is None:
             if frame.kind in (Pdu.CONFIRMED, Pdu.UNCONFIRMED):

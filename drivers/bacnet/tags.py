@@ -18,6 +18,7 @@ TAG_NAMES: Final = (
 )  # fmt: skip
 LENGTH_MAX: Final = 1497  # no value is longer than the longest BACnet/IP message
 DEPTH_MAX: Final = 8
+SHOWN_MAX: Final = 60  # characters of a value in a message
 _OPENING, _CLOSING = 6, 7
 _ENCODINGS: Final = {0: "utf-8", 3: "utf-32-be", 4: "utf-16-be", 5: "latin-1"}
 """Character sets. Source: clause 20.2.9; 1 (DBCS) and 2 (JIS) are not read."""
@@ -235,9 +236,14 @@ def encode(tag_: int, value_: Primitive) -> bytes:
         return bytes((0x10 | bool(value_),))
     try:
         content = _content(tag_, value_)
+        return tag(tag_, False, len(content)) + content
     except (struct.error, OverflowError, TypeError, AttributeError) as error:
-        raise ValueError(f"expected a value that is a {TAG_NAMES[tag_]}, got {value_!r}: {error}") from None
-    return tag(tag_, False, len(content)) + content
+        raise ValueError(f"expected a value that is a {TAG_NAMES[tag_]}, got {_short(value_)}: {error}") from None
+
+
+def _short(value_: Primitive) -> str:
+    text_ = repr(value_)
+    return text_ if len(text_) <= SHOWN_MAX else f"{text_[:SHOWN_MAX]}..."
 
 
 def _content(tag_: int, value_: Primitive) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from config.words import Batch
-from drivers.bacnet import cov, frames
+from drivers.bacnet import cov, frames, tags
 from drivers.bacnet.address import BacnetDevice
 from drivers.bacnet.asked import Asked, Traits, error_of, said
 from drivers.bacnet.cells import told
@@ -168,12 +168,16 @@ class Telling:
         value = told_.values.get(PRESENT_VALUE)
         if value is None or self._push is None:
             return
-        flags = told_.values.get(STATUS_FLAGS)
-        known = flags is not None and flags.tag == BITS and isinstance(flags.value, int)
         asked = self._asked[request]
-        number = int(flags.value) & 15 if known else 0  # type: ignore[union-attr,arg-type]
         self.changes += 1
-        self._push(asked.told(place, told(asked.body.members[place].want, value, number)))
+        self._push(asked.told(place, told(asked.body.members[place].want, value, _flags(told_))))
+
+
+def _flags(told_: Notification) -> int:
+    """The status flags it tells; 0: none."""
+    encoded = told_.values.get(STATUS_FLAGS)
+    found = None if encoded is None else tags.value(encoded, 0)[0]
+    return found.value & 15 if found is not None and found.tag == BITS and isinstance(found.value, int) else 0
 
 
 def _now_s() -> float:

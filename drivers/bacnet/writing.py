@@ -18,7 +18,7 @@ from typing import Final
 
 from config.words import Clock, Kind, Outcome, Permit, value_of
 from drivers.bacnet import tags
-from drivers.bacnet.address import BacnetPoint
+from drivers.bacnet.address import BacnetDevice, BacnetPoint
 from drivers.bacnet.asked import error_of, said
 from drivers.bacnet.frames import Frame, Pdu, Service
 from drivers.bacnet.names import PRIORITY_ARRAY, RELINQUISH_DEFAULT
@@ -42,6 +42,8 @@ NOBODY_KNOWS_ABORTS: Final = frozenset((0, 8, 10))
 NOBODY_KNOWS_CLASSES: Final = frozenset((7,))
 TIMEOUT: Final = 30
 PRIORITIES: Final = 16
+HEAD: Final = 3
+"""Bytes of a request before its service choice. Source: clause 20.1.2."""
 
 
 class CannotEncode(ValueError):
@@ -51,8 +53,9 @@ class CannotEncode(ValueError):
 class Writer:
     """Writes points of one device."""
 
-    def __init__(self, name: str, points: Sequence[Point], clock: Clock, checks_priority: bool) -> None:
-        self._name, self._points, self._clock, self._checks = name, points, clock, checks_priority
+    def __init__(self, name: str, device: BacnetDevice, points: Sequence[Point], clock: Clock) -> None:
+        self._name, self._points, self._clock = name, points, clock
+        self._apdu, self._checks = device.apdu, device.check_priority
 
     async def write(self, station: Station, item: WriteItem, permit: Permit, timeout_s: float) -> WriteOutcome:
         """Write one value once; never raises for what device or link say."""
@@ -62,6 +65,8 @@ class Writer:
             return refused(f"{where}: expected a tag that may be written, it is read only; nothing was sent")
         try:
             tail = question(point, item)
+            if len(tail) > self._apdu - HEAD:
+                raise CannotEncode(f"expected a message of at most {self._apdu} bytes, got {len(tail) + HEAD}")
         except CannotEncode as error:
             return refused(f"{where}: {error}; nothing was sent")
         try:
@@ -74,7 +79,7 @@ class Writer:
             return _unknown(f"{where}: sent, then the link broke ({error}); it may or may not have been done")
         if frame.kind is not Pdu.SIMPLE_ACK or frame.code != Service.WRITE_PROPERTY:
             with_ = f" to priority {point.address.priority}" if point.address.has_priority else ""
-            return _judge(where, frame, with_)
+            return judge(where, frame, with_)
         return await self._in_force(where, station, point.address, item, point.kind, timeout_s)
 
     async def _in_force(
@@ -180,10 +185,10 @@ def highest(frame: Frame, before: bytes) -> int:
     return 0
 
 
-def _judge(where: str, frame: Frame, priority: str) -> WriteOutcome:
+def judge(where: str, frame: Frame, priority: str) -> WriteOutcome:
     """What an answer that is no acknowledgement means."""
     text = f"{where}: the device says {said(frame)}{priority}"
-    if frame.kind is Pdu.ERROR:
+    if frame.kind is Pdu.ERROR and frame.code == Service.WRITE_PROPERTY:
         code = error_of(frame)
         lost = code >> 16 in NOBODY_KNOWS_CLASSES or code & 0xFFFF == TIMEOUT
     else:

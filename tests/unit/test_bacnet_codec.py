@@ -89,7 +89,7 @@ def test_f_1_2_confirmed_cov_notification() -> None:
         bytes.fromhex("0912 1c02000004 2c0000000a 3900 4e 0955 2e 4442820000 2f 096f 2e 820400 2f 4f"), 0
     )
     assert (told_.process, told_.oid) == (18, 10)
-    assert told_.values == {85: Value(REAL, 65.0), 111: Value(BITS, 0)}
+    assert told_.values == {85: tags.encode(REAL, 65.0), 111: tags.encode(BITS, 0)}
 
 
 # --- tags, clause 20.2
@@ -227,7 +227,7 @@ def test_another_objects_answer_is_not_taken() -> None:
     ],
 )
 def test_what_may_be_what(kind: Kind, value: Value, status: StatusCode, cell: object) -> None:
-    found = told(Want(kind), value, 0)
+    found = told(Want(kind), tags.encode(value.tag, value.value), 0)
     assert found.status == status and value_of(kind, found.cell) == cell
 
 
@@ -235,8 +235,22 @@ def test_state_1_of_a_multi_state_object_is_the_first_value_of_an_enumeration() 
     """Clause 12.18.4: states count from 1."""
     first = member(Kind.Enumeration, object="multi-state-input 1").want
     assert first.first == 1 and member(Kind.UInt16, object="multi-state-input 1").want.first == 0
-    assert told(first, Value(UNSIGNED, 1), 0).cell == 0 and told(first, Value(UNSIGNED, 4), 0).cell == 3
-    assert told(first, Value(UNSIGNED, 0), 0).status == StatusCode.BadOutOfRange
+    none, one, four = (told(first, tags.encode(UNSIGNED, state), 0) for state in (0, 1, 4))
+    assert (one.cell, four.cell, none.status) == (0, 3, StatusCode.BadOutOfRange)
+
+
+def test_a_long_bit_string_is_told_whole_and_a_bit_it_does_not_have_has_no_value() -> None:
+    """Clause 20.2.10: nine bits, all set."""
+    nine = tags.tag(BITS, False, 3) + tags.bit_content(0x1FF, 9)
+    assert told(Want(Kind.UInt16), nine, 0).cell == 0x1FF
+    assert told(Want(Kind.Boolean, bit=8), nine, 0).cell == 1
+    assert told(Want(Kind.Boolean, bit=9), nine, 0).status == StatusCode.BadOutOfRange
+
+
+def test_an_abort_by_a_client_is_none_of_ours() -> None:
+    """Clause 20.1.9: the server bit says whose question was given up."""
+    ours, theirs = (frames.parse(frames.envelope(b"\x01\x00", bytes((head, 3, 10)))) for head in (0x71, 0x70))
+    assert theirs.is_of_a_client and not ours.is_of_a_client
 
 
 def test_an_array_or_a_construction_is_no_value_of_a_tag() -> None:

@@ -194,3 +194,25 @@ def test_a_device_that_says_it_is_not_operational_is_silent() -> None:
                 await r.read()
 
     run(main())
+
+
+def test_the_reason_of_an_old_fault_is_not_that_of_a_new_one() -> None:
+    """Clause 12.2.9: the Reliability is read; a notification tells the flag alone."""
+
+    async def main() -> None:
+        made, told = objects(1), list[Batch]()
+        async with rig(inputs(1), made, cov="unconfirmed") as r:
+            [each] = made
+            each.reliability = 2
+            assert (await r.read())[0][1] == StatusCode.UncertainEngineeringUnitsExceeded
+            r.driver.watch(told.append)
+            await poll(r)
+            for reliability in (0, 1):
+                each.reliability = reliability
+                made.hold(each, each.own)
+                await asyncio.sleep(0.1)
+            assert [b.statuses[0] for b in told[-2:]] == [StatusCode.Good, StatusCode.BadDeviceFailure]
+            await asyncio.sleep(900.0)
+            assert (await r.read())[0][1] == StatusCode.BadSensorFailure
+
+    run(main())

@@ -17,7 +17,7 @@ from drivers.bacnet.names import SYSTEM_STATUS
 from drivers.bacnet.plan import plan, property_question
 from drivers.bacnet.quality import FAULT, OUT_OF_SERVICE, OVERRIDDEN
 from drivers.bacnet.simulator import SimulatedDevice
-from drivers.bacnet.station import IDS, OWED_S
+from drivers.bacnet.station import IDS, OWED_S, Station
 from drivers.bacnet.tags import NULL, REAL
 from drivers.base import Busy, DeviceSilent, DriverError, LinkDown, bind
 from tests.bacnet import INSTANCE, inputs, objects, rig
@@ -195,6 +195,34 @@ def test_strangers_are_counted_and_answer_nothing() -> None:
     run(main())
 
 
+def test_a_device_that_gives_up_its_own_question_answers_none_of_ours() -> None:
+    """Clause 20.1.9.2: an abort without the server bit is of a confirmed notification, whose ids are the device's."""
+
+    async def main() -> None:
+        async with rig(inputs(1), objects(1)) as r:
+            station = await r.link.station(r.device)
+            r.peer.turn("slow 200 ms")
+            reading = asyncio.ensure_future(r.read())
+            await asyncio.sleep(0.1)
+            for id_ in station.pending:
+                station.heard(frames.parse(frames.envelope(b"\x01\x00", bytes((0x70, id_, 10)))))
+            assert await reading == [(0.0, 0)]
+
+    run(main())
+
+
+def test_an_acknowledgement_that_cannot_leave_is_lost_and_breaks_nothing() -> None:
+    async def main() -> None:
+        async with rig(inputs(1), objects(1)) as r:
+            station = await r.link.station(r.device)
+            reached, station.key = station.key, ("255.255.255.255", 9, 0, b"")  # the system refuses: no broadcasts
+            station.heard(frames.parse(frames.envelope(b"\x01\x00", frames.confirmed(1, 99, b""))))
+            station.key = reached
+            assert await r.read() == [(0.0, 0)]
+
+    run(main())
+
+
 def test_a_local_port_in_use_and_a_host_that_is_none_are_said() -> None:
     async def main() -> None:
         async with rig(inputs(1), objects(1)) as r:
@@ -243,3 +271,38 @@ def test_identity_is_instance_and_name() -> None:
             assert await r.driver.identify(1.0) == said, "it has no serial number"
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [frames.reject(0, 9), frames.error(0, 12, 4, 27), frames.error(0, 12, 1, 0), frames.simple_ack(0, 12)],
+    ids=["reject", "access-denied", "object-other", "simple-ack"],
+)
+def test_what_is_no_answer_to_who_are_you_confirms_nobody(answer: bytes) -> None:
+    """The instance that was configured is none that the device has said."""
+
+    async def main() -> None:
+        async with rig(inputs(1), objects(1)) as r:
+            refuses(await r.link.station(r.device), answer)
+            assert await r.driver.identify(1.0) == {}
+
+    run(main())
+
+
+def test_who_is_busy_says_who_it_is_later() -> None:
+    async def main() -> None:
+        async with rig(inputs(1), objects(1)) as r:
+            refuses(await r.link.station(r.device), frames.abort(0, 9))
+            with pytest.raises(Busy, match="out-of-resources"):
+                await r.driver.identify(1.0)
+
+    run(main())
+
+
+def refuses(station: Station, answer: bytes) -> None:
+    """Whatever the device is asked from now on, this is what comes."""
+
+    async def ask(tail: bytes, timeout_s: float, may_leave: object = None) -> frames.Frame:
+        return frames.parse(frames.envelope(b"\x01\x00", answer))
+
+    station.ask = ask  # type: ignore[method-assign]

@@ -6,9 +6,10 @@ from __future__ import annotations
 import pytest
 
 from config.words import Kind, Outcome, Permit, cell_of
+from drivers.bacnet import frames
 from drivers.bacnet.objects import Objects
-from drivers.bacnet.tags import ENUMERATED, REAL, UNSIGNED
-from drivers.bacnet.writing import CannotEncode, question
+from drivers.bacnet.tags import ENUMERATED, REAL, TEXT, UNSIGNED
+from drivers.bacnet.writing import CannotEncode, judge, question
 from drivers.base import WriteItem, WriteOutcome
 from tests.bacnet import FOREVER, INSTANCE, Rig, point, rig
 from tests.sim.loop import run
@@ -154,3 +155,28 @@ def test_the_type_written_is_the_objects(kind: Kind, address: dict[str, object],
 def test_what_does_not_fit_is_refused_before_a_byte_leaves(kind: Kind, text: str, value: float) -> None:
     with pytest.raises(CannotEncode):
         question(point("x", kind, "rw", object=text), WriteItem(0, cell_of(kind, value)))
+
+
+@pytest.mark.parametrize("length", [450, 2_000, 70_000])
+def test_a_text_longer_than_the_device_takes_is_refused_before_a_byte_leaves(length: int) -> None:
+    """Clause 5.2.1: no request is longer than the max-APDU-length-accepted of who is asked."""
+
+    async def main() -> None:
+        made = plant()
+        made.add("characterstring-value 1", TEXT, "", writable=True)
+        async with rig([point("Text", Kind.String, "rw", object="characterstring-value 1")], made, apdu=480) as r:
+            before = r.peer.requests
+            [outcome] = await r.driver.write([WriteItem(0, 0, "x" * (length + 20))], FOREVER, 1.0)
+            assert outcome.outcome is Outcome.REFUSED and "nothing was sent" in outcome.reason
+            assert r.peer.requests == before and len(outcome.reason) < 300
+            [outcome] = await r.driver.write([WriteItem(0, 0, "x" * 440)], FOREVER, 1.0)
+            assert outcome.outcome is Outcome.ACCEPTED
+
+    run(main())
+
+
+def test_an_error_of_another_service_does_not_say_what_became_of_a_write() -> None:
+    """Clause 20.1.7: an Error names the service it answers."""
+    for service, outcome in ((15, Outcome.REFUSED), (12, Outcome.UNKNOWN)):
+        frame = frames.parse(frames.envelope(b"\x01\x00", frames.error(3, service, 2, 40)))
+        assert judge("DEV-1", frame, "").outcome is outcome
