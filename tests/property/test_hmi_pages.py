@@ -63,8 +63,8 @@ def test_a_template_says_the_same_as_one_by_one(
 ) -> None:
     before = pages.head(link, True, mask)
     template = pages.Template(before, 2, "fr", mask)
-    after = template.after(ua.NodeClass.Object, type_)
-    assert template.fill((*row, after) for row in rows) == b"".join(
+    identifiers, titles = [identifier for identifier, _ in rows], [title for _, title in rows]
+    assert template.fill(identifiers, titles, ua.NodeClass.Object, type_) == b"".join(
         pages.reference(
             before,
             pages.Described(

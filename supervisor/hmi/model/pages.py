@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -113,35 +113,38 @@ class Template:
         self._text = (b"\x03" + string(locale) if titled else _NULL_TEXT).decode(_AS_BYTES)
         self._named, self._titled, self._mask = named, titled, mask
 
-    def after(self, node_class: int, type_: ua.NodeId | None) -> str:
-        """What stands behind the names, as `fill` takes it."""
-        return tail(node_class, type_, self._mask).decode(_AS_BYTES)
-
-    def fill(self, nodes: Iterable[tuple[str, str, str]]) -> bytes:
-        """References of nodes (identifier, title, `after`). The browse name is what follows the identifier's last '/';
-        it is the title of a node that has none.
+    def fill(
+        self, identifiers: Sequence[str], titles: Sequence[str], node_class: int, type_: ua.NodeId | None
+    ) -> bytes:
+        """References of nodes of one class and type. The browse name is what follows the identifier's last '/'; it is
+        the title of a node whose title is ''.
         """
-        before, name, text = self._before, self._name, self._text
-        named, titled, counted = self._named, self._titled, _COUNTED
-        made: list[str] = []
-        add = made.append
-        for identifier, title, after in nodes:
-            if not identifier.isascii():
-                identifier = _spelled(identifier)
-            last = identifier[identifier.rfind("/") + 1 :]
-            if not title:
-                title = last
-            elif not title.isascii():
-                title = _spelled(title)
-            names = f"{name}{counted[len(last)]}{last}{text}" if named else f"{name}{text}"
-            words = f"{counted[len(title)]}{title}" if titled else ""
-            add(f"{before}{counted[len(identifier)]}{identifier}{names}{words}{after}")
+        identifiers, titles = _bytes_as_text(identifiers), _bytes_as_text(titles)
+        names = [identifier[identifier.rfind("/") + 1 :] for identifier in identifiers]
+        words = [title or name for title, name in zip(titles, names, strict=True)] if self._titled else names
+        before, name, text, counted = self._before, self._name, self._text, _COUNTED
+        after = tail(node_class, type_, self._mask).decode(_AS_BYTES)
+        # What is asked for nearly always is one formatted text; nine tenths of the time of a page are spent here.
+        if self._named and self._titled:
+            made = [
+                f"{before}{counted[len(i)]}{i}{name}{counted[len(n)]}{n}{text}{counted[len(w)]}{w}{after}"
+                for i, n, w in zip(identifiers, names, words, strict=True)
+            ]
+        elif self._named:
+            pairs = zip(identifiers, names, strict=True)
+            made = [f"{before}{counted[len(i)]}{i}{name}{counted[len(n)]}{n}{text}{after}" for i, n in pairs]
+        else:
+            words = [f"{counted[len(w)]}{w}" for w in words] if self._titled else [""] * len(words)
+            pairs = zip(identifiers, words, strict=True)
+            made = [f"{before}{counted[len(i)]}{i}{name}{text}{w}{after}" for i, w in pairs]
         return "".join(made).encode(_AS_BYTES)
 
 
-def _spelled(text: str) -> str:
-    """A character for each byte of a text in UTF-8."""
-    return text.encode().decode(_AS_BYTES)
+def _bytes_as_text(texts: Sequence[str]) -> Sequence[str]:
+    """Each with a character for each byte it has in UTF-8."""
+    if "".join(texts).isascii():
+        return texts
+    return [text.encode().decode(_AS_BYTES) for text in texts]
 
 
 class _Counted(dict[int, str]):

@@ -11,6 +11,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from asyncua import ua
@@ -139,18 +141,18 @@ class View:
 
     def _members(self, before: bytes, members: Members, locale: str, mask: int) -> bytes:
         """Equipment of an area; thousands at once."""
-        types = self._space.plant.types
         template = pages.Template(before, self._nodes.namespace, locale, mask)
-        after = {
-            name: template.after(
-                ua.NodeClass.Object, self._references.type_of(Place(What.EQUIPMENT, "", type=types[name]))
+        made = []
+        for name, some in groupby(members.equipment, itemgetter(0)):
+            type_, instances = self._space.plant.types[name], [instance for _, instance in some]
+            equipment, titles = type_.equipment, type_.titles
+            kind = self._references.type_of(Place(What.EQUIPMENT, "", type=type_))
+            made.append(
+                template.fill(
+                    [equipment[i] for i in instances], [titles[i] for i in instances], ua.NodeClass.Object, kind
+                )
             )
-            for name in {name for name, _ in members.equipment}
-        }
-        return template.fill(
-            (types[name].equipment[instance], types[name].titles[instance], after[name])
-            for name, instance in members.equipment
-        )
+        return b"".join(made)
 
     def _described(self, target: Described | Place | Live, locale: str) -> Described:
         if isinstance(target, Place):
