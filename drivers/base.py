@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel
@@ -286,6 +286,34 @@ class Identified(Protocol):
             LinkDown, DeviceSilent, Busy.
         """
         ...
+
+
+def is_watching(driver: object) -> TypeGuard[Watching]:
+    """Whether a driver offers `Watching`."""
+    return _offers(driver, Watching)
+
+
+def is_budgeted(driver: object) -> TypeGuard[Budgeted]:
+    """Whether a driver offers `Budgeted`."""
+    return _offers(driver, Budgeted)
+
+
+def is_identified(driver: object) -> TypeGuard[Identified]:
+    """Whether a driver offers `Identified`."""
+    return _offers(driver, Identified)
+
+
+_OFFERED: Final[dict[tuple[type, type], bool]] = {}  # as many as there are classes of drivers, times three
+
+
+def _offers(driver: object, what: type) -> bool:
+    """A class is asked once: a city has thousands of drivers of four classes, and Python looks through all attributes
+    of a protocol each time (25 us).
+    """
+    key = type(driver), what
+    if (known := _OFFERED.get(key)) is None:
+        known = _OFFERED[key] = isinstance(driver, what)
+    return known
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,6 @@ from typing import Final
 
 from config.words import NS_PER_S, Batch
 from drivers.base import (
-    Budgeted,
     Busy,
     DeviceSilent,
     DeviceSpec,
@@ -35,7 +34,8 @@ from drivers.base import (
     LinkDown,
     PollClass,
     Request,
-    Watching,
+    is_budgeted,
+    is_watching,
 )
 from drivers.connection import Connection, passes
 from drivers.identifying import Identifier
@@ -67,7 +67,7 @@ class Device:
     ) -> None:
         self.name = spec.name
         self.driver = driver
-        self._budget = driver if isinstance(driver, Budgeted) else None
+        self._budget = driver if is_budgeted(driver) else None
         self.connection = link
         self.standing = Standing(index, spec.name, requests, link, means)
         self.identity = Identifier(spec, driver, link, means)
@@ -156,7 +156,7 @@ class Device:
         self.standing.opened = generation
         self.standing.probe_s = 0.0
         self._all_at_once()
-        if isinstance(self.driver, Watching):
+        if is_watching(self.driver):
             self.driver.watch(self._told)
         self.standing.tell()
 

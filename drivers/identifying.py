@@ -14,7 +14,7 @@ import logging
 import numpy as np
 
 from config.words import Batch, StatusCode
-from drivers.base import DeviceSpec, Driver, DriverError, Identified, LinkDown, Request
+from drivers.base import DeviceSpec, Driver, DriverError, LinkDown, Request, is_identified
 from drivers.connection import Connection
 from drivers.identity import Check, Declared, Finding, Identity, words
 from drivers.sink import Means
@@ -30,7 +30,7 @@ class Identifier:
     """
 
     def __init__(self, spec: DeviceSpec, driver: Driver, link: Connection, means: Means) -> None:
-        self.check = Check(spec.name, driver.declared if isinstance(driver, Identified) else Declared())
+        self.check = Check(spec.name, driver.declared if is_identified(driver) else Declared())
         self._driver, self._link, self._means, self._protocol = driver, link, means, spec.protocol
         self._now = asyncio.get_running_loop().time
         means.identities.enter(self.check, spec.protocol, id(link), bool(len(spec.comm_rows)))
@@ -74,7 +74,7 @@ class Identifier:
         Raises:
             LinkDown, DeviceSilent, Busy; DriverError: the protocol has no such question.
         """
-        if not isinstance(self._driver, Identified):
+        if not is_identified(self._driver):
             raise DriverError(f"{self.check.name}: its protocol has no question for that")
         turns = self._link.turns
         turn = turns.try_enter() or await turns.enter()

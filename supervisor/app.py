@@ -37,7 +37,7 @@ from supervisor.commands.guard import guard_permit
 from supervisor.commands.permit import StandingPermit, next_epoch
 from supervisor.commands.proof import AGE_MAX_S, ProofOfLife
 from supervisor.commands.unfinished import end_unfinished
-from supervisor.connect import Connect, add_demo_users, remove_connect, write_connect
+from supervisor.connect import Connect, Login, add_demo_users, remove_connect, write_connect
 from supervisor.control.certs import Certs
 from supervisor.control.door import ControlDoor
 from supervisor.control.operations import Server
@@ -134,10 +134,9 @@ class App:
         remove_connect(state_dir)  # of one that was killed: its doors are gone, its passwords too
         self.epoch = await self.offload.run(lambda: next_epoch(state_dir))
         await self._open_journal(stack, state_dir)
-        self.plant = await self.offload.run(self._compile)
-        self.site.forget_instances()
         self.people = People.of(self.site.users, self.site.model.organisations)
-        logins = await self.offload.run(lambda: add_demo_users(self.people)) if self.options.demo else []
+        self.plant, logins = await asyncio.gather(self.offload.run(self._compile), self._add_logins())
+        self.site.forget_instances()
         await self._open_core(stack)
         await self._open_history(stack)
         await self._open_alarms(stack)
@@ -165,6 +164,10 @@ class App:
         except JournalError as e:
             raise Failure(str(e)) from e
         stack.push_async_callback(self.journal.close)
+
+    async def _add_logins(self) -> list[Login]:
+        """Of a demo; hashing passwords leaves a core to the plant that is compiled meanwhile."""
+        return await self.offload.run(lambda: add_demo_users(self.people)) if self.options.demo else []
 
     def _compile(self) -> Plant:
         """Blocking: catalogue and field map are files."""

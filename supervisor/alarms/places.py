@@ -29,10 +29,14 @@ class Places:
     def __init__(self, book: RuleBook) -> None:
         known: dict[Place, int] = {}
         column = np.zeros(book.count, np.uint16)
+        areas = {t.name: [path.partition("/")[0] for path in t.equipment] for t in book.plant.types.values()}
+        columns: dict[tuple[str, str], list[int]] = {}  # rules of one type and one desk lie alike
         for block in book.blocks:
-            desk = block.model.owner_desk or ""
-            areas = (path.partition("/")[0] for path in book.plant.types[block.type].equipment)
-            column[block.conditions] = [known.setdefault(Place(area, desk), len(known)) for area in areas]
+            key = block.type, block.model.owner_desk or ""
+            if key not in columns:
+                places = (Place(area, key[1]) for area in areas[block.type])
+                columns[key] = [known.setdefault(place, len(known)) for place in places]
+            column[block.conditions] = columns[key]
         self.group_of = array("H", column.tobytes())
         self.groups = max(1, len(known))
         self._column: npt.NDArray[np.uint16] = column

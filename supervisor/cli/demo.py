@@ -15,6 +15,7 @@ Ctrl-C stops everything in order.
 from __future__ import annotations
 
 import argparse
+import gc
 import shlex
 import subprocess
 import sys
@@ -42,6 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    gc.disable()  # as the server does while it starts; it enables it again
     site = sites.load(args.site)
     state = args.state or Path("var") / site.model.site
     try:
