@@ -89,7 +89,7 @@ class Replacer:
             raise ValueError(text) from error
         for name, offset in self._splices.items():
             if (row := self._plant.row(name)) is not None:
-                self._table.splices.put(row, float(offset), modulus_of(self._plant, row))
+                self._table.splices.put(row, float(offset), modulus_of(self._plant, row), told=True)
         for index, spec in enumerate(self._plant.devices):
             known = self._identities.get(spec.name)
             if known is not None and not self._host.accept(index, known["instead_of"], known["accepted"]):

@@ -34,6 +34,8 @@ BACKFILLED: Final = 0x02
 """Not seen live: read later from a device's own memory, or imported."""
 SIMULATED: Final = 0x04
 """Made by a simulator; never evidence."""
+JOINED: Final = 0x08
+"""The first of a counter since another meter's readings were joined to it: until here the old one counted."""
 WHOLE: Final = 0x40
 TEXT: Final = 0x80
 
@@ -75,7 +77,7 @@ class Samples:
         status: StatusCode.
         lag_ds: server time - source time [0.1 s], cut to +-2**31.
         class_id: index into CLASSES.
-        flags: LATE | BACKFILLED | SIMULATED | WHOLE | TEXT.
+        flags: LATE | BACKFILLED | SIMULATED | JOINED | WHOLE | TEXT.
     """
 
     series: npt.NDArray[np.uint32]

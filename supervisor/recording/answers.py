@@ -21,13 +21,13 @@ import numpy as np
 from config.words import NS_PER_S, Kind
 from historian.store.query import Buckets
 from historian.store.reader import Reader
-from historian.store.samples import BACKFILLED, LATE, SIMULATED
+from historian.store.samples import BACKFILLED, JOINED, LATE, SIMULATED
 from supervisor.commands.values import iso, status_name
 from supervisor.recording.periods import edges_of
 
 PAGE_MAX: Final = 10_000
 GAPS_MAX: Final = 1000
-_FLAGS: Final = {LATE: "late", BACKFILLED: "back-filled", SIMULATED: "simulated"}
+_FLAGS: Final = {LATE: "late", BACKFILLED: "back-filled", SIMULATED: "simulated", JOINED: "new meter"}
 BUCKET_COLUMNS: Final = ("time_ns", "min", "max", "mean", "last", "count", "good", "consumption", "status")
 Gap = tuple[int, int, str]
 

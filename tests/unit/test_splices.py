@@ -3,18 +3,43 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.words import StatusCode
+from config.words import Kind, StatusCode
+from historian.catalogue import Catalogue
 from historian.store.consumption import consumption
+from historian.store.store import open_store
+from supervisor.cli.main import main as cli
+from supervisor.offload import Offload
+from supervisor.recording.recorder import Recorder
 from supervisor.tags.pool import StringPool
+from supervisor.tags.scan import Changes
 from supervisor.tags.splices import Splices, modulus_of, spliced
 from supervisor.tags.table import TagTable
 from tests.plants import TypeSpec, make_plant, tag
 from tests.unit.test_consumption import BEGIN, QUARTER, meter
+
+
+class SteppedClock:
+    """Stands until it is moved on."""
+
+    def __init__(self, now_ns: int) -> None:
+        self.now_ns = now_ns
+
+    def wall_ns(self) -> int:
+        return self.now_ns
+
+    def boot_s(self) -> float:
+        return self.now_ns / 1e9
+
 
 NAMES = ["1/MTR-0001", "1/MTR-0002"]
 
@@ -59,6 +84,54 @@ def test_the_consumption_is_what_both_meters_counted(old: list[int], new: list[i
     found = consumption(meter(*enumerate(series, 1)), np.array([BEGIN, BEGIN + (len(series) + 1) * QUARTER]), modulus)
     assert found.replaced.sum() == 0 and found.amount[0] == pytest.approx(sum(old) + sum(new))
     assert found.status[0] == StatusCode.Good, "nothing says that there ever was another meter"
+
+
+def test_the_history_shows_one_counter_marked_where_the_new_meter_began(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Six quarters of the old meter, Bad while it is changed, six of a new one that stands elsewhere."""
+    energy = replace(tag("Double", unit="kWh"), history_class="C")
+    plant = make_plant({"MTR": TypeSpec({"E": energy})}, {"MTR": NAMES})
+    name, row, rows = f"{NAMES[0]}/E", 0, np.array([0, 1])
+    catalogue = Catalogue(tmp_path / "catalogue.sqlite", "hand")
+    assert catalogue.assign(list(plant.names()), np.full(2, Kind.Double), {}, 0).tolist() == plant.series.tolist()
+    catalogue.close()
+
+    table, store = TagTable(plant, StringPool(), BEGIN), open_store(tmp_path / "history", "hand", BEGIN)
+    offload, at = Offload(1), SteppedClock(BEGIN)
+    recorder = Recorder(table, store, at, offload.run, epoch=1)
+    for quarter in range(13):
+        reading = 500.0 + 2 * quarter if quarter < 6 else 7.0 + 2 * quarter
+        if quarter == 7:
+            table.splices.put(row, table.floats[row] - reading, None)
+        status = np.array([StatusCode.BadConfigurationError if quarter == 6 else 0, 0], np.uint32)
+        table.apply(rows, np.array([reading, quarter]).view(np.int64), status, np.full(2, at.wall_ns()))
+        recorder.take(Changes(table.changed_rows(), at.wall_ns()))
+        at.now_ns += QUARTER
+
+    async def write() -> None:
+        recorder.start()
+        await recorder.close()
+
+    asyncio.run(write())
+    assert not table.splices.untold
+    store.close()
+    offload.close()
+    span = ("--from", "2026-02-15", "--to", "2026-02-18", "--state", str(tmp_path))
+    assert cli(["history", name, *span, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["value"] == [500, 502, 504, 506, 508, 510, None, 510, 512, 514, 516, 518, 520]
+    assert found["note"] == ["new meter" if k == 7 else "" for k in range(13)]
+    assert cli(["history", name, *span, "--every", "4 d", "--aggregate", "consumption", "--json"]) == 0
+    assert [c for c in json.loads(capsys.readouterr().out)["consumption"] if c is not None] == [20]
+    assert cli(["history", f"{NAMES[1]}/E", *span, "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["note"]) == {""}, "its neighbour has its old meter"
+
+
+def test_a_splice_of_an_earlier_run_is_not_marked_again() -> None:
+    splices = Splices(5)
+    splices.put(2, 10.0, None, told=True)
+    assert splices.offsets == {2: 10.0} and not splices.untold
 
 
 def test_nothing_is_held_before_the_first_splice() -> None:
