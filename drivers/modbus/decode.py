@@ -188,17 +188,17 @@ def _scale(source: npt.NDArray[np.generic], unit: int, cells: npt.NDArray[np.gen
 
 
 def _bcd(source: npt.NDArray[np.generic], cells: npt.NDArray[np.generic]) -> None:
-    packed = source.astype(np.int64)
-    number = np.zeros(len(packed), np.int64)
-    for nibble in range(source.itemsize * 2):
-        number += (packed >> (4 * nibble) & 15) * 10**nibble
+    """Digits join to pairs, pairs to fours, fours to eight: a step for all digits at once."""
+    number = source.astype(np.int64)
+    for bits, base, low in ((4, 10, 0x0F0F0F0F), (8, 100, 0x00FF00FF), (16, 10_000, 0x0000FFFF)):
+        number = (number & low) + (number >> bits & low) * base
     np.copyto(cells, number, casting="unsafe")
 
 
 def _check_bcd(source: npt.NDArray[np.generic], statuses: Statuses) -> None:
+    """A digit is more than 9 if its 8 is set beside its 4 or its 2."""
     packed = source.astype(np.int64)
-    for nibble in range(source.itemsize * 2):
-        statuses[(packed >> (4 * nibble) & 15) > 9] = OUT_OF_RANGE
+    statuses[packed >> 3 & (packed >> 2 | packed >> 1) & 0x11111111 != 0] = OUT_OF_RANGE
 
 
 def _check_time(source: npt.NDArray[np.generic], unit: int, statuses: Statuses) -> None:
