@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from drivers.base import DeviceSilent
 from drivers.dali import banks, curve, lunatone
 from drivers.dali import frames as f
-from drivers.dali.link import Job, LunatoneLink
+from drivers.dali.link import Job, LunatoneLink, sound
 from drivers.dali.plan import Question
 from drivers.dali.schedule import Rank
 
@@ -113,7 +113,7 @@ class Asker:
         return _bits(question, status, f.STATUS_BITS)
 
     async def _failures(self, job: Job, question: Question) -> Values:
-        await job.tell((f.ENABLE_DEVICE_TYPE, f.LED))
+        await job.tell((f.ENABLE_DEVICE_TYPE, f.LED), ties=True)
         status = await self._byte(job, f.LED_FAILURE_STATUS, question.values, "the LED failure status")
         return _bits(question, status, f.FAILURE_BITS)
 
@@ -136,7 +136,7 @@ class Asker:
         await job.tell((f.DTR1, bank))
         if bank in (202, 203, 204):
             await job.tell((f.DTR0, 2))
-            await job.tell(f.command(self._target, f.ENABLE_WRITE), twice=True)
+            await job.tell(f.command(self._target, f.ENABLE_WRITE), twice=True, ties=True)
             await job.tell((f.WRITE_MEMORY, f.LATCH))
         found: Values = {}
         at = -1
@@ -190,14 +190,14 @@ class Asker:
     async def _bus(self, job: Job, question: Question) -> Values:
         reply = await job.send(f.command(f.ALL, f.QUERY_PRESENT), answer=True)
         line, schedule = self._link.line, self._link.turns.schedule
-        if reply.result == lunatone.NO_LINE:
-            raise DeviceSilent(lunatone.RESULTS[lunatone.NO_LINE])
+        if reply.result not in (lunatone.NO_VOLTAGE, lunatone.COLLISION, lunatone.DISTURBED):
+            sound(reply)  # anything else that was not sent tells nothing of the bus
         if line.cycle_s is None:
             self._lacks("cycle_time", "no gear was asked twice yet")
         if line.scene is None:
             self._lacks("scene", "no scene was asked for since the connection stands")
         return {
-            "bus_fault": float(reply.result in (lunatone.NO_VOLTAGE, 62)),
+            "bus_fault": float(reply.result in (lunatone.NO_VOLTAGE, lunatone.DISTURBED)),
             "power_supply": float(reply.result != lunatone.NO_VOLTAGE),
             "bus_load": schedule.load(self._loop.time()),
             "cycle_time": line.cycle_s,

@@ -167,7 +167,9 @@ class DaliDriver:
             return WriteOutcome(Outcome.UNKNOWN, text)
         if reply.result != lunatone.SENT:
             said = lunatone.RESULTS.get(reply.result, f"the gateway says {reply.result}")
-            return WriteOutcome(Outcome.REFUSED, f"{where}: {said}")
+            if reply.result in lunatone.NOT_SENT:
+                return WriteOutcome(Outcome.REFUSED, f"{where}: {said}")
+            return WriteOutcome(Outcome.UNKNOWN, f"{where}: {said}; it may or may not have been done")
         self._link.line.heard(frame)
         return WriteOutcome(Outcome.ACCEPTED)
 

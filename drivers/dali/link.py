@@ -176,8 +176,14 @@ class Job:
     def __exit__(self, *_: object) -> None:
         self._link.turns.leave(self._ticket)
 
-    async def send(self, frame: f.Frame, answer: bool = False, holds: bool = False, twice: bool = False) -> Reply:
+    async def send(
+        self, frame: f.Frame, answer: bool = False, holds: bool = False, twice: bool = False, ties: bool = False
+    ) -> Reply:
         """One frame, whatever becomes of it.
+
+        Args:
+            holds: no other poll's frame before the next of this one.
+            ties: no frame at all before it, not even a command's.
 
         Raises:
             LinkDown.
@@ -185,17 +191,17 @@ class Job:
         air_s = f.QUERY_S if answer else f.TWICE_S if twice else f.COMMAND_S
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
-        async with self._link.turns.turn(self._ticket, self._rank, air_s, holds):
+        async with self._link.turns.turn(self._ticket, self._rank, air_s, holds, ties):
             self.waited_s += loop.time() - begun_s
             return await self._link.ask(frame, self._timeout_s, answer, twice, self._may_leave)
 
-    async def tell(self, frame: f.Frame, twice: bool = False) -> None:
+    async def tell(self, frame: f.Frame, twice: bool = False, ties: bool = False) -> None:
         """A frame before a question.
 
         Raises:
             LinkDown, DeviceSilent, Busy.
         """
-        _sound(await self.send(frame, holds=True, twice=twice))
+        sound(await self.send(frame, holds=True, twice=twice, ties=ties))
 
     async def query(self, frame: f.Frame, holds: bool = False) -> Reply:
         """A question.
@@ -203,14 +209,19 @@ class Job:
         Raises:
             LinkDown; DeviceSilent: the bus is down; Busy.
         """
-        return _sound(await self.send(frame, answer=True, holds=holds))
+        return sound(await self.send(frame, answer=True, holds=holds))
 
 
-def _sound(reply: Reply) -> Reply:
+def sound(reply: Reply) -> Reply:
+    """The reply to a frame that was sent.
+
+    Raises:
+        Busy: the gateway has no room for it now; DeviceSilent: the bus did not take it.
+    """
     if reply.result == lunatone.SENT:
         return reply
     text = lunatone.RESULTS.get(reply.result, f"the gateway says {reply.result}")
-    raise Busy(text) if reply.result in (lunatone.BUFFER_FULL, 7) else DeviceSilent(text)
+    raise Busy(text) if reply.result in (lunatone.BUFFER_FULL, lunatone.MACRO) else DeviceSilent(text)
 
 
 def _drop(gateway: Gateway) -> None:

@@ -36,15 +36,21 @@ SENT: Final = 0
 NO_VOLTAGE: Final = 1
 BUFFER_FULL: Final = 4
 NO_LINE: Final = 5
+MACRO: Final = 7
+COLLISION: Final = 61
+DISTURBED: Final = 62
+NOT_FREE: Final = 63
 RESULTS: Final = {
     NO_VOLTAGE: "the bus has no voltage",
     BUFFER_FULL: "the gateway's buffer is full",
     NO_LINE: "the gateway has no such line",
-    7: "a macro of the gateway holds the bus",
-    61: "collision on the bus",
-    62: "the bus is disturbed",
-    63: "the bus did not become free in time",
+    MACRO: "a macro of the gateway holds the bus",
+    COLLISION: "collision on the bus",
+    DISTURBED: "the bus is disturbed",
+    NOT_FREE: "the bus did not become free in time",
 }
+NOT_SENT: Final = frozenset((NO_VOLTAGE, BUFFER_FULL, NO_LINE, MACRO, NOT_FREE))
+"""Results of a frame of which nothing was on the bus. What a disturbed one did, or one with any other, nobody knows."""
 ANSWER_NONE: Final = 0
 ANSWER_VALUE: Final = 8
 ANSWER_GARBLED: Final = 63
@@ -100,6 +106,7 @@ class Gateway(asyncio.Protocol):
         self._line, self._prepare, self._lost, self._overheard = line, prepare, lost, overheard
         self._transport: asyncio.Transport | None = None
         self._asked: _Asked | None = None
+        self._text = bytearray()
         self._timer: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -156,10 +163,14 @@ class Gateway(asyncio.Protocol):
     # --- messages
 
     def _message(self, frame: WsFrame) -> None:
-        if frame.opcode is not Opcode.TEXT:
+        if frame.opcode not in (Opcode.TEXT, Opcode.CONT):
             return  # pings are answered by the library
+        self._text += frame.data  # the library bounds the whole of a message that comes in pieces
+        if not frame.fin:
+            return
+        text, self._text = bytes(self._text), bytearray()
         try:
-            message = json.loads(bytes(frame.data))
+            message = json.loads(text)
             kind, data = message["type"], message["data"]
             if kind in ("daliFrame", "daliAnswer") and data.get("line", 0) == self._line:
                 self._told(kind, int(data["result"]), data.get("daliData"))
@@ -169,7 +180,7 @@ class Gateway(asyncio.Protocol):
                 self.info = data
                 self._introduced.set()
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            self._break(f"expected a JSON message of the gateway, got {bytes(frame.data[:60])!r} ({error})")
+            self._break(f"expected a JSON message of the gateway, got {text[:60]!r} ({error})")
 
     def _monitored(self, data: dict[str, Any]) -> None:
         if data.get("bits") == 16 and not data.get("framingError"):

@@ -41,16 +41,37 @@ NOWHERE: Final = ModbusPoint(table="holding", address=0)
 
 
 class GatewayLink(ModbusLink):
-    """The connection to a gateway, and the count of its last command (`maps.Counted`)."""
+    """The connection to a gateway, and the counts of its commands (`maps.Counted`).
+
+    Attributes:
+        count: of the last command.
+        seen: pair -> the count that the gateway last saw there.
+    """
 
     def __init__(self, device: DaliDevice) -> None:
         super().__init__(modbus_device(device))
-        self.count: int | None = None
+        self.count = 0
+        self.seen: dict[str, int] = {}
 
     async def open(self) -> None:
-        """As `ModbusLink.open`; the count is the gateway's again."""
-        self.count = None
+        """As `ModbusLink.open`; the counts are the gateway's again."""
+        self.count = 0
+        self.seen.clear()
         await super().open()
+
+    def saw(self, pair: str, count: int) -> None:
+        """What stands in a pair, unless another device's command was put there while it was read."""
+        if pair not in self.seen:
+            self.count = self.count if self.seen else count
+            self.seen[pair] = count
+
+    def next_count(self, pair: str) -> int:
+        """One more than the last command's, and another one than the pair has seen last."""
+        self.count = self.count + 1 & 0xFF
+        if self.count == self.seen[pair]:
+            self.count = self.count + 1 & 0xFF
+        self.seen[pair] = self.count
+        return self.count
 
 
 def modbus_device(device: DaliDevice) -> ModbusDevice:
@@ -186,16 +207,15 @@ class RegisterDriver:
             return WriteOutcome(Outcome.REFUSED, f"{where}: the permit to write has ended; nothing was sent")
         value = "scene" if address.value == "scene" else "level"
         at = self._commands[value]
-        if self._link.count is None:
+        if value not in self._link.seen:
             try:
                 [(cell, status, _)] = await self._inner.read_points([at], timeout_s)
             except DriverError as error:
                 return WriteOutcome(
                     Outcome.REFUSED, f"{where}: cannot read the count of commands: {error}; nothing was sent"
                 )
-            self._link.count = cell >> 24 if status < StatusCode.Uncertain else 0
-        self._link.count = self._link.count + 1 & 0xFF
-        words = counted.words(value, target(self._device, address), self._link.count, number)
+            self._link.saw(value, cell >> 24 if status < StatusCode.Uncertain else 0)
+        words = counted.words(value, target(self._device, address), self._link.next_count(value), number)
         [outcome] = await self._inner.write([WriteItem(at, words)], permit, timeout_s)
         return replace(outcome, reason=outcome.reason and f"{where}: {outcome.reason}")
 

@@ -35,7 +35,7 @@ class Turns:
         return self._ticket
 
     @asynccontextmanager
-    async def turn(self, ticket: int, rank: Rank, air_s: float, holds: bool) -> AsyncIterator[None]:
+    async def turn(self, ticket: int, rank: Rank, air_s: float, holds: bool, ties: bool = False) -> AsyncIterator[None]:
         """Wait until this frame may go; the bus is ours within."""
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiters[ticket] = waiter
@@ -48,7 +48,7 @@ class Turns:
                 self._busy = False
             self.leave(ticket)
             raise
-        self.schedule.sent(ticket, air_s, self._loop.time(), holds)
+        self.schedule.sent(ticket, air_s, self._loop.time(), holds, ties)
         try:
             yield
         finally:

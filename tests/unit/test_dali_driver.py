@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,10 +13,12 @@ import numpy as np
 import pytest
 
 from config.words import Access, Batch, Kind, Outcome, Permit, StatusCode, cell_of, value_of
-from drivers.base import DeviceSilent, Driver, Point, WriteItem, bind
+from drivers.base import Busy, DeviceSilent, Driver, Point, WriteItem, bind
+from drivers.dali import frames as f
 from drivers.dali.address import DaliDevice, DaliPoint
 from drivers.dali.busmodel import Bus, Gear
 from drivers.dali.link import LunatoneLink
+from drivers.dali.lunatone import Reply
 from drivers.dali.plan import plan
 from drivers.dali.protocol import PROTOCOL
 from drivers.dali.simulator import SimulatedGateway
@@ -182,5 +185,64 @@ def test_what_is_out_of_range_or_unknown_is_said() -> None:
             assert await made.put(point("scene", Kind.Int32, Access.RW), 4) is Outcome.ACCEPTED
             assert (await made.read([point("scene", Kind.Int32)]))["scene"] == 4
             assert (await made.read([point("power_factor")], 1))["power_factor"] == "BadNoData"
+
+    run(main(), debug=False)
+
+
+def test_a_command_never_comes_between_two_frames_of_which_the_first_enables_the_second() -> None:
+    """IEC 62386-102, 9.10.5 and 11.7.14: a scene between them, and the gear would not answer the failure status."""
+
+    async def main() -> None:
+        async with site() as made:
+            frames: list[f.Frame] = []
+            send = made.bus.send
+            made.bus.send = lambda frame: (frames.append(frame), send(frame))[1]  # type: ignore[method-assign]
+            made.bus.gear[3].numbers["active_power"] = 12.5
+
+            async def orders() -> None:
+                for _ in range(40):
+                    await made.put(point("scene", Kind.Int32, Access.W), 3)
+                    await asyncio.sleep(0.02)
+
+            asked = [point("short_circuit", Kind.Boolean), point("active_power")]
+            found, _ = await asyncio.gather(made.read(asked, 3), orders())
+            assert found == {"short_circuit": False, "active_power": 12.5}
+            pairs = list(itertools.pairwise(frames))
+            assert ((f.ENABLE_DEVICE_TYPE, f.LED), (7, f.LED_FAILURE_STATUS)) in pairs
+            assert ((7, f.ENABLE_WRITE), (f.WRITE_MEMORY, f.LATCH)) in pairs
+
+    run(main(), debug=False)
+
+
+@pytest.mark.parametrize(
+    ("result", "outcome"),
+    [(1, Outcome.REFUSED), (4, Outcome.REFUSED), (61, Outcome.UNKNOWN), (62, Outcome.UNKNOWN), (99, Outcome.UNKNOWN)],
+)
+def test_what_became_of_a_disturbed_frame_nobody_knows(result: int, outcome: Outcome) -> None:
+    async def main() -> None:
+        async with site() as made:
+
+            async def ask(*_: object) -> Reply:
+                return Reply(result)
+
+            made.link.ask = ask  # type: ignore[method-assign]
+            assert await made.put(point("line_level", access=Access.W), 50.0) is outcome
+
+    run(main(), debug=False)
+
+
+@pytest.mark.parametrize(("result", "error"), [(4, Busy), (7, Busy), (63, DeviceSilent), (5, DeviceSilent)])
+def test_a_gateway_that_did_not_send_says_nothing_of_the_bus(result: int, error: type[Exception]) -> None:
+    """A full buffer is no proof of a sound power supply."""
+
+    async def main() -> None:
+        async with site() as made:
+
+            async def ask(*_: object) -> Reply:
+                return Reply(result)
+
+            made.link.ask = ask  # type: ignore[method-assign]
+            with pytest.raises(error):
+                await made.read([point("power_supply", Kind.Boolean)])
 
     run(main(), debug=False)

@@ -140,3 +140,21 @@ def test_frames_of_others_are_overheard_and_count_as_load() -> None:
         assert link.turns.schedule.load(asyncio.get_running_loop().time()) > 0
 
     run(with_gateway(behave, use), debug=False)
+
+
+def test_a_message_in_pieces_is_one_message() -> None:
+    """RFC 6455, 5.4."""
+
+    async def behave(socket: ServerConnection) -> None:
+        await socket.send(['{"type": "info", "da', 'ta": {"name": "gate', 'way"}}'])
+        await socket.recv()
+        await socket.send(['{"type": "daliFrame", ', '"data": {"line": 0, "result": 0}}'])
+        await socket.send(['{"type": "daliAnswer", "data": {"line": 0, "result": 8, ', '"daliData": 6}}'])
+        await socket.wait_closed()
+
+    async def use(link: LunatoneLink) -> None:
+        with link.job(Rank.LEVEL, 1.0) as job:
+            assert (await job.query(QUESTION)).answer == 6
+        assert link.gateway is not None and link.gateway.info == {"name": "gateway"}
+
+    run(with_gateway(behave, use), debug=False)

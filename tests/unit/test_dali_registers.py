@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 import pytest
@@ -198,5 +199,24 @@ def test_a_register_outside_its_range_is_no_value() -> None:
         memory.holding[506] = 255
         async with Bench("intesis", memory, [point("level")]) as made:
             assert (await made.read())["level"] == "BadOutOfRange"
+
+    run(main(), debug=False)
+
+
+def test_two_commands_at_once_and_the_two_pairs_of_adfweb_are_each_counted_for_themselves() -> None:
+    """MN67845: the gateway acts when the count of that pair has changed; an equal one is obeyed by nobody."""
+    points = [point("level_set", access=Access.RW), point("scene", Kind.Int32, Access.W)]
+
+    async def main() -> None:
+        bus = Bus([Gear(5)])
+        registers = GatewayRegisters(ADFWEB, [bus])
+        registers.memory.holding[ADFWEB.counted.scene] = 3 << 8 | 5  # type: ignore[union-attr]
+        registers._written("holding", 64, 1)  # the last scene was the third command
+        before = bus.frames
+        async with Bench("adfweb", registers.memory, points) as made:
+            both = await asyncio.gather(made.write("level_set", 10.0), made.write("level_set", 100.0))
+            assert both == [Outcome.ACCEPTED] * 2 and bus.frames - before == 2
+            assert await made.write("scene", 4) is Outcome.ACCEPTED and bus.frames - before == 3
+            assert await made.write("level_set", 50.0) is Outcome.ACCEPTED and bus.frames - before == 4
 
     run(main(), debug=False)

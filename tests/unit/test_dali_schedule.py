@@ -8,7 +8,7 @@ import math
 import pytest
 
 from drivers.dali.frames import QUERY_S
-from drivers.dali.schedule import AGE_S, LOAD_WINDOW_S, PURSE_MAX_S, Rank, Schedule
+from drivers.dali.schedule import AGE_S, LOAD_WINDOW_S, MOMENT_S, PURSE_MAX_S, Rank, Schedule
 
 
 def test_command_before_fault_before_level_before_energy() -> None:
@@ -79,3 +79,29 @@ def test_a_purse_is_bounded() -> None:
     schedule = Schedule(0.5)
     schedule.choose(1e6)
     assert schedule.purse_s == PURSE_MAX_S
+
+
+def test_a_frame_that_is_tied_to_the_next_is_followed_by_it_whatever_waits() -> None:
+    """IEC 62386-102, 11.7.14: a device type is enabled for the next command alone."""
+    schedule = Schedule(0.5, purse_s=0.01)
+    schedule.enter(1, Rank.LEVEL, 0.0)
+    schedule.sent(1, QUERY_S, 0.0, holds=True, ties=True)
+    schedule.enter(2, Rank.COMMAND, 0.0)
+    assert schedule.choose(0.0) == (0, math.inf)
+    schedule.enter(1, Rank.LEVEL, 0.0)
+    assert schedule.purse_s < 0 and schedule.choose(0.0) == (1, 0.0)
+    schedule.sent(1, QUERY_S, 0.0, holds=True)
+    assert schedule.choose(0.0)[0] == 2
+    schedule.sent(2, QUERY_S, 0.0, holds=False)
+    schedule.enter(1, Rank.LEVEL, 9.0)
+    schedule.sent(1, QUERY_S, 9.0, holds=True, ties=True)
+    schedule.enter(2, Rank.COMMAND, 9.0)
+    schedule.leave(1)
+    assert schedule.choose(9.0)[0] == 2, "who gives up between the two lets go"
+
+
+def test_a_gateway_that_tells_of_more_frames_than_a_bus_carries_fills_nothing() -> None:
+    schedule = Schedule(0.5)
+    for i in range(20_000):
+        schedule.heard(QUERY_S, i * 1e-3)
+    assert len(schedule.spent) <= LOAD_WINDOW_S / MOMENT_S + 1 and schedule.load(20.0) == 100.0
