@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from config.words import BAD, Cells, Kind, Rows, StatusCode, Statuses, TimesNs
-from supervisor.plant.plant import Plant
+from supervisor.plant.plant import Plant, TagInfo
 from supervisor.tags.pool import StringPool
 from supervisor.tags.splices import Splices
 
@@ -55,11 +55,11 @@ class TagTable:
         infos = [b.info for b in plant.blocks]
         self._scale = np.array([i.scale for i in infos])
         self._offset = np.array([i.offset for i in infos])
-        self._low = np.array([i.low for i in infos])
-        self._high = np.array([i.high for i in infos])
+        spans = np.array([_span(i) for i in infos], np.float64).reshape(-1, 2)
+        self._low, self._high = spans[:, 0].copy(), spans[:, 1].copy()
         self._is_float = np.array([i.kind.is_float for i in infos], np.bool_)
         self._scaled = self._is_float & ((self._scale != 1.0) | (self._offset != 0.0))
-        self._ranged_int = np.array([i.kind.is_integer and not np.isnan(i.low) for i in infos], np.bool_)
+        self._ranged_int = np.array([i.kind.is_integer for i in infos], np.bool_) & ~np.isnan(self._low)
         self._is_uint64 = np.array([i.kind is Kind.UInt64 for i in infos], np.bool_)
 
     def apply(self, rows: Rows, raw: Cells, status: Statuses, source_ns: TimesNs) -> None:
@@ -167,3 +167,10 @@ class TagTable:
         arrays = (self.cells, self.status, self.source_ns, self.last_usable_ns, self._changed)
         plant = (self.plant.series, self.plant.block_of_row, self.plant.supported)
         return sum(a.nbytes for a in arrays + plant) / max(1, self.plant.rows)
+
+
+def _span(info: TagInfo) -> tuple[float, float]:
+    """Declared range; of an enumeration, the numbers that have a name. NaN: none."""
+    if info.kind is Kind.Enumeration and info.values:
+        return 0.0, len(info.values) - 1.0
+    return info.low, info.high

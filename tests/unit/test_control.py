@@ -427,6 +427,10 @@ def test_a_pattern_means_what_a_person_means(pattern: str, names: list[str] | No
         assert found == names
 
 
+def test_one_word_is_an_equipment_or_a_tag_and_each_row_is_found_once() -> None:
+    assert find_rows(plant(), "*").tolist() == list(range(plant().rows))
+
+
 def test_an_unknown_tag_gets_a_hint() -> None:
     made = plant()
     sight = Sight(made, ANNE)

@@ -183,3 +183,11 @@ def test_the_range_of_a_large_count_is_looked_at_too() -> None:
         table.apply(np.array([row]), cells, np.zeros(1, np.uint32), np.full(1, S))
         expected = StatusCode.Good if inside else StatusCode.UncertainEngineeringUnitsExceeded
         assert (table.value(row or 0), table.status[row or 0]) == (number, expected)
+
+
+def test_a_number_without_a_name_is_outside_its_enumeration() -> None:
+    made = make_plant({"T": TypeSpec({"Mode": tag("Enumeration", values=("off", "on"))})}, {"T": ["1/A"]})
+    table = TagTable(made, StringPool(), now_ns=0)
+    for number, expected in ((1, StatusCode.Good), (2, StatusCode.UncertainEngineeringUnitsExceeded)):
+        table.apply(np.zeros(1, np.int64), np.array([number]), np.zeros(1, np.uint32), np.full(1, S))
+        assert (table.value(0), table.status[0]) == (number, expected)
