@@ -77,6 +77,7 @@ class Field:
         self.read_error: Exception | None = None
         self.effect_s: float | None = 0.5
         self.write_s = 0.05
+        self.busy_s = 0.0  # how long its link is another's, and how late the permit is looked at
         self.effects: set[asyncio.Task[None]] = set()
         self.journalled: Callable[[], Awaitable[int]] | None = None
         self.records_at_write: list[int] = []
@@ -86,6 +87,9 @@ class Field:
     ) -> Sequence[WriteOutcome]:
         if self.journalled is not None:
             self.records_at_write.append(await self.journalled())
+        await asyncio.sleep(self.busy_s)
+        if not permit.valid(now().boot_s()):
+            return [WriteOutcome(Outcome.REFUSED, "the permit to write has ended; no byte left")]
         self.left.append((device, items[0].point))
         await asyncio.sleep(self.write_s)
         answer = self.answer(items[0])

@@ -22,7 +22,7 @@ from historian.base import TEXT_LENGTH_MAX, Journal, JournalError, Plain, Positi
 from supervisor.commands import values
 from supervisor.commands.gates import Order
 from supervisor.commands.life import Cause, Event, Life, Step, step
-from supervisor.commands.permit import PermitSource
+from supervisor.commands.permit import ExpiringPermit, PermitSource
 from supervisor.people import User
 from supervisor.plant.plant import Plant
 from supervisor.tags.table import TagTable
@@ -188,16 +188,22 @@ class Command:
         if not permit.valid(self._shop.clock.boot_s()):
             self._end(Cause.NO_PERMIT, "this post lost its permit to command the field; no byte left")
             return
+        # It may wait for its link behind another device: after its own time no byte leaves either.
+        left_s = self.life.expires_s - asyncio.get_running_loop().time()
+        expires_s = self._shop.clock.boot_s() + left_s
+        expiring = ExpiringPermit(permit.epoch, permit.deadline_s, permit, expires_s)
         item = WriteItem(self._order.point, self._order.cell, self._order.text)
         self._sent_ns = self._shop.clock.wall_ns()
         try:
             async with asyncio.timeout(2 * WRITE_TIMEOUT_S + 1):  # the host keeps its time; this guards against a bug
-                outcome = (await self._shop.host.write(self._order.device, [item], permit, WRITE_TIMEOUT_S))[0]
+                outcome = (await self._shop.host.write(self._order.device, [item], expiring, WRITE_TIMEOUT_S))[0]
         except (DriverError, TimeoutError) as e:
             self._end(Cause.ANSWER_LOST, f"no answer to the write ({e or 'timeout'}); look before asking again")
             return
         if outcome.outcome is Outcome.ACCEPTED:
             self._move(Event.ACCEPTED)
+        elif outcome.outcome is Outcome.REFUSED and expiring.late:
+            self._end(Cause.EXPIRED, _TOO_LATE)
         elif outcome.outcome is Outcome.REFUSED:
             self._end(Cause.DEVICE_REFUSED, outcome.reason or "the device refused")
         else:

@@ -49,6 +49,28 @@ class LivePermit(Permit):
         return boot_s < self.until_s()
 
 
+@dataclass(frozen=True, slots=True)
+class ExpiringPermit(Permit):
+    """A permit for one command: it ends with the post's, and with the time that the command may wait.
+
+    Attributes:
+        given: the post's permit.
+        expires_s: no byte may leave at or after this instant [s of `Clock.boot_s`].
+        late: when it was asked for too late; nothing left then.
+    """
+
+    given: Permit
+    expires_s: float
+    late: list[float] = field(default_factory=list, compare=False)
+
+    def valid(self, boot_s: float) -> bool:
+        """As `Permit.valid`, by both."""
+        if boot_s >= self.expires_s:
+            self.late.append(boot_s)
+            return False
+        return self.given.valid(boot_s)
+
+
 class StandingPermit:
     """Permits of a site without a peer."""
 

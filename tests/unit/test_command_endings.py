@@ -135,3 +135,16 @@ def test_a_text_that_grows_when_it_is_shown_is_not_too_long_for_the_journal(tmp_
         assert (await post.put("1/Text", "\U000e0001" * 250))[0] is Verdict.CONFIRMED
 
     with_post(tmp_path, scenario)
+
+
+def test_no_byte_leaves_after_its_time_also_when_it_waits_for_its_link(tmp_path: Path) -> None:
+    """The driver host lets a write wait for a link that another device holds; the permit is asked last."""
+
+    async def scenario(post: Post) -> None:
+        post.field.busy_s = 1.5
+        results = await asyncio.gather(post.put("1/Level", 1), post.put("1/Level", 2))
+        assert [r[0] for r in results] == [Verdict.CONFIRMED, Verdict.EXPIRED]
+        assert results[1][2].endswith("too long for its turn; no byte left")
+        assert len(post.field.left) == 1
+
+    with_post(tmp_path, scenario, expires_s=2.0)
