@@ -88,6 +88,8 @@ class Identifier:
         was_wrong = check.name in identities.wrong
         wrong = identities.impostor(check, self._protocol) if check.finding is Finding.WRONG else None
         identities.found(check, wrong)
+        if not identities.speaks(check.name):
+            return  # one server or gateway tells of many, and is one line
         if wrong is not None:
             log.error("%s; none of its values is believed, nothing is sent to it", wrong)
         elif check.finding is Finding.MUTE:

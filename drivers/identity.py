@@ -203,6 +203,10 @@ class Identities:
         self._spokesmen.add(check.name)
         self.unknown.add(check.name)
 
+    def speaks(self, name: str) -> bool:
+        """True of the one device of its partner that stands for all of them."""
+        return name in self._spokesmen
+
     def renamed(self, check: Check, protocol: str, was: Declared) -> None:
         """A device must be another one than it had to be."""
         old = self._names.get((protocol, tuple(was.texts)), {})
@@ -229,7 +233,7 @@ class Identities:
 
     def found(self, check: Check, impostor: Impostor | None) -> None:
         """What holds of a device has changed, or is known for the first time."""
-        if check.name not in self._spokesmen:
+        if not self.speaks(check.name):
             return
         self.unknown.discard(check.name)
         if impostor is None:

@@ -309,7 +309,7 @@ def test_whoever_comes_back_after_a_silence_is_asked_before_it_is_believed() -> 
     run(main(), debug=False)
 
 
-def test_two_exchanged_gateways_blind_their_whole_lines_and_are_two_findings() -> None:
+def test_two_exchanged_gateways_blind_their_whole_lines_and_are_two_findings(caplog: pytest.LogCaptureFixture) -> None:
     """A lamp of one street must not obey for the lamp of another: what is behind the wrong gateway is not believed."""
 
     async def main() -> None:
@@ -344,6 +344,7 @@ def test_two_exchanged_gateways_blind_their_whole_lines_and_are_two_findings() -
             assert [newest(told, n)[1] for n in range(4)] == [StatusCode.BadConfigurationError] * 4
             [outcome] = await host.write(1, [WriteItem(0, 0)], LASTING, 5.0)
             assert "expected gateway 605001, got gateway 605002); no byte left" in outcome.reason
+            assert [r.levelno for r in caplog.records if "answers as" in r.getMessage()] == [logging.ERROR] * 2
             assert one.buses[0].gear[0].level == 253 and two.buses[0].gear[0].level == 254, "nobody obeyed"
         finally:
             await host.stop()
