@@ -51,9 +51,11 @@ class Asked:
         self._source_ns = np.full(n, link.now_ns(), np.int64)
         self._texts: dict[int, str] = {}
         self._prepare(root)
-        self._questions = self._cut(size_max)
+        self._questions: list[Question] = []
+        self.cut(size_max)
         self._proof: Question | None = None
         self._push: Push | None = None
+        self._codes: list[int] | None = None  # what the subscription said of each; None: it does not have them
 
     def _prepare(self, root: str) -> None:
         known = []
@@ -67,11 +69,11 @@ class Asked:
             self._ids.append(codec.read_id(node, int(self.indexes[i])))
         self.known = np.array(known, np.int64)
 
-    def _cut(self, size_max: int) -> list[Question]:
-        """Questions for all nodes, none longer than the server allows."""
+    def cut(self, size_max: int) -> None:
+        """Into questions for all nodes, none longer than the server allows; `size_max` 0: it was not found out."""
         limits = [each for each in (size_max, self._link.server.read_max) if each]
         step = max(1, min(limits, default=len(self._ids) or 1))
-        return [
+        self._questions = [
             self._question(list(range(at, min(at + step, len(self._ids))))) for at in range(0, len(self._ids), step)
         ]
 
@@ -121,11 +123,13 @@ class Asked:
         addresses = self._body.addresses
         items = [(each, float(addresses[place].deadband)) for each, place in zip(self._ids, self.known, strict=True)]
         number = subscription.id
-        codes = await subscription.add(_Part(self), items, timeout_s)
+        if self._codes is None:  # else they are watched already, and only what was read behind it failed
+            codes = await subscription.add(_Part(self), items, timeout_s)
+            self._codes = codes if subscription.id == number else None
         await self.read(timeout_s)
-        if subscription.id != number:
+        if subscription.id != number or self._codes is None:
             return True  # it broke meanwhile; what was read is true
-        refused = [k for k, code in enumerate(codes) if code >= StatusCode.Bad]
+        refused = [k for k, code in enumerate(self._codes) if code >= StatusCode.Bad]
         self._proof, self._push = self._make_proof(refused), push
         return True
 
@@ -162,7 +166,7 @@ class Asked:
 
     def unwatched(self) -> None:
         """From now on it is read again."""
-        self._proof = self._push = None
+        self._proof = self._push = self._codes = None
 
     # --- what came of it
 

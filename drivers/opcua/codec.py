@@ -37,6 +37,8 @@ MAX_READ: Final = "i=11705"
 MAX_WRITE: Final = "i=11707"
 MAX_ITEMS: Final = "i=11714"
 
+CODE_BITS: Final = 0xFFFF0000
+"""Of a StatusCode; below them are info bits that change nothing of its meaning. Source: OPC 10000-4, 7.38.1."""
 VALUE: Final = 13
 NEWEST: Final = 0.0
 BOTH_TIMES: Final = 2
@@ -60,7 +62,7 @@ class NoSuchNamespace(Exception):
 
 def status_name(code: int) -> str:
     """'BadNodeIdUnknown'; a code that no table knows as a number."""
-    name: str = ua.status_codes.get_name_and_doc(code & 0xFFFF0000)[0]
+    name: str = ua.status_codes.get_name_and_doc(code & CODE_BITS)[0]
     return name if name and name != "UnknownUaError" else f"{code:#010x}"
 
 
@@ -161,7 +163,7 @@ def answer(data: bytes, type_id: int) -> int:
     except (struct.error, IndexError) as error:
         raise Garbled(f"a response of {len(data)} bytes") from error
     if got == SERVICE_FAULT or code >= 0x80000000:
-        raise ServiceFault(code)
+        raise ServiceFault(code & CODE_BITS)
     return at + 1
 
 
@@ -222,7 +224,7 @@ def first_text(data: bytes, at: int) -> str:
 
 
 def item_results(data: bytes, at: int, n: int) -> list[int]:
-    """StatusCodes of a CreateMonitoredItems response.
+    """StatusCodes of a CreateMonitoredItems response, without their info bits.
 
     Raises:
         Garbled: it is none.
@@ -231,7 +233,7 @@ def item_results(data: bytes, at: int, n: int) -> list[int]:
     codes = []
     try:
         for _ in range(n):
-            codes.append(int(struct.unpack_from("<I", data, at)[0]))
+            codes.append(int(struct.unpack_from("<I", data, at)[0]) & CODE_BITS)
             at = skip_node_id(data, at + 20)
             at += 1 + (4 + max(struct.unpack_from("<i", data, at + 1)[0], 0) if data[at] else 0)
     except (struct.error, IndexError) as error:

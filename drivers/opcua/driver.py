@@ -42,11 +42,10 @@ from drivers.opcua.codec import ServiceFault
 from drivers.opcua.layout import Bytes, Garbled
 from drivers.opcua.link import OpcuaLink
 from drivers.opcua.plan import make_body
-from drivers.opcua.subscription import SESSION_GONE
+from drivers.opcua.subscription import SESSION_GONE, TOO_MUCH
 from drivers.opcua.writing import Writer
 from drivers.readback import in_order, readable, unpacked
 
-TOO_MUCH: Final = (0x80080000, 0x80100000, 0x80B80000, 0x80B90000)
 BUSY: Final = (0x80030000, 0x80040000, 0x807D0000, 0x80EE0000)
 # What will not mend by itself: the node, the rights or the type are not as configured.
 REFUSALS: Final = {
@@ -175,7 +174,8 @@ class OpcuaDriver:
             return LinkDown(f"{where}: {self._link.fail(f'the session has ended: {error}')}")
         if code in TOO_MUCH:
             self._size_max = max(1, (self._size_max or self._device.nodes_max) // 2)
-            self._asked.clear()
+            for asked in self._asked.values():
+                asked.cut(self._size_max)
             return Busy(f"{where}: {error}: asked {self._size_max} at a time from now on")
         if code in BUSY:
             return Busy(f"{where}: the server says {error}")

@@ -31,6 +31,7 @@ from drivers.opening import NotOpened, Opening, reason_of
 
 CHANNEL_S: Final = 3600.0
 RENEW_AT: Final = 0.75  # of the channel's life. Source: OPC 10000-4, 5.5.2.1
+RENEW_MIN_S: Final = 1.0  # whatever life a server gives the channel
 HELD_BACK: Final = (ua.UaError, OSError, NoSecret, trust.Untrusted, Garbled, codec.ServiceFault, ValueError, TypeError)
 
 _POLICIES: Final = {
@@ -187,7 +188,7 @@ class OpcuaLink:
         """Renew the channel's keys before they expire; a channel that cannot be renewed is lost."""
         try:
             while not wire.down:
-                await asyncio.sleep(RENEW_AT * client.secure_channel_timeout / 1000)
+                await asyncio.sleep(max(RENEW_MIN_S, RENEW_AT * client.secure_channel_timeout / 1000))
                 await client.open_secure_channel(renew=True)
                 wire.revolve_security_token()
         except (ua.UaError, OSError, TimeoutError, DriverError) as error:

@@ -37,11 +37,13 @@ from drivers.opcua.session import Session
 
 PUBLISHES: Final = 2  # requests that wait at the server, so that one is there while a message is on its way
 RETRY_S: Final = 600.0
+PUBLISHING_MAX_MS: Final = 86_400_000.0
 ITEMS_MAX: Final = 1_000_000
 HANDLE_BYTES: Final = 4
 DELETE_SUBSCRIPTIONS: Final = 847
 TIMEOUT: Final = 0x800A0000
 TOO_MANY_PUBLISH_REQUESTS: Final = 0x80780000
+TOO_MUCH: Final = (0x80080000, 0x80100000, 0x80B80000, 0x80B90000)
 FILTER_REFUSED: Final = (0x80430000, 0x80440000, 0x80450000, 0x808E0000)
 SESSION_GONE: Final = (0x80220000, 0x80250000, 0x80260000, 0x80270000, 0x80860000, 0x80870000, 0x800C0000, 0x800E0000)
 
@@ -84,6 +86,7 @@ class Subscription:
         self._kinds: Bytes = np.zeros(0, np.uint8)
         self._indexes: Cells = np.zeros(0, np.int64)
         self._waiting = 0
+        self._items_max = 0  # in one call, as was found out
         self._received: list[tuple[int, int]] = []
         self._sequence = 0
         self._heard_s = self._since_s = 0.0
@@ -121,6 +124,8 @@ class Subscription:
             return False
         except struct.error as error:
             raise Garbled("a subscription without its times") from error
+        if not 0 <= publishing_ms <= PUBLISHING_MAX_MS:
+            raise Garbled(f"a subscription that is to tell every {publishing_ms:g} ms")
         self.id, self.refused, self._sequence = number, "", 0
         self._silent_s = max(2 * count * publishing_ms / 1000, 2 * publishing_ms / 1000, 0.1)
         self._heard_s = self._since_s = self._now_s()
@@ -137,7 +142,7 @@ class Subscription:
 
     def lost(self) -> None:
         """The connection is gone, and the subscription with it."""
-        self._waiting = 0
+        self._waiting = self._items_max = 0
         self._forget()
         self._retry_s = -math.inf
 
@@ -208,14 +213,20 @@ class Subscription:
     ) -> list[int]:
         device = self._session.device
         sampling_s = device.publishing if device.sampling is None else device.sampling
-        step = self._session.server.items_max or len(chosen)
         codes: list[int] = []
-        for k in range(0, len(chosen), step):
+        while len(codes) < len(chosen):
+            step = self._items_max or self._session.server.items_max or len(chosen)
             part = [
-                codec.item(items[i][0], base + i, sampling_s, device.queue, items[i][1]) for i in chosen[k : k + step]
+                codec.item(items[i][0], base + i, sampling_s, device.queue, items[i][1])
+                for i in chosen[len(codes) : len(codes) + step]
             ]
-            data = await self._session.wire.ask(codec.CREATE_ITEMS, codec.items_parameters(number, part), timeout_s)
-            codes += codec.item_results(data, codec.answer(data, codec.CREATE_ITEMS_ANSWER), len(part))
+            try:
+                data = await self._session.wire.ask(codec.CREATE_ITEMS, codec.items_parameters(number, part), timeout_s)
+                codes += codec.item_results(data, codec.answer(data, codec.CREATE_ITEMS_ANSWER), len(part))
+            except ServiceFault as fault:
+                if fault.code not in TOO_MUCH or len(part) == 1:
+                    raise
+                self._items_max = len(part) // 2  # a limit it did not tell
         return codes
 
     # --- messages

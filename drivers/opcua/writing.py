@@ -94,7 +94,11 @@ def _judge(where: str, code: int) -> WriteOutcome:
     if code < BAD:
         return ACCEPTED
     said = f"{where}: the server says {codec.status_name(code)}"
-    return _unknown(f"{said}; it may or may not have been done") if code in NOBODY_KNOWS else _refused(said)
+    return (
+        _unknown(f"{said}; it may or may not have been done")
+        if code & codec.CODE_BITS in NOBODY_KNOWS
+        else _refused(said)
+    )
 
 
 def _refused(reason: str) -> WriteOutcome:

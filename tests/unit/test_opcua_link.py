@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from drivers.base import DeviceSilent, LinkDown
+from drivers.opcua import codec
 from drivers.opcua.address import OpcuaDevice
 from drivers.opcua.link import OpcuaLink
+from drivers.opcua.subscription import SESSION_GONE
 from drivers.opcua.wire import GIVEN_UP_MAX
 from tests.opcua import URI, doubles, plant
 from tests.sim.loop import clock, run
@@ -131,3 +133,30 @@ def test_a_channel_that_is_not_renewed_is_lost() -> None:
             assert not made.link.is_up and "could not be renewed" in lost[0]
 
     virtual(main())
+
+
+def test_a_channel_that_is_given_no_life_is_not_renewed_without_a_pause() -> None:
+    async def main() -> None:
+        async with plant(doubles(1)) as made:
+            renewals: list[bool] = []
+
+            class NoLife:
+                secure_channel_timeout = 0
+
+                async def open_secure_channel(self, renew: bool) -> None:
+                    renewals.append(renew)
+
+            renewing = asyncio.ensure_future(made.link._renew(NoLife(), made.link.wire))  # type: ignore[arg-type]
+            await asyncio.sleep(10.5)
+            renewing.cancel()
+            assert renewals == [True] * 10
+
+    virtual(main())
+
+
+def test_a_refusal_with_info_bits_is_that_refusal() -> None:
+    """OPC 10000-4, 7.38.1: the lower half of a StatusCode says more of it, nothing else."""
+    fault = struct.pack("<BBHqIIBi", 1, 0, 397, 0, 0, 0x80250480, 0, -1) + bytes(3)
+    with pytest.raises(codec.ServiceFault) as raised:
+        codec.answer(fault, codec.READ_ANSWER)
+    assert raised.value.code in SESSION_GONE

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 
 from config.words import StatusCode
-from drivers.base import DeviceSilent, LinkDown
+from drivers.base import Busy, DeviceSilent, LinkDown
 from drivers.opcua import subscription
+from drivers.opcua.serving import Serving
 from tests.opcua import doubles, plant
 from tests.sim.loop import clock, run
 
@@ -178,5 +180,56 @@ def test_ten_thousand_changes_are_told_in_columns() -> None:
             assert len(made.told) == len(made.requests) == 10, "one batch for each request, none for each value"
             assert sum(len(batch.rows) for batch in made.told) == 10_000
             assert all((b.cells.view(float) == b.rows + 0.5).all() and (b.source_ns == now_ns).all() for b in made.told)
+
+    virtual(main())
+
+
+def test_a_limit_of_items_that_was_not_told_is_found_out() -> None:
+    async def main() -> None:
+        async with plant(doubles(25), watch=True) as made:
+            made.server.nodes["i=11714"].value = 3
+            assert (await made.values())[24] == 24.0
+            assert made.link.subscription.id and made.link.subscription.breaks == 0
+            await asyncio.sleep(1.5)
+            made.told.clear()
+            made.nodes["ns=2;i=24"].set(1.0, clock().wall_ns())
+            await asyncio.sleep(1.1)
+            assert [batch.rows.tolist() for batch in made.told] == [[24]]
+
+    virtual(main())
+
+
+def test_items_are_made_once_however_often_the_reading_behind_them_fails() -> None:
+    async def main() -> None:
+        async with plant(doubles(25), watch=True) as made:
+            made.server.nodes["i=11705"].value = 3  # a limit of nodes in a Read that was not told
+            for _ in range(8):
+                with pytest.raises(Busy):
+                    await made.read()
+            made.server.turn("hang")
+            with pytest.raises(DeviceSilent):
+                await made.read()
+            made.server.heal()
+            assert (await made.values())[24] == 24.0
+            [told] = next(iter(made.server._connections))._told.values()
+            assert len(told.items) == 25 and made.link.subscription.breaks == 0
+
+    virtual(main())
+
+
+@pytest.mark.parametrize("publishing_ms", [float("nan"), float("inf"), -1.0, 1e300])
+def test_a_subscription_of_no_interval_is_no_answer(publishing_ms: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        made_so = Serving._create_subscription
+
+        def strange(serving: Serving, number: int, handle: int, body: Any) -> bytes:
+            said = bytearray(made_so(serving, number, handle, body))
+            struct.pack_into("<d", said, len(said) - 16, publishing_ms)
+            return bytes(said)
+
+        monkeypatch.setattr(Serving, "_create_subscription", strange)
+        async with plant(doubles(1), watch=True) as made:
+            with pytest.raises(LinkDown, match="a subscription that is to tell every"):
+                await made.read()
 
     virtual(main())

@@ -48,6 +48,8 @@ def test_it_is_written_as_the_type_the_server_answered_with() -> None:
         (0x800A0000, Outcome.UNKNOWN),  # BadTimeout: of the device behind the server
         (0x80310000, Outcome.UNKNOWN),  # BadNoCommunication
         (0x80020000, Outcome.UNKNOWN),  # BadInternalError
+        (0x800A0480, Outcome.UNKNOWN),  # BadTimeout with info bits
+        (0x803B0480, Outcome.REFUSED),
     ],
 )
 def test_what_the_server_says_is_one_of_three(code: int, outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
