@@ -86,7 +86,7 @@ class Pulse:
             async with asyncio.timeout_at(until_s):
                 await asyncio.shield(feeling)
         except TimeoutError:
-            raise DeviceSilent("") from None
+            raise DeviceSilent("nobody was told its state in time") from None
 
 
 def check_state(found: Columns) -> None:

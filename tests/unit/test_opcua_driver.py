@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Coroutine
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from config.words import Access, Kind, StatusCode
 from drivers.base import Busy, DeviceSilent, Identified, Point, Watching
+from drivers.opcua import codec
 from drivers.opcua.address import OpcuaDevice, OpcuaPoint
 from drivers.opcua.plan import plan
 from tests.opcua import URI, doubles, plant
@@ -20,6 +22,13 @@ from tests.sim.loop import run
 
 def virtual(main: Coroutine[Any, Any, None]) -> None:
     run(main, debug=False)
+
+
+def test_a_question_whose_time_is_up_is_a_question_still() -> None:
+    """Source: OPC UA Part 4, RequestHeader: a timeoutHint of 0 would mean no timeout at all."""
+    for timeout_s, hint_ms in ((-0.5, 1), (0.0, 1), (2.5, 2500), (1e9, 2**31)):
+        body = codec.request(631, b"", 7, 0, timeout_s, b"")
+        assert struct.unpack_from("<I", body, 4 + 20) == (hint_ms,)
 
 
 def test_points_are_cut_by_poll_class_and_size() -> None:
