@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,7 +17,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from config.load import find_site
 
@@ -37,10 +38,18 @@ def until(what: str, ask: Callable[[], T | None], patience_s: float = PATIENCE_S
         time.sleep(0.1)
 
 
+_FAMILY: Final = re.compile(r"  ([A-Z]{3}): inventory/")
+
+
 def site_of_its_own(folder: Path) -> Path:
-    """A copy of Sennecey whose devices live at ports that are free now."""
+    """A copy of Sennecey with what Modbus tells, and nothing else: its devices live at ports that are free now."""
     site = folder / "site"
     shutil.copytree(find_site("sennecey"), site)
+    lines = (site / "site.yaml").read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [
+        line for line in lines if not (found := _FAMILY.match(line)) or found[1] in ("ALM", "CAB", "FDR", "RWS", "SYS")
+    ]
+    (site / "site.yaml").write_text("".join(kept), encoding="utf-8")
     for name in ("CAB.csv", "RWS.csv"):
         path = site / "inventory" / name
         lines = path.read_text().splitlines()

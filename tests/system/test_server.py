@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pymodbus.client import ModbusTcpClient
@@ -26,7 +27,11 @@ GOOD, UNCERTAIN, LOST = "Good", "UncertainNoCommunicationLastUsableValue", "BadN
 
 def everything_answers(server: Server) -> bool:
     status = server.status()
-    return status["tags"]["good"] > 880 and all(d["link"] == "up" for d in status["devices"])
+    return status["tags"]["good"] > 880 and all_up(status)
+
+
+def all_up(status: dict[str, Any]) -> bool:
+    return all(d["link"] == "up" for d in status["devices"])
 
 
 def test_make_demo_as_a_newcomer(tmp_path: Path) -> None:
@@ -95,27 +100,53 @@ def _node_reads_the_same(server: Server, registers: dict[str, float], folder: Pa
     assert seen[f"{CABINET}/LampsOut"] == {"value": None, "type": "Null", "status": "BadNotSupported"}
 
 
-def test_a_killed_field_turns_null_and_bad_and_comes_back_and_a_killed_server_remembers(tmp_path: Path) -> None:
+def test_a_killed_server_remembers_and_a_killed_field_turns_null_and_bad_and_comes_back(tmp_path: Path) -> None:
     site, state = str(site_of_its_own(tmp_path)), tmp_path / "state"
     field_arguments = ("simulate", site, "--state", str(tmp_path / "field"))
-    with running(Process(*field_arguments)) as field, running(Server(state, "run", site)) as server:
-        assert isinstance(server, Server)
-        until("every device answers", lambda: everything_answers(server))
-        field.end(signal.SIGKILL)
-        first = until("not good any more", lambda: _not_good(server))
-        assert first in (UNCERTAIN, LOST)
-        lost = until("bad and null", lambda: _lost(server))
-        assert lost["value"] is None, "never an old number as true"
-        assert "last_usable" in lost, "what was last known stands beside the null"
-        comm = server.read(f"{CABINET}/Comm")[f"{CABINET}/Comm"]
-        assert (comm["value"], comm["status"]) == (False, GOOD), "that it does not answer is a fact"
-        code, said = server.vigie("put", f"{CABINET}/K1_Cmd", "true")
-        assert code == 1 and "refused" in said and "no byte left" in said, said
-        code, said = server.vigie("probe", "CAB-0001")
-        assert code == 1 and "CAB-0001.controller down" in said, said
-        with running(Process(*field_arguments)):
-            until("good again without help", lambda: everything_answers(server))
-            _remembers(server, site, state)
+    with running(Process(*field_arguments)) as field:
+        _remembers(site, state)
+        with running(Server(state, "run", site)) as server:
+            assert isinstance(server, Server)
+            assert server.status()["epoch"] == 3
+            assert server.status()["errors"] == []
+            until("every device is up", lambda: all_up(server.status()))
+            field.end(signal.SIGKILL)
+            _is_told(server)
+            with running(Process(*field_arguments)):
+                until("every device is up again without help", lambda: all_up(server.status()))
+                until("good again", lambda: _not_good(server) is None)
+
+
+def _remembers(site: str, state: Path) -> None:
+    """Ended in order, then killed: each time it begins with what it knew."""
+    slow = f"{CABINET}/E_act"  # asked once a minute: the first look after a start shows what was kept
+    with running(Server(state, "run", site)) as first:
+        assert isinstance(first, Server)
+        until("every device answers", lambda: everything_answers(first))
+        counted = until("the meter was read", lambda: first.read(slow)[slow]["value"])
+        code, said = first.end(signal.SIGTERM)
+        assert code == 0, said
+    with running(Server(state, "run", site)) as second:
+        assert isinstance(second, Server)
+        assert second.status()["epoch"] == 2
+        assert second.read(slow)[slow]["value"] >= counted, "last values are there before the field is asked"
+        until("every device is up", lambda: all_up(second.status()))
+        second.end(signal.SIGKILL)
+
+
+def _is_told(server: Server) -> None:
+    """That the field does not answer: by quality, by `Comm`, by a refused command, by `vigie probe`."""
+    first = until("not good any more", lambda: _not_good(server))
+    assert first in (UNCERTAIN, LOST)
+    lost = until("bad and null", lambda: _lost(server))
+    assert lost["value"] is None, "never an old number as true"
+    assert "last_usable" in lost, "what was last known stands beside the null"
+    comm = server.read(f"{CABINET}/Comm")[f"{CABINET}/Comm"]
+    assert (comm["value"], comm["status"]) == (False, GOOD), "that it does not answer is a fact"
+    code, said = server.vigie("put", f"{CABINET}/K1_Cmd", "true")
+    assert code == 1 and "refused" in said and "no byte left" in said, said
+    code, said = server.vigie("probe", "CAB-0001")
+    assert code == 1 and "CAB-0001.controller down" in said, said
 
 
 def _not_good(server: Server) -> str | None:
@@ -126,26 +157,6 @@ def _not_good(server: Server) -> str | None:
 def _lost(server: Server) -> dict[str, object] | None:
     reading = server.read(f"{CABINET}/K1_Fb")[f"{CABINET}/K1_Fb"]
     return reading if reading["status"] == LOST else None
-
-
-def _remembers(server: Server, site: str, state: Path) -> None:
-    """Ended in order, then killed: each time it begins with what it knew."""
-    epoch = server.status()["epoch"]
-    slow = f"{CABINET}/E_act"  # asked once a minute: the first look after a start shows what was kept
-    counted = until("the meter was read", lambda: server.read(slow)[slow]["value"])
-    code, said = server.end(signal.SIGTERM)
-    assert code == 0, said
-    with running(Server(state, "run", site)) as second:
-        assert isinstance(second, Server)
-        assert second.status()["epoch"] == epoch + 1
-        assert second.read(slow)[slow]["value"] >= counted, "last values are there before the field is asked"
-        until("every device answers", lambda: everything_answers(second))
-        second.end(signal.SIGKILL)
-        with running(Server(state, "run", site)) as third:
-            assert isinstance(third, Server)
-            assert third.status()["epoch"] == epoch + 2
-            assert third.status()["errors"] == []
-            until("every device answers", lambda: everything_answers(third))
 
 
 def test_a_full_disk_is_said_and_polling_goes_on(tmp_path: Path) -> None:
