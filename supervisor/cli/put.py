@@ -22,7 +22,7 @@ from supervisor.cli import ask
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("tag", metavar="TAG", help="'<area>/<equipment>/<tag>'")
     parser.add_argument("value", metavar="VALUE", help="in the tag's unit")
-    parser.add_argument("--note", default="", help="why; kept in the journal")
+    parser.add_argument("--note", default="", help="why, at most 500 characters; kept in the journal")
     ask.add_server(parser)
 
 

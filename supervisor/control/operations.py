@@ -21,7 +21,7 @@ from config.words import BAD, UNCERTAIN, Clock, Rows
 from drivers.status import DeviceStatus, Probed
 from historian.base import Entry, Journal, JournalError, Query
 from supervisor.alarms.desk import AlarmDesk
-from supervisor.commands.commands import Commands
+from supervisor.commands.commands import NOTE_LENGTH_MAX, Commands
 from supervisor.control.alarms import ALARM_OPERATIONS, AlarmCall
 from supervisor.control.certs import Certs
 from supervisor.control.logbook import RECORDS_MAX, entry_document, is_seen, note_of, query_of
@@ -192,8 +192,11 @@ async def _put(call: Call) -> Any:
     value = call.arguments.get("value")
     if not isinstance(value, bool | int | float | str):
         raise Refused("value: expected a text, a number, true or false")
+    note = call.text("note", "")
+    if len(note) > NOTE_LENGTH_MAX:
+        raise Refused(f"note: expected at most {NOTE_LENGTH_MAX} characters, got {len(note)}; nothing was commanded")
     row = _row(call, call.text("tag"))
-    result = await call.server.commands.put(call.user, row, value, call.origin, call.text("note", ""))
+    result = await call.server.commands.put(call.user, row, value, call.origin, note)
     return {"verdict": result.verdict.value, "status": result.status.name, "reason": result.reason}
 
 

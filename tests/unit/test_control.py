@@ -164,6 +164,10 @@ def test_an_unknown_login_is_turned_away_with_what_to_do(tmp_path: Path) -> None
         (b'{"op": "read", "names": [7]}\n', "names: expected texts"),
         (b'{"op": "read", "names": ["21605/CAB-0001/Lvl"]}\n', "did you mean '21605/CAB-0001/Level'?"),
         (b'{"op": "put", "tag": "21605/CAB-0001/Level", "value": [1]}\n', "value: expected a text"),
+        (
+            b'{"op": "put", "tag": "21605/CAB-0001/Level", "value": 1, "note": "%b"}\n' % (b"x" * 501),
+            "note: expected at most 500 characters, got 501; nothing was commanded",
+        ),
         (b'{"op": "tags", "limit": 1e9}\n', "limit: expected a whole number 0..1000"),
         (b'{"op": "tags", "quality": "fine"}\n', "quality: expected one of any, good"),
         (b'{"op": "journal", "n": true}\n', "n: expected a whole number 0..1000"),
