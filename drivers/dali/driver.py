@@ -13,13 +13,13 @@ from typing import Final
 
 import numpy as np
 
-from config.words import Batch, Clock, Outcome, Permit, StatusCode, cell_of
+from config.words import Batch, Clock, Outcome, Permit, StatusCode
 from drivers.base import Busy, DeviceSilent, DriverError, LinkDown, Point, Request, WriteItem, WriteOutcome
 from drivers.dali import banks, lunatone
 from drivers.dali import frames as f
 from drivers.dali.address import DaliDevice
 from drivers.dali.asking import Asker
-from drivers.dali.gateway import declared
+from drivers.dali.gateway import as_cell, declared
 from drivers.dali.link import LunatoneLink
 from drivers.dali.lunatone import NotSent
 from drivers.dali.plan import Question, questions
@@ -107,7 +107,7 @@ class DaliDriver:
             if value is None:
                 found[position] = 0, NO_DATA
             else:
-                found[position] = cell_of(kind, float(value) if kind.is_float else int(value)), GOOD
+                found[position] = as_cell(kind, value, GOOD)
         return found
 
     def _named(self, label: str, timeout_s: float, error: DriverError) -> DriverError:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/unit/test_dali_registers.py, tests/unit/test_dali_objects.py, tests/kit/test_dali.py
-"""What all gateways have in common that answer for their lines by a map, of registers or of objects.
+"""What all gateways have in common, above all those that answer for their lines by a map of registers or objects.
 
 Law of this file: no protocol below the model. What a map lacks is BadNotSupported, never invented.
 """
@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from config.words import Batch, Clock, StatusCode
+from config.words import Batch, Clock, Kind, StatusCode, cell_of
 from drivers.base import Exchange, Point, Request
 from drivers.dali.address import DaliDevice
 from drivers.identity import Declared
@@ -80,6 +80,14 @@ def notes_of(name: str, points: Sequence[Point], request: Request) -> list[str]:
     chosen = [points[i] for i in request.exchange.take.tolist()]
     gateway = request.exchange.body.gateway
     return [f"{name}: {point.name}: {gateway} offers no {point.address}" for point in chosen]
+
+
+def as_cell(kind: Kind, number: float, status: int) -> tuple[int, int]:
+    """A number as a cell of its kind, with its status; BadOutOfRange if it does not fit."""
+    try:
+        return cell_of(kind, number if kind.is_float else int(number)), status
+    except OverflowError:
+        return 0, OUT_OF_RANGE
 
 
 def as_told(batch: Batch, request: Request, told: Told) -> Batch:

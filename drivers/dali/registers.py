@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from config.words import Access, Batch, Clock, Kind, Outcome, Permit, StatusCode, cell_of, value_of
+from config.words import Access, Batch, Clock, Kind, Outcome, Permit, StatusCode, value_of
 from drivers.base import DriverError, Exchange, Point, Request, WriteItem, WriteOutcome
 from drivers.dali import curve
 from drivers.dali.address import DaliDevice, DaliPoint
@@ -22,6 +22,7 @@ from drivers.dali.gateway import (
     OUT_OF_RANGE,
     NotOffered,
     answers,
+    as_cell,
     as_told,
     check,
     declared,
@@ -163,8 +164,8 @@ class RegisterDriver:
         if number > place.most:
             return 0, OUT_OF_RANGE
         if place.unit == "arc" and kind.is_float:
-            return cell_of(kind, curve.percent(number, self._device.curve)), status
-        return cell_of(kind, number), status
+            return as_cell(kind, curve.percent(number, self._device.curve), status)
+        return as_cell(kind, number, status)
 
     async def read_points(self, points: Sequence[int], timeout_s: float) -> list[tuple[int, int, str | None]]:
         """As `ModbusDriver.read_points`, in the model's units."""

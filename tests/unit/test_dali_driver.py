@@ -246,3 +246,14 @@ def test_a_gateway_that_did_not_send_says_nothing_of_the_bus(result: int, error:
                 await made.read([point("power_supply", Kind.Boolean)])
 
     run(main(), debug=False)
+
+
+def test_a_number_that_the_kind_cannot_hold_is_out_of_range_and_alone() -> None:
+    async def main() -> None:
+        async with site() as made:
+            made.bus.gear[3].numbers |= {"gear_starts": 100_000, "gear_on_time": 3600}
+            found = await made.read([point("gear_starts", Kind.Int16), point("gear_on_time")], 3)
+            assert found == {"gear_starts": "BadOutOfRange", "gear_on_time": 3600.0}
+            assert await made.read([point("arc_level", Kind.SByte)], 3) == {"arc_level": "BadOutOfRange"}
+
+    run(main(), debug=False)

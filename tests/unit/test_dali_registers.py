@@ -220,3 +220,15 @@ def test_two_commands_at_once_and_the_two_pairs_of_adfweb_are_each_counted_for_t
             assert await made.write("level_set", 50.0) is Outcome.ACCEPTED and bus.frames - before == 4
 
     run(main(), debug=False)
+
+
+def test_a_level_that_the_kind_cannot_hold_is_out_of_range() -> None:
+    async def main() -> None:
+        memory = Memory()
+        memory.input[20] = 254
+        async with Bench(
+            "adfweb", memory, [point("arc_level", Kind.SByte), point("lamp_failure", Kind.Boolean)]
+        ) as made:
+            assert await made.read() == {"arc_level": "BadOutOfRange", "lamp_failure": False}
+
+    run(main(), debug=False)
