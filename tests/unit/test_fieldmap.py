@@ -32,7 +32,7 @@ def test_every_device_is_moved_and_keeps_everything_else(tmp_path: Path) -> None
 
 def test_another_sites_map_a_file_that_is_none_and_a_serial_device_are_refused(tmp_path: Path) -> None:
     plant = compiled(sennecey())
-    with pytest.raises(Failure, match=r"device 21605/BOL-0001.controller is missing; is it another site's"):
+    with pytest.raises(Failure, match=r"device 21605/COL-0001.server is missing; is it another site's"):
         at_field_map(plant, written(tmp_path, {"other": ["127.0.0.1", 1]}))
     with pytest.raises(Failure, match=r"expected the field\.json"):
         at_field_map(plant, written(tmp_path, ["x"]))
