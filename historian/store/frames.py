@@ -7,8 +7,8 @@ Law of this file: bytes in, frames out; no I/O, no clock. Never raises for hosti
     magic "VGF1" | body length u32 | rows u32 | CRC of body u32 | first u64 | epoch u64 | written_ns i64
     | plant digest 16 bytes | CRC of this header u32 || body
 
-The body is one Arrow IPC stream with one record batch, its buffers under LZ4 in a hurry: 14 bytes a row, where LZ4 takes
-1.5 times as long for 10 and zstd 2.8 times for 6; and the log lives an hour. For roll-up files, see there.
+The body is one Arrow IPC stream with one record batch, its buffers under LZ4 in a hurry: 14 bytes a row, where LZ4
+takes 1.5 times as long for 10 and zstd 2.8 times for 6; and the log lives an hour. For roll-up files, see there.
 
 Little endian; both checksums are CRC-32 as of zlib (in the standard library and faster than any disk here; CRC-32C
 would need a dependency and finds the same errors). The header has its own, so that a frame whose body is damaged still

@@ -72,7 +72,7 @@ def of_records(records: Records, width_s: int, class_id: int, gaps: Gaps) -> Pie
 
 def cuttable(
     first_ns: TimesNs, last_ns: TimesNs, status: Statuses, until_ns: TimesNs, width_s: int, edges: TimesNs
-) -> bool:
+) -> npt.NDArray[np.bool_]:
     """Whether each record of a roll-up lies on one side of every edge, or can be cut there: all its samples lie on one
     side, and how long the last of them held is known. No two edges may be closer than the width.
 
@@ -84,8 +84,8 @@ def cuttable(
     start_ns = first_ns // width_ns * width_ns
     end_ns, edge_ns = start_ns + width_ns, np.append(edges, NEVER)[np.searchsorted(edges, start_ns, "right")]
     lapsed = (status == StatusCode.Bad) & (until_ns > edge_ns) & (until_ns < end_ns)
-    whole = (edge_ns >= end_ns) | (first_ns >= edge_ns) | ((last_ns < edge_ns) & ~lapsed)
-    return bool(whole.all())
+    whole: npt.NDArray[np.bool_] = (edge_ns >= end_ns) | (first_ns >= edge_ns) | ((last_ns < edge_ns) & ~lapsed)
+    return whole
 
 
 def cut(pieces: Pieces, edges: TimesNs) -> Pieces:

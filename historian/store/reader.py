@@ -21,19 +21,18 @@ from config.words import NS_PER_S, UNCERTAIN, TimesNs
 from historian.store import pieces, query
 from historian.store.consumption import Consumption, consumption
 from historian.store.disk import StoreError
+from historian.store.fitting import Rolled, fitting, rolled
 from historian.store.gaps import Gaps, Spans, merged
 from historian.store.opened import Opened
 from historian.store.pieces import Pieces
 from historian.store.query import LOOK_BACK_NS, AtTimes, Buckets
-from historian.store.rollup_files import Rows, lone_samples, records_of
+from historian.store.rollup_files import lone_samples, records_of
 from historian.store.rollups import WIDTHS, held_until
 from historian.store.samples import CLASSES, Samples, concat, empty, last_words
-from historian.store.segments import DAY_LEVEL, DAY_NS
+from historian.store.segments import DAY_NS
 from historian.store.view import Around, Raw, View, days_of
 
 T = TypeVar("T")
-Rolled = tuple[int, int, Rows]
-"""Class, width [s] and records of one series and day."""
 ROWS_MAX: Final = 1_000_000
 """Most raw samples of one query [rows]; what is left out is said."""
 _AGAIN_MAX: Final = 5
@@ -195,10 +194,10 @@ class Reader:
             for k, name in enumerate(CLASSES)
             if mask >> k & 1
         }
-        rolled = self._rolled(view, day, series, listed)
-        if rolled is None:
+        found = rolled(self._files, view, series, day, listed)
+        if found is None:
             return self._day(view, day, series, start_ns, end_ns, mask)
-        made = [lone_samples(rows, class_id) for class_id, _, rows in rolled]
+        made = [lone_samples(rows, class_id) for class_id, _, rows in found]
         if any(m is None for m in made):
             return self._day(view, day, series, start_ns, end_ns, mask)
         cut = [(m, np.searchsorted(m.time_ns, [start_ns, end_ns])) for m in made if m is not None]
@@ -251,23 +250,22 @@ class Reader:
         """What buckets between these edges are folded from; each is a multiple of the width after the first."""
         mask, start_ns, end_ns = view.mask(series), int(edges[0]), int(edges[-1])
         widths = {k: query.rollups_for(width_s, edges, k) for k in range(len(CLASSES)) if mask >> k & 1}
-        levels = list(range(max(map(len, widths.values()), default=0)))
         first = max(0, start_ns // DAY_NS)
         live = {
             int(d) for c, n in view.chunks for d in np.unique(c.find(series, start_ns, end_ns, n).time_ns // DAY_NS)
         }
         parts: list[Raw | list[Rolled]] = [self._before(view, series, start_ns)]
         raw_from: int | None = None
-        stops, unit_s = _gaps(view), query.unit_of(edges)
-        for day in sorted({*(days_of(view, first * DAY_NS, end_ns) if mask else ()), *live}):
-            rolled = None if day in live else self._fitting(view, day, series, widths, levels, edges, unit_s, stops)
-            if rolled is None:
+        days = sorted({*(days_of(view, first * DAY_NS, end_ns) if mask else ()), *live})
+        fit = fitting(self._files, view, series, [day for day in days if day not in live], widths, edges)
+        for day in days:
+            if day not in fit:
                 raw_from = max(start_ns, day * DAY_NS) if raw_from is None else raw_from
                 continue
             if raw_from is not None:
                 parts.append(self._all(view, series, raw_from, day * DAY_NS))
                 raw_from = None
-            parts.append(rolled)
+            parts.append(fit[day])
         if raw_from is not None:
             parts.append(self._all(view, series, raw_from, end_ns))
         gaps = _gaps(view, [p for p in parts if isinstance(p, Raw)])
@@ -282,49 +280,6 @@ class Reader:
             )
             raise StoreError(f"{text} of whole quarters, hours or days that begin at one (UTC)")
         return raw
-
-    def _fitting(
-        self,
-        view: View,
-        day: int,
-        series: int,
-        widths: dict[int, tuple[int, ...]],
-        levels: list[int],
-        edges: TimesNs,
-        unit_s: int,
-        gaps: Gaps,
-    ) -> list[Rolled] | None:
-        """Roll-ups of a closed day that lie between the edges, or can be cut there; None if none do.
-
-        Args:
-            levels: which of the widths to try, in that order; the one that served moves to the front.
-            unit_s: every edge is a multiple of it [s].
-        """
-        for level in levels:
-            chosen = {k: w[min(level, len(w) - 1)] if w else None for k, w in widths.items()}
-            rolled = self._rolled(view, day, series, chosen)
-            if rolled is not None and all(unit_s % r[1] == 0 or _cuttable(r, edges, gaps) for r in rolled):
-                levels.sort(key=lambda other: other != level)
-                return rolled
-        return None
-
-    def _rolled(self, view: View, day: int, series: int, widths: dict[int, int | None]) -> list[Rolled] | None:
-        """Roll-ups of a closed day, none or one; None if they cannot say everything about it."""
-        found: list[Rolled] = []
-        for class_id, width in widths.items():
-            own = [s for s in view.segments.get(day, ()) if s.class_id == class_id]
-            listed = None if width is None else view.rollups.get((class_id, day, width))
-            if not own and listed is None:
-                continue
-            if len(own) > 1 or (own and own[0].level != DAY_LEVEL):
-                return None
-            reader = None if listed is None else self._files.contents(listed.path)
-            records = None if reader is None else reader.find(series)
-            if records is None or listed is None:
-                return None
-            if len(records):
-                found.append((class_id, listed.width_s, records))
-        return found if len(found) < 2 else None
 
     def forget(self, paths: Sequence[str]) -> None:
         """Hold these files no longer: they are gone, or written anew."""
@@ -341,13 +296,6 @@ class Reader:
     def close(self) -> None:
         """Hold no file."""
         self._files.close()
-
-
-def _cuttable(rolled: Rolled, edges: TimesNs, gaps: Gaps) -> bool:
-    class_id, width_s, rows = rolled
-    first_ns, last_ns, status = (rows.column(name) for name in ("first_ns", "last_ns", "last_status"))
-    until = held_until(last_ns, np.full(len(rows), class_id, np.uint8), gaps)
-    return pieces.cuttable(first_ns, last_ns, status, until, width_s, edges)
 
 
 _OfDay = Callable[[View, int, int, int, int, int], tuple[list[Samples], Spans]]

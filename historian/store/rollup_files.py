@@ -78,12 +78,17 @@ class Rows(NamedTuple):
 NO_ROWS: Final = Rows(np.empty((8, len(_LONG), 0), np.uint8), np.empty((4, len(U32), 0), np.uint8))
 
 
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Part after part, at least one."""
+    return Rows(np.concatenate([p.long for p in parts], axis=2), np.concatenate([p.short for p in parts], axis=2))
+
+
 def records_of(parts: Sequence[Rows], width_s: int) -> Records:
     """Records of one series, part after part."""
     if not parts:
         return nothing()
-    long = _whole(np.concatenate([p.long for p in parts], axis=2), "<i8")
-    short = _whole(np.concatenate([p.short for p in parts], axis=2), "<u4")
+    rows = joined(parts)
+    long, short = _whole(rows.long, "<i8"), _whole(rows.short, "<u4")
     columns = {name: row.view(DTYPES[name]) for name, row in zip(_LONG, long, strict=True)}
     width = width_s * NS_PER_S
     start_ns = columns["first_ns"] // width * width
@@ -114,7 +119,9 @@ def _unpack(body: memoryview, n: int, series: int) -> Rows:
     at = 8 * len(_LONG) * n
     long, short = flat[:at].reshape(8, len(_LONG), n), flat[at:].reshape(4, len(U32), n)
     a, b = _range_of(series, short[:, 0])
-    return Rows(long[:, :, a:b], short[:, :, a:b]) if a < b else NO_ROWS
+    if a == b:
+        return NO_ROWS
+    return Rows(long[:, :, a:b].copy(), short[:, :, a:b].copy())  # a view would hold the whole body in memory
 
 
 def _range_of(series: int, owners: npt.NDArray[np.uint8]) -> tuple[int, int]:
