@@ -210,14 +210,14 @@ print("done", len(other), ledger)
 """
 
 
-def test_a_really_full_disk(tmp_path: Path) -> None:
-    """A file system of 24 MiB in a name space of its own: only the kernel says when it is full."""
+def in_a_file_system_of_its_own(folder: Path, program: str) -> str:
+    """What a program prints that has 24 MiB mounted at the folder, in a name space of its own."""
     mount = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=24m none "$1" && exec "$2" -c "$3" "$1"', "sh"]
-    probe = subprocess.run([*mount, str(tmp_path), "true", ""], capture_output=True, text=True, check=False)
+    probe = subprocess.run([*mount, str(folder), "true", ""], capture_output=True, text=True, check=False)
     if probe.returncode:
         pytest.skip(f"no file system can be mounted here: {probe.stderr.strip()}")
     done = subprocess.run(
-        [*mount, str(tmp_path), sys.executable, TINY_DISK],
+        [*mount, str(folder), sys.executable, program],
         capture_output=True,
         text=True,
         check=False,
@@ -225,7 +225,43 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(HOUSE)},
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("done")
+    return done.stdout
+
+
+def test_a_really_full_disk(tmp_path: Path) -> None:
+    """Only the kernel says when it is full."""
+    assert in_a_file_system_of_its_own(tmp_path, TINY_DISK).startswith("done")
+
+
+READ_ONLY = """
+import subprocess, sys
+from pathlib import Path
+from historian.store.disk import StoreUnwritable
+from historian.store.snapshot import open_snapshot
+from historian.store.store import open_store
+from tests.unit.test_store_full import BEGIN, DAY_NS, HOUR_NS, noise
+
+root = Path(sys.argv[1]) / "h"
+store = open_store(root, "s", BEGIN)
+for hour in (1, 2):
+    store.append(noise(200, BEGIN + hour * HOUR_NS, "A1", hour), BEGIN + hour * HOUR_NS)
+    if hour == 1:
+        store.seal()
+store.close()
+subprocess.run(["mount", "-o", "remount,ro", sys.argv[1]], check=True)
+try:
+    open_store(root, "s", BEGIN + 3 * HOUR_NS)
+except StoreUnwritable as error:
+    print(error)
+with open_snapshot(root) as snapshot:
+    print(len(snapshot.reader.raw(1001, BEGIN, BEGIN + DAY_NS).samples), "samples")
+"""
+
+
+def test_a_disk_that_became_read_only_says_so_and_is_read(tmp_path: Path) -> None:
+    said = in_a_file_system_of_its_own(tmp_path, READ_ONLY).splitlines()
+    assert "Read-only file system" in said[0] and "check the disk, its mount and its owner" in said[0], said
+    assert said[1:] == ["400 samples"], "what is sealed and what the log holds"
 
 
 def test_what_cannot_be_written_is_lost_once(tmp_path: Path) -> None:

@@ -170,6 +170,36 @@ def test_a_damaged_frame_of_the_log_is_told_when_it_was_written(tmp_path: Path) 
     store.close()
 
 
+def test_a_segment_cut_anywhere_is_told_and_its_neighbours_are_read(tmp_path: Path) -> None:
+    """Kept from the first byte to the last but one, at every 53rd."""
+    store, (first, _, _) = sealed(tmp_path)
+    content = first.read_bytes()
+    for length in (*range(0, len(content) - 1, 53), len(content) - 1):
+        store.reader.close()
+        first.write_bytes(content[:length])
+        raw = store.reader.raw(1, BEGIN, BEGIN + 3 * DAY_NS)
+        assert (len(raw.samples), raw.lost) == (192, (DAY,)), length
+    store.reader.close()
+    first.write_bytes(content)
+    assert store.reader.raw(1, BEGIN, BEGIN + 3 * DAY_NS).lost == ()
+    store.close()
+
+
+def test_roll_ups_cut_anywhere_are_made_good_from_the_samples(tmp_path: Path) -> None:
+    store, _ = sealed(tmp_path)
+    store.maintain(BEGIN + 4 * DAY_NS)
+    ask = (1, BEGIN, 900, 96, BEGIN + 3 * DAY_NS)
+    expected = store.reader.buckets(*ask).mean.tolist()
+    path = next(p for p in (tmp_path / "rollups").rglob("900-*.roll") if "2026-02-16" in p.parts)
+    content = path.read_bytes()
+    for length in range(0, len(content), 53):
+        store.reader.close()
+        path.write_bytes(content[:length])
+        assert store.reader.buckets(*ask).mean.tolist() == expected, length
+        assert store.reader.damaged, length
+    store.close()
+
+
 def test_retention_forgets_what_could_not_be_read_its_copy_and_says_so(tmp_path: Path) -> None:
     """Personal data and all other: a copy in quarantine outlives no day that it was set aside from."""
     store, (first, _, _) = sealed(tmp_path)
