@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-ROUND: Final = 100  # operations that short pieces may do in one turn of the loop: 2 to 4 ms
+ROUND: Final = 50  # operations that short pieces may do in one turn of the loop: 1 to 2 ms, 4 ms on a slow machine
 
 
 class Lane:

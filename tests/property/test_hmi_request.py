@@ -176,6 +176,8 @@ def test_sparse_series_ids_are_found_by_bisection(ids: set[int]) -> None:
     assert found is not None and found.tolist() == list(range(12))
     unknown = next(i for i in range(13) if i not in ids)
     assert space.rows_of_series(np.array([unknown], np.uint32)) is None
+    assert [space.row_of_series(int(s)) for s in plant.series] == list(range(plant.rows))
+    assert [space.row_of_series(s) for s in (unknown, -1, 2**32, 2**70)] == [None] * 4
 
 
 @settings(max_examples=300)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 from asyncua import ua
 
 from config.words import BAD, StatusCode
@@ -63,7 +62,7 @@ class Nodes:
         identifier = node_id.Identifier
         if isinstance(identifier, str):
             return self._space.find(identifier)
-        if isinstance(identifier, int) and (row := self._row_of_alias(identifier)) is not None:
+        if isinstance(identifier, int) and (row := self._space.row_of_series(identifier)) is not None:
             return self._space.of_row(row)
         return None
 
@@ -75,10 +74,6 @@ class Nodes:
     def series(self, row: int) -> int:
         """Series id of a row: its alias."""
         return int(self._space.plant.series[row])
-
-    def _row_of_alias(self, series: int) -> int | None:
-        rows = self._space.rows_of_series(np.array([series], np.uint32)) if 0 <= series < 2**32 else None
-        return None if rows is None else int(rows[0])
 
     # -- attributes ---------------------------------------------------------------------------------------------
 

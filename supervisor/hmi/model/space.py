@@ -109,6 +109,16 @@ class Space:
         at = np.minimum(np.searchsorted(self._sorted, series), len(self._sorted) - 1)
         return self._row_of[at].astype(np.int64) if (self._sorted[at] == series).all() else None
 
+    def row_of_series(self, series: int) -> int | None:
+        """The same for one; a fifth of the time."""
+        if self._dense:
+            row = int(self._row_of[series]) if 0 <= series < len(self._row_of) else -1
+            return row if row >= 0 else None
+        if not 0 <= series < 2**32:
+            return None
+        at = int(self._sorted.searchsorted(np.uint32(series)))
+        return int(self._row_of[at]) if at < len(self._sorted) and self._sorted[at] == series else None
+
     def all_open(self, rows: Rows, user: User) -> bool:
         """True when this user may read every one of these rows."""
         return not bool(self.rights.of(user).reading(rows).any())

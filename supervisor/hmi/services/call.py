@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from supervisor.hmi.engine import Engine
     from supervisor.hmi.session import Session
 
-SLICE: Final = ROUND  # operations decoded, done and encoded in one piece: 2 to 4 ms
+SLICE: Final = ROUND  # operations decoded, done and encoded in one piece: 1 to 2 ms
 
 
 def request_type(name: str) -> int:
