@@ -44,13 +44,13 @@ def lines(s: dict[str, Any]) -> list[str]:
         f"site      {s['site']}, {s['role']}, epoch {s['epoch']}, generation {s['generation']}, "
         f"up {ask.age(s['uptime_s'])}, vigie {s['version']}",
         f"tags      {tags['total']:,}: {tags['good']:,} good, {tags['uncertain']:,} uncertain, {tags['bad']:,} bad "
-        f"(of these {tags['waiting']:,} wait for a first value, {tags['not_supported']:,} have no source)",
+        f"({tags['waiting']:,} not read yet, {tags['not_supported']:,} without source)",
         f"devices   {devices_line(s['device_counts'])}",
         f"scan      every {scan['period_ms']:g} ms, 99 % within {scan['duration_ms_p99']:.1f} ms, "
         f"{scan['missed']:,} missed; {scan['values_applied']:,} values, {rate:,.0f}/s on average",
         f"commands  {verdicts}; {commands['in_flight']:,} under way",
-        f"journal   {ask.count(journal['records'], 'record')}, {journal['size'] / 2**20:.1f} of "
-        f"{journal['size_max'] / 2**20:,.0f} MiB",
+        f"journal   {ask.count(journal['records'], 'record')}, {journal['size'] / 2**20:.1f} MiB of "
+        f"{journal['size_max'] / 2**30:,.1f} GiB",
         f"alarms    {alarms_line(s['alarms'])}",
         f"history   {history_line(s['history'])}",
     ]

@@ -127,7 +127,7 @@ def one_line(s: dict[str, Any]) -> str:
     total, silent_count = s["device_counts"]["total"], s["device_counts"]["total"] - s["device_counts"]["up"]
     named = ", ".join(d["name"] for d in s["devices"][:3] if d["link"] != "up")
     silent = f", {silent_count:,} silent ({named}{' ...' if silent_count > 3 else ''})" if silent_count else ""
-    waiting = f" ({tags['waiting']:,} wait for a first value)" if tags["waiting"] else ""
+    waiting = f" ({tags['waiting']:,} not read yet)" if tags["waiting"] else ""
     alarms = f"; alarms: {alarms_line(s['alarms'])}" if s["alarms"]["active"] is not None else ""
     return (
         f"{ask.count(tags['total'], 'tag')}: {tags['good']:,} good, {tags['uncertain']:,} uncertain, "
