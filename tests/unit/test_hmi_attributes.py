@@ -86,6 +86,16 @@ def test_a_live_node_has_the_attributes_of_its_class() -> None:
         assert attributes.read(ROOM_ID, attribute, OFFICER, 0).StatusCode.value == CODES.BadAttributeIdInvalid
 
 
+def test_a_live_node_tells_who_may_look_at_it() -> None:
+    """Source: OPC 10000-3, 5.2.9 and 5.2.10; roles that may do nothing are not listed."""
+    attributes, may = Attributes(AddressSpace(), NODES, [Room()]), ua.PermissionType
+    for attribute in (ID.RolePermissions, ID.UserRolePermissions):
+        (told,) = attributes.read(ROOM_ID, attribute, OFFICER, 0).Value.Value
+        assert told.RoleId == ua.NodeId(ua.ObjectIds.WellKnownRole_SecurityAdmin)
+        assert told.Permissions == may.Browse | may.Read | may.ReadRolePermissions
+        assert attributes.read(ROOM_ID, attribute, OPERATOR, 0).StatusCode.value == CODES.BadNodeIdUnknown
+
+
 def test_nodes_of_the_plant_and_of_nobody_are_told_as_such() -> None:
     attributes = Attributes(AddressSpace(), NODES)
     tag_id = ua.NodeId("21605/CAB-0001/V1", 2, ua.NodeIdType.String)

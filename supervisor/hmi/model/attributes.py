@@ -16,7 +16,7 @@ from asyncua import ua
 from config.words import StatusCode
 from supervisor.hmi.model.live import Live, Room
 from supervisor.hmi.model.nodes import Asker, Nodes, data_value
-from supervisor.hmi.model.permissions import may_call
+from supervisor.hmi.model.permissions import ATTRIBUTES, may_call, of_live
 from supervisor.people import User
 
 _VALUE: Final = int(ua.AttributeIds.Value)
@@ -78,6 +78,8 @@ class Attributes:
         if (place := self._nodes.find(node_id)) is not None:
             return self._nodes.read(place, attribute, asker, now_ns)
         if (live := self.live(node_id, asker.user)) is not None:
+            if attribute in ATTRIBUTES:
+                return of_live(live, attribute, asker.user)
             return live.attribute(attribute, asker.locale)
         if attribute == _VALUE and (compute := self._standard.get(node_id)) is not None:
             allowed = self._guarded.get(node_id)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/unit/test_hmi_permissions.py
-"""RolePermissions and UserRolePermissions of the nodes of the plant, and which methods a user's role may call.
+"""RolePermissions and UserRolePermissions of plant and live nodes, and which methods a user's role may call.
 
 Law of this file: nothing is decided here; what `rights.py` would answer is said in the words of OPC 10000-3. A role is
 told what its holder may do at best; areas and organisations narrow that, and are in UserRolePermissions.
@@ -10,6 +10,7 @@ Source: OPC 10000-3, 4.9.2 (well-known roles), 5.2.9 and 5.2.10 (attributes), 8.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from asyncua import ua
@@ -19,6 +20,7 @@ from config.words import StatusCode
 from supervisor.alarms.events import Disable, Enable
 from supervisor.alarms.rights import roles_for
 from supervisor.hmi.conditions.methods import METHODS, Arguments
+from supervisor.hmi.model.live import Live
 from supervisor.hmi.model.place import Place, What
 from supervisor.hmi.model.properties import data_value
 from supervisor.hmi.model.space import Space
@@ -38,6 +40,8 @@ ROLES: Final = {
 _MAY: Final = ua.PermissionType
 _TOLD_OF_OTHERS: Final = frozenset({Role.ENGINEER, Role.SECURITY})
 """Who may read what other roles may do."""
+_BEST: Final = {role: User(f"any {role}", role) for role in Role}
+"""The most that the holder of a role can be: in every area, for every maintainer."""
 
 
 _REFUSED: Final = frozenset({Enable, Disable})
@@ -49,15 +53,10 @@ class Permissions:
 
     def __init__(self, space: Space) -> None:
         self._space = space
-        self._best = {role: User(f"any {role}", role) for role in Role}
 
     def read(self, place: Place, attribute: int, user: User) -> ua.DataValue:
         """RolePermissions or UserRolePermissions of a place that this user sees."""
-        if attribute == _ID.UserRolePermissions:
-            return _told({user.role: self.of(place, user)})
-        if user.role not in _TOLD_OF_OTHERS:
-            return data_value(None, StatusCode.BadUserAccessDenied)
-        return _told({role: self.of(place, best) for role, best in self._best.items()})
+        return _read(attribute, user, lambda who: self.of(place, who))
 
     def of(self, place: Place, user: User) -> ua.PermissionType:
         """What this user may do with this node; nothing if it is not there for them."""
@@ -75,6 +74,27 @@ class Permissions:
             if self._space.rights.of(user).may_write_row(place.row):
                 may |= _MAY.Write
         return may
+
+
+def of_live(live: Live, attribute: int, user: User) -> ua.DataValue:
+    """RolePermissions or UserRolePermissions of a live node that this user sees: such nodes are only looked at."""
+    there = _MAY.Browse if live.value is None else _MAY.Browse | _MAY.Read
+
+    def may(who: User) -> ua.PermissionType:
+        if not live.open_to(who):
+            return _MAY(0)
+        return there | _MAY.ReadRolePermissions if who.role in _TOLD_OF_OTHERS else there
+
+    return _read(attribute, user, may)
+
+
+def _read(attribute: int, user: User, may: Callable[[User], ua.PermissionType]) -> ua.DataValue:
+    """One of the two attributes, from what somebody may do with the node."""
+    if attribute == _ID.UserRolePermissions:
+        return _told({user.role: may(user)})
+    if user.role not in _TOLD_OF_OTHERS:
+        return data_value(None, StatusCode.BadUserAccessDenied)
+    return _told({role: may(best) for role, best in _BEST.items()})
 
 
 def _reading(info: TagInfo) -> ua.PermissionType:
