@@ -22,6 +22,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from config.arrays import distinct
 from config.words import BAD, Cells, Kind, StatusCode, Statuses, TimesNs, value_of
 from drivers.opcua.layout import OTHER, SERVER, SOURCE, SOURCE_PS, STATUS, STRING, Bytes, Layout
 
@@ -157,7 +158,7 @@ def _judge(cells: Cells, statuses: Statuses, types: Bytes, kinds: Bytes) -> None
     statuses[good & (types == 0)] = StatusCode.BadWaitingForInitialData
     statuses[good & (types != 0) & ~_HOLDS[kinds, types]] = StatusCode.BadTypeMismatch
     narrow = good & (types != kinds) & _HOLDS[kinds, types] & ~floats & (types >= 2) & (types <= 9)
-    for kind in np.unique(kinds[narrow]).tolist():
+    for kind in distinct(kinds[narrow]).tolist():
         _bound(Kind(kind), narrow & (kinds == kind), cells, statuses, types)
     cells[statuses >= BAD] = 0
 

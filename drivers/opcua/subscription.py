@@ -28,6 +28,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from config.arrays import distinct
 from config.words import Cells
 from drivers.opcua import codec
 from drivers.opcua.cells import Columns, columns
@@ -301,7 +302,7 @@ class Subscription:
         found = columns(data, at, layout, self._kinds[handles], self._session.now_ns())
         self.changes += n
         owners = np.searchsorted(self._bases, handles, "right") - 1
-        for owner in np.unique(owners).tolist():
+        for owner in distinct(owners).tolist():
             chosen = np.flatnonzero(owners == owner)
             places = handles[chosen] - self._bases[owner]
             newest = len(places) - 1 - np.unique(places[::-1], return_index=True)[1]

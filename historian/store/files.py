@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from config.arrays import distinct
 from historian.store.chunk import Chunk
 from historian.store.disk import Steps, StoreFull, refused
 from historian.store.gaps import Loss
@@ -188,7 +189,7 @@ def added(
         return None
     grown = np.zeros(max(len(masks), int(series.max()) + 1), np.uint8)
     grown[: len(masks)] = masks
-    for k in np.unique(class_id).tolist():
+    for k in distinct(class_id).tolist():
         grown[series[class_id == k]] |= np.uint8(1 << k)
     same = len(grown) == len(masks) and bool((grown == masks).all())
     return None if same else grown.tobytes()

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from config.arrays import distinct
 from config.words import BAD, Rows
 from drivers.identity import Identities
 from supervisor.alarms.delays import Delays, Levels, Mask
@@ -124,7 +125,7 @@ class Conditions:
         """The limit that each condition is beyond at a level [unit]; None where its rule has none."""
         made: list[float | None] = [None] * len(conditions)
         block_of = self.book.block_numbers[conditions]
-        for index in np.unique(block_of).tolist():
+        for index in distinct(block_of).tolist():
             at = np.flatnonzero(block_of == index)
             watch = self._watches.get(index)
             if watch is None:

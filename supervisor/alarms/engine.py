@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from config.arrays import distinct
 from config.model import Priority
 from config.words import NS_PER_S, Rows, StatusCode
 from supervisor.alarms.conditions import Conditions
@@ -123,7 +124,7 @@ class AlarmEngine:
     def _plain(self, rise: Rows, block_of: npt.NDArray[np.uint16], now_ns: int) -> npt.NDArray[np.bool_]:
         """Which rise from rest with nothing in the way: no parent, no group, no expression."""
         plain = self._is_lonely[block_of] & ~self.living.mask[rise] & ~self.conditions.designed[rise]
-        for index in np.unique(block_of[plain]).tolist():
+        for index in distinct(block_of[plain]).tolist():
             block = self.book.blocks[index]
             at = np.flatnonzero(block_of == index)
             for parent in block.parents:

@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from pydantic_core import to_json
 
+from config.arrays import distinct
 from config.model import AlarmRule
 from config.words import BAD, Cells, Kind, Rows, Statuses
 from historian.base import DATA_TEXT_LENGTH_MAX, TEXT_LENGTH_MAX, Plain, Record, RecordKind, Row, Sheet
@@ -115,7 +116,7 @@ class Glance(NamedTuple):
             made[i] = text[:DATA_TEXT_LENGTH_MAX]
         usable = np.flatnonzero((self.rows >= 0) & (self.statuses < BAD))
         block_of = plant.block_of_row[self.rows[usable]]
-        for index in np.unique(block_of).tolist():
+        for index in distinct(block_of).tolist():
             info = plant.blocks[index].info
             if info.personal:
                 continue

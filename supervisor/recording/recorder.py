@@ -25,6 +25,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from config.arrays import distinct
 from config.model import HistoryClass, HistoryRule
 from config.words import BAD, NS_PER_S, Clock, Rows
 from historian.base import Run
@@ -131,7 +132,7 @@ class Recorder:
         if self._unsaid is None:
             self._unsaid = np.flatnonzero(table.status < BAD)
         if len(self._unsaid):
-            rows = np.union1d(rows, self._unsaid[:FIRST_MAX])
+            rows = distinct(np.concatenate((rows, self._unsaid[:FIRST_MAX])))
             self._unsaid = self._unsaid[FIRST_MAX:]
         samples = self._sieve.step(rows, table.cells, table.status, table.source_ns, changes.now_ns, self._text)
         if len(samples):

@@ -32,6 +32,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from config.arrays import distinct
 from config.words import BAD, Cells, Kind, Rows, StatusCode, Statuses, TimesNs
 from supervisor.plant.plant import Plant
 from supervisor.tags.blocks import FunctionBlock
@@ -339,7 +340,7 @@ def _build(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Check
             raise ValueError(f"header '{name}' is of the wrong type")
     memories = tuple(_memory(i, m, arrays) for i, m in enumerate(header["memories"]))
     for series in (columns["series"], *(m.series for m in memories)):
-        if len(np.unique(series)) != len(series):
+        if len(distinct(series)) != len(series):
             raise ValueError("a series id occurs twice")
     return Checkpoint(
         site=header["site"],

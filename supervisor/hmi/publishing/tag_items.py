@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from config.arrays import distinct
 from config.words import Clock, Rows, StatusCode, Statuses
 from supervisor.hmi.publishing.columns import Ids, Mask, Mode, Trigger
 from supervisor.hmi.publishing.items import Items
@@ -283,7 +284,7 @@ def _by_stamps(stamps: npt.NDArray[np.uint8]) -> Iterator[tuple[int, Any]]:
     if len(stamps) and (stamps == stamps[0]).all():
         yield int(stamps[0]), slice(None)
         return
-    for one in np.unique(stamps).tolist():
+    for one in distinct(stamps).tolist():
         yield one, np.flatnonzero(stamps == one)
 
 
