@@ -16,7 +16,7 @@ DEVICES = {
     "21605/CAB-0001.controller": ("application CAB-0001", "application CAB-0001", "input 0..25"),
     "21605/BLD-0001.bms": ("instance ", "name 21605/BLD-0001.bms", "analog-input 1"),
     "21605/JCT-0001.gateway": ("application_uri urn:vigie:collector", "urn:vigie:collector", "nodes"),
-    "21605/LUM-0001.gear": ("not declared", "nothing of itself", "level"),
+    "21605/LUM-0001.gear": ("gateway 605001", "gateway 605001, after", "level"),
 }
 
 
