@@ -18,9 +18,11 @@ from asyncua import ua
 from asyncua.common.connection import TransportLimits
 from asyncua.common.utils import Buffer
 from asyncua.server.binary_server_asyncio import BinaryServer, OPCUAProtocol
-from asyncua.ua.ua_binary import header_from_binary, uatcp_to_binary
+from asyncua.ua.ua_binary import header_from_binary
 
 from supervisor.hmi.entrance.doorman import Visit
+from supervisor.hmi.entrance.wire import error_message
+from supervisor.hmi.processor import Processor
 
 if TYPE_CHECKING:
     from supervisor.hmi.engine import Engine
@@ -52,8 +54,6 @@ class Connection(OPCUAProtocol):
             return
         super().connection_made(transport)
         if self.processor is not None:
-            from supervisor.hmi.processor import Processor
-
             self.processor = Processor(self.iserver, self.transport, self.limits, self._insecure)
             self.processor.set_policies(self.policies)
             self.iserver.processors[self.processor] = None
@@ -131,12 +131,6 @@ class Connection(OPCUAProtocol):
         if self._open():
             self.transport.write(error_message(code, "message rejected"))
             self.transport.close()
-
-
-def error_message(code: int, reason: str) -> bytes:
-    """The ERR message with which a server ends a connection. Source: OPC 10000-6, 7.1.2.5."""
-    message: bytes = uatcp_to_binary(ua.MessageType.Error, ua.ErrorMessage(ua.StatusCode(ua.UInt32(code)), reason))
-    return message
 
 
 class Listener(BinaryServer):

@@ -18,7 +18,7 @@ from asyncua import ua
 from asyncua.common.utils import Buffer, NotEnoughData, ServiceError
 from asyncua.crypto.security_policies import SecurityPolicyNone
 from asyncua.server.uaprocessor import UaProcessor
-from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
+from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary, uatcp_to_binary
 
 from supervisor.hmi.entrance.channel import Channel
 from supervisor.hmi.entrance.doorman import Stage
@@ -26,7 +26,6 @@ from supervisor.hmi.entrance.judge import Untrusted
 from supervisor.hmi.events.audited import Audited
 from supervisor.hmi.header import Header, header
 from supervisor.hmi.session import Session
-from supervisor.hmi.transport import error_message
 
 if TYPE_CHECKING:
     from supervisor.hmi.engine import Engine
@@ -37,6 +36,12 @@ _NULL_ARRAYS: Final = (b"\x80", b"\xc0")  # a Variant's type byte: array of type
 _COUNT_BYTES: Final = 4
 _NULL_EXTENSION: Final = b"\0\0\0"
 _OPEN_CHANNEL: Final = int(ua.ObjectIds.OpenSecureChannelRequest_Encoding_DefaultBinary)
+
+
+def error_message(code: int, reason: str) -> bytes:
+    """The ERR message with which a server ends a connection. Source: OPC 10000-6, 7.1.2.5."""
+    message: bytes = uatcp_to_binary(ua.MessageType.Error, ua.ErrorMessage(ua.StatusCode(ua.UInt32(code)), reason))
+    return message
 
 
 class CarefulBuffer(Buffer):
