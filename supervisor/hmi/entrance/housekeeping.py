@@ -27,6 +27,7 @@ async def keep_house(engine: Engine) -> None:
     """Run until cancelled."""
     loop = asyncio.get_running_loop()
     judged = engine.trust.generation
+    said = ""
     while True:
         await asyncio.sleep(PERIOD_S)
         engine.doorman.look(loop.time())
@@ -35,8 +36,11 @@ async def keep_house(engine: Engine) -> None:
             if engine.trust.generation != judged:
                 judged = engine.trust.generation
                 await _judge_again(engine)
+            said = ""
         except (OSError, OffloadFull) as error:
-            _log.warning("the trust list could not be looked at: %s", error)
+            if said != str(error):  # not twice a second for as long as it lasts
+                said = str(error)
+                _log.warning("the trust list cannot be looked at: %s", error)
 
 
 async def _judge_again(engine: Engine) -> None:
