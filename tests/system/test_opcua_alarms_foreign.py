@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from asyncua import Client, ua
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 
+from tests.certificates import make
 from tests.system.node_kit import HERE, node_modules
 from tests.system.opcua_kit import CLIENT_URI, client_certificate
 from tests.system.server_kit import Server, running, site_of_its_own, until
@@ -98,24 +100,28 @@ class Heard:
     def event_notification(self, event: Any) -> None:
         self.events.put_nowait(event)
 
-    async def until(self, what: str, holds: Any) -> Any:
+    async def until(self, what: str, holds: Any, name: str = "K1_Trip") -> Any:
         async with asyncio.timeout(60):
             while True:
                 event = await self.events.get()
-                if getattr(event, "ConditionName", None) == "K1_Trip" and holds(event):
+                if getattr(event, "ConditionName", None) == name and holds(event):
                     return event
+
+
+async def client_of(demo: Demo, folder: Path) -> Client:
+    """asyncua's client with the operator's login; not connected."""
+    client = Client(demo.endpoint, timeout=20)
+    name, password = demo.login()
+    client.set_user(name)
+    client.set_password(password)
+    client.application_uri = CLIENT_URI
+    await client.set_security(SecurityPolicyBasic256Sha256, *map(str, client_certificate(folder)))
+    return client
 
 
 def test_asyncua_subscribes_to_alarms_and_conditions(demo: Demo, tmp_path: Path) -> None:
     async def main() -> None:
-        client = Client(demo.endpoint, timeout=20)
-        name, password = demo.login()
-        client.set_user(name)
-        client.set_password(password)
-        client.application_uri = CLIENT_URI
-        files = client_certificate(tmp_path / "client")
-        await client.set_security(SecurityPolicyBasic256Sha256, *map(str, files))
-        async with client:
+        async with await client_of(demo, tmp_path / "client") as client:
             subscription = await client.create_subscription(100, heard := Heard())
             await subscription.subscribe_alarms_and_conditions(evtypes=ua.ObjectIds.AlarmConditionType)
             await asyncio.to_thread(demo.turn, "trip K1")
@@ -137,5 +143,27 @@ def test_asyncua_subscribes_to_alarms_and_conditions(demo: Demo, tmp_path: Path)
             told = await heard.until("the refresh", lambda e: True)
             assert (told.EventId, told.Time) == (acked.EventId, acked.Time)
             await asyncio.to_thread(demo.turn, "repair")
+
+    asyncio.run(main())
+
+
+def test_a_certificate_that_ends_soon_is_an_alarm_that_shows_it(demo: Demo, tmp_path: Path) -> None:
+    """CertificateExpirationAlarmType, OPC 10000-9, 5.8.24.7: whose, its end, how early it is told."""
+    now = datetime.now(UTC)
+    leaving = make("a terminal", now, days=(-1, 20))
+    trusted = demo.server.state / "pki" / "trusted" / "terminal.der"
+
+    async def main() -> None:
+        async with await client_of(demo, tmp_path / "client") as client:
+            subscription = await client.create_subscription(100, heard := Heard())
+            await subscription.subscribe_alarms_and_conditions(evtypes=ua.ObjectIds.CertificateExpirationAlarmType)
+            trusted.write_bytes(leaving.der)
+            for name, days in (("CertDays_early", 60), ("CertDays_low", 30)):
+                rose = await heard.until("the alarm", lambda e: getattr(e, "ActiveState/Id"), name)
+                assert rose.EventType == ua.NodeId(ua.ObjectIds.CertificateExpirationAlarmType)
+                assert rose.Certificate == leaving.der and rose.ExpirationLimit == days * 86_400_000
+                assert abs(rose.ExpirationDate.replace(tzinfo=UTC) - now - timedelta(days=20)) < timedelta(minutes=5)
+            trusted.unlink()
+            await heard.until("it is gone", lambda e: not getattr(e, "ActiveState/Id"), "CertDays_low")
 
     asyncio.run(main())

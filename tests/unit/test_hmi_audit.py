@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 from asyncua import ua
+from asyncua.ua.ua_binary import variant_to_binary
 
 from config.model import Role
 from config.words import NS_PER_S
 from historian.base import JournalError, Record, RecordKind
 from supervisor.hmi.contract import Counters
 from supervisor.hmi.entrance.audit import STRANGERS_PER_MINUTE, WAITING_MAX, Audit
-from supervisor.hmi.entrance.officer import Officer
+from supervisor.hmi.entrance.officer import ARGUMENTS_MAX, Officer
 from supervisor.hmi.events.audited import AuditEvent, may_hear_all
+from supervisor.hmi.events.value import Type, Value, pack
 from supervisor.people import User
 from tests.plants import TypeSpec, make_plant, tag
 
@@ -180,3 +182,27 @@ def test_what_was_said_to_a_condition_stands_in_the_event(method: str, given: li
     told, senseless = (e.more for e in heard)
     assert {name: told[name].data for name in expected} == expected and told["Comment"].data == ("", "vu")
     assert "Comment" not in senseless, "nothing of arguments that make no sense"
+    assert len(told["InputArguments"].data) == 2 and len(senseless["InputArguments"].data) == 1, (
+        "but as they were given"
+    )
+
+
+def test_arguments_are_told_as_given_and_bounded() -> None:
+    """OPC 10000-5, 6.4.27 (AuditUpdateMethodEventType). Whoever calls may send anything."""
+    heard: list[AuditEvent] = []
+    officer = Officer(Post(), PLANT, 2)
+    officer.emit = heard.append
+    given = [
+        ua.Variant(7, ua.VariantType.UInt32),
+        ua.Variant([1.5, 2.5], ua.VariantType.Double),
+        ua.Variant(b"x" * 5000, BYTES),
+        ua.Variant(ua.Argument("a"), ua.VariantType.ExtensionObject),
+        *[ua.Variant()] * 5000,
+    ]
+    request = ua.CallMethodRequest(ua.NodeId(ua.ObjectIds.Server), ua.NodeId(ua.ObjectIds.Server_ResendData), given)
+    officer.called(User("anne", Role.OPERATOR), request, ua.CallMethodResult())
+    told = heard[0].more["InputArguments"]
+    assert told.data[:4] == (Value(Type.UINT32, 7), Value(Type.DOUBLE, (1.5, 2.5), True), None, None)
+    assert len(told.data) == ARGUMENTS_MAX
+    stock = ua.Variant([*given[:2], *[ua.Variant()] * (ARGUMENTS_MAX - 2)], ua.VariantType.Variant, is_array=True)
+    assert pack(told) == variant_to_binary(stock), "the bytes that asyncua would send"

@@ -19,6 +19,7 @@ from supervisor.hmi.conditions.methods import METHODS, BadCall, Method, read_arg
 from supervisor.hmi.events import value as v
 from supervisor.hmi.events.audited import Audited, AuditEvent, audit_event
 from supervisor.hmi.events.event import SERVER_ID, Id
+from supervisor.hmi.events.operand import BadClause, literal
 from supervisor.hmi.events.value import Type, Value
 from supervisor.hmi.model.place import Place
 from supervisor.hmi.values import wire_type
@@ -28,6 +29,9 @@ from supervisor.plant.plant import Plant
 if TYPE_CHECKING:
     from supervisor.hmi.entrance.wire import Wire
 
+ARGUMENTS_MAX: Final = 16
+ARGUMENT_LENGTH_MAX: Final = 4096
+"""Bytes of one argument that are told. No method here takes a secret, so none is masked."""
 _NS_PER_MS: Final = 1_000_000
 _OF_CONDITIONS: Final = {
     "Acknowledge": Audited.ACKNOWLEDGE,
@@ -100,7 +104,12 @@ class Officer:
         method, of = request.MethodId, request.ObjectId
         known = METHODS.get(method.Identifier) if method.NamespaceIndex == 0 else None
         name = "" if known is None else known.name.removesuffix("2")
-        more = {"MethodId": v.node_id(method.NamespaceIndex, method.Identifier), **_said(known, request.InputArguments)}
+        given = request.InputArguments or ()
+        more = {
+            "MethodId": v.node_id(method.NamespaceIndex, method.Identifier),
+            "InputArguments": Value(Type.VARIANT, tuple(map(_argument, given[:ARGUMENTS_MAX])), is_array=True),
+            **_said(known, given),
+        }
         text, code = f"called {name or method.Identifier} of {of.Identifier}"[:200], int(result.StatusCode.value)
         source = (of.NamespaceIndex, of.Identifier)
         about = _OF_CONDITIONS.get(name, Audited.METHOD)
@@ -126,6 +135,15 @@ class Officer:
         path = "/".join(str(source[1]).split("/")[:2])
         found = self._plant.find(path)
         return None if found is None else (path.partition("/")[0], found[0].maintainer(found[1]))
+
+
+def _argument(given: ua.Variant) -> Value | None:
+    """As it was given; null for what is none of the types that methods take, or longer than anything they take."""
+    try:
+        value = literal(given)
+    except BadClause:
+        return None
+    return value if len(v.pack(value)) <= ARGUMENT_LENGTH_MAX else None
 
 
 def _said(method: Method | None, given: Sequence[ua.Variant] | None) -> dict[str, Value]:

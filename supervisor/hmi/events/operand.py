@@ -133,6 +133,8 @@ def literal(variant: ua.Variant) -> Value | None:
         type_ = Type(variant.VariantType.value)
     except (ValueError, AttributeError):
         raise BadClause(_CODES.BadFilterLiteralInvalid) from None
+    if type_ is Type.VARIANT:
+        raise BadClause(_CODES.BadFilterLiteralInvalid)
     if isinstance(data, list | tuple):
         if any(d is None for d in data):
             raise BadClause(_CODES.BadFilterLiteralInvalid)

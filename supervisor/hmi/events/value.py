@@ -9,6 +9,7 @@ Law of this file: pure, no asyncua; the bytes are exactly those of asyncua's own
     LocalizedText            (locale, text)
     DateTime                 UTC [ns since 1970]
     arrays                   a tuple of these, `is_array`
+    Variant                  a Value or None; only arrays of them are sent
 
 Source: OPC 10000-6, 5.1.2 and 5.2.2.
 """
@@ -51,6 +52,7 @@ class Type(IntEnum):
     STATUS_CODE = 19
     QUALIFIED_NAME = 20
     LOCALIZED_TEXT = 21
+    VARIANT = 24
 
 
 class Value(NamedTuple):
@@ -164,6 +166,9 @@ def pack(value: Value | None) -> bytes:
     if not is_array:
         return bytes((type_,)) + _PACK[type_](data)
     return b"".join((struct.pack("<Bi", type_ | _ARRAY, len(data)), *map(_PACK[type_], data)))
+
+
+_PACK[Type.VARIANT] = pack
 
 
 def pack_all(values: Iterable[Value | None]) -> bytes:
