@@ -109,9 +109,9 @@ class SimulatedGateway(Simulated):
             return result(lunatone.NO_LINE)
         bus, target = self.buses[line], f.target_of(frame[0])
         if not bus.is_well:
-            return result(62 if bus.shorted else lunatone.NO_VOLTAGE)
+            return result(lunatone.DISTURBED if bus.shorted else lunatone.NO_VOLTAGE)
         if target in self.refused and frame[0] & 1 == 0:
-            return result(61)
+            return result(lunatone.NOT_FREE)
         asks, twice = bool(mode.get("waitForAnswer")), bool(mode.get("sendTwice"))
         at_s = bus.take(now_s, f.QUERY_S if asks else f.TWICE_S if twice else f.COMMAND_S)
         said, value = bus.send(frame)

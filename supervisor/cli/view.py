@@ -9,7 +9,6 @@ terminal it redraws one screen each second; elsewhere it prints where to connect
 from __future__ import annotations
 
 import json
-import sys
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -53,8 +52,10 @@ class View:
             self._thread.join(5.0)
 
     def _show(self) -> None:
-        if sys.stdout.isatty():
-            self._screen()
+        from rich.console import Console
+
+        if draws(console := Console()):
+            self._screen(console)
         else:
             self._lines()
 
@@ -70,11 +71,9 @@ class View:
                 print(one_line(status), flush=True)
             pause_s = _LINE_S
 
-    def _screen(self) -> None:
-        from rich.console import Console
+    def _screen(self, console: Any) -> None:
         from rich.live import Live
 
-        console = Console()
         with Live(ask.plain(self._starting), console=console, screen=True, auto_refresh=False) as live:
             while not self._stop.wait(_REDRAW_S if read_connect(self._state_dir) else 0.1):
                 connect, status = read_connect(self._state_dir), self._status()
@@ -97,6 +96,11 @@ class View:
                 return status
         except Failure:
             return None  # not up yet, or stopping: there is nothing to show, and the log tells the rest
+
+
+def draws(console: Any) -> bool:
+    """Whether a screen can be drawn: a terminal, and not one that knows nothing but lines (TERM=dumb)."""
+    return bool(console.is_terminal and not console.is_dumb_terminal)
 
 
 def read_connect(state_dir: Path) -> dict[str, Any] | None:

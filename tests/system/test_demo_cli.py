@@ -37,7 +37,11 @@ def demo(state: Path, stdout: int | None = None) -> Iterator[subprocess.Popen[by
     log = state.with_suffix(".out")
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [*VIGIE, "demo", "--state", str(state), *PORTS], cwd=ROOT, stdout=stdout or file, stderr=file
+            [*VIGIE, "demo", "--state", str(state), *PORTS],
+            cwd=ROOT,
+            stdout=stdout or file,
+            stderr=file,
+            env={**os.environ, "TERM": "xterm"},
         )
     try:
         until(

@@ -23,7 +23,7 @@ from drivers.status import ExchangeStatus, Probed
 from supervisor.cli import main as main_module
 from supervisor.cli.demo import hints
 from supervisor.cli.main import COMMANDS, check_package, main
-from supervisor.cli.view import connect_lines, one_line, page
+from supervisor.cli.view import connect_lines, draws, one_line, page
 from supervisor.control.door import ControlDoor
 from supervisor.control.operations import Server
 from supervisor.failure import Failure
@@ -347,6 +347,14 @@ CONNECT = {
     "users": [{"name": "operator", "password": "pw", "role": "operator"}],
     "server_certificate": "x",
 }
+
+
+@pytest.mark.parametrize(("terminal", "screen"), [("xterm", True), ("dumb", False), (None, False)])
+def test_a_screen_is_for_terminals_that_can_draw(terminal: str | None, screen: bool) -> None:
+    from rich.console import Console
+
+    environment = {"TERM": terminal or "xterm"}
+    assert draws(Console(force_terminal=terminal is not None, file=io.StringIO(), _environ=environment)) is screen
 
 
 def test_the_screen_shows_where_to_connect_and_what_is_silent() -> None:
