@@ -13,7 +13,7 @@ waited longest, `AGE_S` at least, is served whatever its rank, so that everyone'
 A poll of many frames *holds* the bus against other polls from its first frame to its last: they would change the
 registers (DTR) it reads by. A frame that is *tied* to the next one holds it against commands, too, and the next does
 not wait for the purse: ENABLE DEVICE TYPE and ENABLE WRITE MEMORY are void once another command has passed. Source:
-IEC 62386-102, 9.10.5, 11.7.14.
+IEC 62386-102, 9 and 11 (memory banks; application extended commands).
 """
 
 from __future__ import annotations

@@ -190,7 +190,7 @@ def test_what_is_out_of_range_or_unknown_is_said() -> None:
 
 
 def test_a_command_never_comes_between_two_frames_of_which_the_first_enables_the_second() -> None:
-    """IEC 62386-102, 9.10.5 and 11.7.14: a scene between them, and the gear would not answer the failure status."""
+    """IEC 62386-102, 9 and 11: a scene between them, and the gear would not answer the failure status."""
 
     async def main() -> None:
         async with site() as made:

@@ -82,7 +82,7 @@ def test_a_purse_is_bounded() -> None:
 
 
 def test_a_frame_that_is_tied_to_the_next_is_followed_by_it_whatever_waits() -> None:
-    """IEC 62386-102, 11.7.14: a device type is enabled for the next command alone."""
+    """IEC 62386-102, 11: a device type is enabled for the next command alone."""
     schedule = Schedule(0.5, purse_s=0.01)
     schedule.enter(1, Rank.LEVEL, 0.0)
     schedule.sent(1, QUERY_S, 0.0, holds=True, ties=True)
