@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from config.words import Access, Kind, LinkState, Outcome, Permit, StatusCode
-from drivers.base import DeviceSpec, DriverError, Point, PollClass, WriteItem
+from drivers.base import DeviceSpec, DriverError, Point, PollClass, WriteItem, WriteOutcome
 from drivers.host import Host, HostLimits
 from drivers.link import Backoff
 from tests.sim.loop import clock, run
@@ -342,15 +342,21 @@ def test_a_link_is_not_dropped_under_a_write() -> None:
     run(main())
 
 
+async def cancelled_write(field: TallyField, host: Host) -> asyncio.Task[Sequence[WriteOutcome]]:
+    """A write that its caller gave up while it was under way."""
+    await asyncio.sleep(1.5)
+    field.delay_s = 0.3
+    write = asyncio.create_task(host.write(0, [WriteItem(0, 5)], LASTING, 1.0))
+    await asyncio.sleep(0.1)
+    write.cancel()
+    await asyncio.wait([write])
+    return write
+
+
 def test_a_cancelled_write_gives_its_turn_back() -> None:
     async def main() -> None:
         async with plant(one) as (field, host, _):
-            await asyncio.sleep(1.5)
-            field.delay_s = 0.3
-            write = asyncio.create_task(host.write(0, [WriteItem(0, 5)], LASTING, 1.0))
-            await asyncio.sleep(0.1)
-            write.cancel()
-            await asyncio.wait([write])
+            write = await cancelled_write(field, host)
             assert write.cancelled()
             field.delay_s = 0.002
             await asyncio.sleep(3)
@@ -416,12 +422,7 @@ def test_losing_the_permit_resets_what_may_hold_a_write_at_once_and_nothing_else
 def test_a_write_that_was_cancelled_may_be_on_its_way() -> None:
     async def main() -> None:
         async with plant(one) as (field, host, _):
-            await asyncio.sleep(1.5)
-            field.delay_s = 0.3
-            write = asyncio.create_task(host.write(0, [WriteItem(0, 5)], LASTING, 1.0))
-            await asyncio.sleep(0.1)
-            write.cancel()
-            await asyncio.wait([write])
+            await cancelled_write(field, host)
             assert host.abort_writes() == 1
 
     run(main())

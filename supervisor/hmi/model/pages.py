@@ -121,7 +121,7 @@ class Template:
         """
         identifiers, titles = _bytes_as_text(identifiers), _bytes_as_text(titles)
         names = [identifier[identifier.rfind("/") + 1 :] for identifier in identifiers]
-        words = [title or name for title, name in zip(titles, names, strict=True)] if self._titled else names
+        words = [title or name for title, name in zip(titles, names, strict=True)]
         before, name, text, counted = self._before, self._name, self._text, _COUNTED
         after = tail(node_class, type_, self._mask).decode(_AS_BYTES)
         # What is asked for nearly always is one formatted text; nine tenths of the time of a page are spent here.
@@ -130,14 +130,18 @@ class Template:
                 f"{before}{counted[len(i)]}{i}{name}{counted[len(n)]}{n}{text}{counted[len(w)]}{w}{after}"
                 for i, n, w in zip(identifiers, names, words, strict=True)
             ]
-        elif self._named:
-            pairs = zip(identifiers, names, strict=True)
-            made = [f"{before}{counted[len(i)]}{i}{name}{counted[len(n)]}{n}{text}{after}" for i, n in pairs]
         else:
-            words = [f"{counted[len(w)]}{w}" for w in words] if self._titled else [""] * len(words)
-            pairs = zip(identifiers, words, strict=True)
-            made = [f"{before}{counted[len(i)]}{i}{name}{text}{w}{after}" for i, w in pairs]
+            names, words = _wanted(names, self._named), _wanted(words, self._titled)
+            made = [
+                f"{before}{counted[len(i)]}{i}{name}{n}{text}{w}{after}"
+                for i, n, w in zip(identifiers, names, words, strict=True)
+            ]
         return "".join(made).encode(_AS_BYTES)
+
+
+def _wanted(texts: Sequence[str], wanted: bool) -> list[str]:
+    """Texts behind their lengths, or nothing for each."""
+    return [f"{_COUNTED[len(text)]}{text}" if wanted else "" for text in texts]
 
 
 def _bytes_as_text(texts: Sequence[str]) -> Sequence[str]:

@@ -110,7 +110,7 @@ class Space:
         return self._row_of[at].astype(np.int64) if (self._sorted[at] == series).all() else None
 
     def row_of_series(self, series: int) -> int | None:
-        """The same for one; a fifth of the time."""
+        """The same for one, without arrays around it."""
         if self._dense:
             row = int(self._row_of[series]) if 0 <= series < len(self._row_of) else -1
             return row if row >= 0 else None
