@@ -252,6 +252,7 @@ class App:
         await self._journal_offline_changes(pki)
         stack.push_async_callback(self.hmi.stop)
         core.scan.consumers.append(self.hmi.scanned)
+        core.scan.holders.append(self.hmi.texts)
 
     async def _open_control(self, stack: AsyncExitStack) -> None:
         """The engineer's door: a socket in the state folder."""

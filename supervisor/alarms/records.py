@@ -95,7 +95,8 @@ class Batch:
 class Glance(NamedTuple):
     """Tags of some happenings as they were; row -1: its rule looks at no single tag.
 
-    `said`: position -> text, of those on identity: who answers.
+    `said`: position -> text, of those on identity: who answers; of Strings: what they say, for a text that the table
+    shows no longer is forgotten.
     """
 
     table: TagTable
@@ -118,7 +119,7 @@ class Glance(NamedTuple):
         block_of = plant.block_of_row[self.rows[usable]]
         for index in distinct(block_of).tolist():
             info = plant.blocks[index].info
-            if info.personal:
+            if info.personal or info.kind is Kind.String:
                 continue
             at = usable[block_of == index]
             for i, value in zip(at.tolist(), self._plain(info, self.cells[at]), strict=True):
@@ -131,8 +132,6 @@ class Glance(NamedTuple):
             return [v if isfinite(v) else None for v in np.round(cells.view(np.float64), 6).tolist()]
         if info.kind is Kind.Boolean:
             return [bool(c) for c in cells.tolist()]
-        if info.kind is Kind.String:
-            return [str(self.table.pool[i])[:DATA_TEXT_LENGTH_MAX] for i in cells.tolist()]
         unsigned = cells.view(np.uint64) if info.kind is Kind.UInt64 else cells
         return [plain(info, v) for v in unsigned.tolist()]
 
@@ -168,6 +167,8 @@ class Glances:
         self._said = conditions.said
         self._on_identity = np.array([b.model.on == "identity" for b in book.blocks], np.bool_)
         blocks = [(b, types[b.type].blocks.get(value_tag(b.model) or "")) for b in book.blocks]
+        infos = [None if tag is None else tag.info for _, tag in blocks]
+        self._of_text = np.array([i is not None and i.kind is Kind.String and not i.personal for i in infos], np.bool_)
         self._offset = np.array([-(1 << 62) if tag is None else tag.start - b.start for b, tag in blocks], np.int64)
         self._block_of = book.block_numbers
 
@@ -179,6 +180,9 @@ class Glances:
         rows[rows < 0] = -1
         asked = np.flatnonzero(self._on_identity[block_of]).tolist()
         said = {i: text for i in asked if (text := self._said(int(conditions[i]))) is not None}
+        for i in np.flatnonzero(self._of_text[block_of]).tolist():
+            if isinstance(value := table.value(int(rows[i])), str):
+                said[i] = value
         return Glance(table, rows, table.cells[rows], table.status[rows], said)
 
 

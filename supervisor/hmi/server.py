@@ -16,9 +16,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
+import numpy as np
 from asyncua import Server, ua
 
-from config.words import NS_PER_S, Clock
+from config.words import NS_PER_S, Cells, Clock
 from supervisor.alarms.desk import AlarmDesk
 from supervisor.hmi.conditions.kind import NAMESPACE as CONDITIONS
 from supervisor.hmi.contract import Counters, HmiError, HmiSettings, Limits, PastSource, PutFunction
@@ -234,6 +235,11 @@ class HmiServer:
         """After each scan; a consumer of `supervisor.tags.scan.Scan`."""
         if self._running is not None:
             self._running.engine.subscription_service.scanned(changes.rows, changes.now_ns)
+
+    def texts(self) -> Cells:
+        """Cells of String rows kept for later; a holder of `supervisor.tags.scan.Scan`."""
+        running = self._running
+        return np.zeros(0, np.int64) if running is None else running.engine.subscription_service.texts()
 
     async def stop(self) -> None:
         """Close every connection and end every task. Idempotent."""

@@ -33,7 +33,7 @@ import numpy as np
 import numpy.typing as npt
 
 from config.arrays import distinct
-from config.words import BAD, Cells, Kind, Rows, StatusCode, Statuses, TimesNs
+from config.words import BAD, Cells, Rows, StatusCode, Statuses, TimesNs
 from supervisor.plant.plant import Plant
 from supervisor.tags.blocks import FunctionBlock
 from supervisor.tags.calc import Program
@@ -121,7 +121,7 @@ class RestoreReport:
 def capture(table: TagTable, program: Program, now_ns: int, epoch: int = 0) -> Checkpoint:
     """Copy the live state; afterwards the scan may go on."""
     cells = table.cells.copy()
-    strings = _string_rows(table.plant)
+    strings = table.string_rows
     used, index = np.unique(cells[strings], return_inverse=True)
     cells[strings] = index
     plant = table.plant
@@ -142,11 +142,6 @@ def capture(table: TagTable, program: Program, now_ns: int, epoch: int = 0) -> C
             for block, key, memory in program.memories()
         ),
     )
-
-
-def _string_rows(plant: Plant) -> Rows:
-    slices = [np.arange(b.start, b.start + b.count) for b in plant.blocks if b.info.kind is Kind.String]
-    return np.concatenate(slices) if slices else np.zeros(0, np.int64)
 
 
 def _senses(plant: Plant) -> npt.NDArray[np.uint32]:
@@ -174,7 +169,7 @@ def restore(checkpoint: Checkpoint, table: TagTable, program: Program, now_ns: i
     was, now = was[same], now[same]
     cells, status = checkpoint.cells[was], checkpoint.status[was]
     status = np.where(status < BAD, np.uint32(StatusCode.UncertainLastUsableValue), status)
-    lost = _intern(checkpoint.texts, table, plant, now, cells, status)
+    lost = _intern(checkpoint.texts, table, now, cells, status)
     table.cells[now] = cells
     table.status[now] = status
     table.source_ns[now] = np.minimum(checkpoint.source_ns[was], now_ns)
@@ -190,9 +185,9 @@ def restore(checkpoint: Checkpoint, table: TagTable, program: Program, now_ns: i
     )
 
 
-def _intern(texts: tuple[str, ...], table: TagTable, plant: Plant, rows: Rows, cells: Cells, status: Statuses) -> int:
+def _intern(texts: tuple[str, ...], table: TagTable, rows: Rows, cells: Cells, status: Statuses) -> int:
     """Cells of String rows become indices of the table's own pool, in place; returns how many found no place."""
-    at = np.flatnonzero(np.isin(rows, _string_rows(plant)))
+    at = np.flatnonzero(np.isin(rows, table.string_rows))
     known: dict[int, int | None] = {}
     lost = 0
     for i in at.tolist():

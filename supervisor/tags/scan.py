@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_scan.py, tests/unit/test_ground_floor.py
+# Tests: tests/unit/test_scan.py, tests/unit/test_ground_floor.py, tests/unit/test_texts.py
 """The scan: the one writer of the tag table. Always in this order:
 
     1 apply batches, scale      2 stale      3 calculated tags      4 watchers (limits, alarms)
@@ -8,21 +8,24 @@
 Law of this file: order and hand-over only. Each step is somebody else's pure or columnar work; nothing here loops over
 rows, waits or does I/O. Time is an argument: UTC for stamps, boot time for ages.
 
-Steps 4 and 6 are lists that may be empty: the alarm machine joins at 4 and hands its records to 6.
+Steps 4 and 6 are lists that may be empty: the alarm machine joins at 4 and hands its records to 6. After 7, at most
+once a second, texts that nobody holds any more are forgotten.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
-from config.words import UNCERTAIN, Batch, Rows, StatusCode
+from config.words import NS_PER_S, UNCERTAIN, Batch, Cells, Rows, StatusCode
 from supervisor.tags.freshness import Freshness
 from supervisor.tags.inbox import Inbox
 from supervisor.tags.table import TagTable
+
+_SWEEP_NS: Final = NS_PER_S  # least time between two sweeps of the pool, be it as full as it may
 
 
 class Program(Protocol):
@@ -53,6 +56,7 @@ class Scan:
         watchers: step 4, called with (table, now_ns).
         numberers: step 6, called with now_ns.
         consumers: step 7, called with the changes; each copies what it needs before it returns.
+        holders: who keeps cells of String rows for later tells which; their texts come second to the table's.
         values_applied: readings applied since start.
     """
 
@@ -64,8 +68,10 @@ class Scan:
     watchers: Sequence[Callable[[TagTable, int], None]] = ()
     numberers: Sequence[Callable[[int], None]] = ()
     consumers: list[Callable[[Changes], None]] = field(default_factory=list)
+    holders: list[Callable[[], Cells]] = field(default_factory=list)
     values_applied: int = 0
     _own: Batch | None = None
+    _sweep_ns: int = 0
 
     def run(self, now_ns: int, boot_ns: int) -> Changes:
         """One pass.
@@ -87,6 +93,9 @@ class Scan:
         changes = Changes(self.table.changed_rows(), now_ns)
         for consume in self.consumers:
             consume(changes)
+        if self.table.pool.crowded and boot_ns >= self._sweep_ns:
+            self._forget_texts()
+            self._sweep_ns = boot_ns + _SWEEP_NS
         return changes
 
     def _apply(self, boot_ns: int) -> None:
@@ -122,6 +131,12 @@ class Scan:
                     if len(text) > self.table.pool.length_max and statuses[start + at] < UNCERTAIN:
                         statuses[start + at] = StatusCode.Uncertain
             start += len(b.rows)
+
+    def _forget_texts(self) -> None:
+        """Held is what the table shows, and what the server itself puts into it in the next scan."""
+        own = [] if self._own is None else [self._own.cells]
+        held = np.concatenate([self.table.cells[self.table.string_rows], *own])
+        self.table.pool.keep(held, np.concatenate([np.zeros(0, np.int64), *(tell() for tell in self.holders)]))
 
     def _fall(self, now_ns: int, boot_ns: int) -> None:
         fallen = self.freshness.judge(boot_ns)

@@ -31,6 +31,7 @@ class TagTable:
         status: (rows,) StatusCode.
         source_ns: (rows,) UTC time of the value at its source; of a Bad row, of the instant it was found so [ns].
         splices: what is added to the readings of replaced counters.
+        string_rows: rows whose cells are indices into the pool, ascending.
         last_usable_ns: (rows,) time of the value kept in the cell while the row is Bad [ns].
     """
 
@@ -60,6 +61,8 @@ class TagTable:
         self._is_float = np.array([i.kind.is_float for i in infos], np.bool_)
         self._scaled = self._is_float & ((self._scale != 1.0) | (self._offset != 0.0))
         self._ranged_int = np.array([i.kind.is_integer for i in infos], np.bool_) & ~np.isnan(self._low)
+        self._is_string = np.array([i.kind is Kind.String for i in infos], np.bool_)
+        self.string_rows: Rows = np.flatnonzero(self.are_strings(slice(None)))
         self._is_uint64 = np.array([i.kind is Kind.UInt64 for i in infos], np.bool_)
 
     def apply(self, rows: Rows, raw: Cells, status: Statuses, source_ns: TimesNs) -> None:
@@ -145,6 +148,10 @@ class TagTable:
         """Treat rows as changed in this scan (after a restore or a new generation)."""
         self._changed[rows] = True
         self._written[self.plant.block_of_row[rows]] = True
+
+    def are_strings(self, rows: Rows | slice) -> npt.NDArray[np.bool_]:
+        """Which of these rows hold indices into the pool, (n,)."""
+        return self._is_string[self.plant.block_of_row[rows]]
 
     def value(self, row: int) -> bool | int | float | str | None:
         """One value for people; None when the status is Bad. Not for hot paths."""

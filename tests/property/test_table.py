@@ -88,13 +88,3 @@ def test_fast_equals_slow(steps: list[tuple[str, list[int], int, StatusCode]]) -
             if t.status >= 0x80000000:
                 assert table.value(row) is None
                 assert int(table.last_usable_ns[row]) == t.last_usable_ns
-
-
-def test_the_pool_is_bounded_counted_and_never_lies() -> None:
-    pool = StringPool(size_max=3, length_max=5)
-    assert pool.intern("") == 0
-    one, two = pool.intern("one"), pool.intern("two")
-    assert one is not None and two is not None and pool[one] == "one"
-    assert pool.intern("three") is None and pool.overflows == 1
-    assert pool.intern("one") == one, "what is known stays known"
-    assert StringPool(length_max=5).intern("a longer text") is not None

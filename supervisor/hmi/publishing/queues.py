@@ -219,6 +219,11 @@ class QueuedItems(Columns):
             items, slots["cells"][slot], slots["status"][slot], slots["source_ns"][slot], slots["server_ns"][slot]
         )
 
+    def texts(self, table: TagTable) -> Cells:
+        """Cells of all samples that wait, of items on String rows."""
+        at = np.flatnonzero(table.are_strings(self.rows))
+        return self._samples(at, self.count[at]).cells
+
     def resize(self, position: int, size: int) -> dict[str, Any]:
         """Take one item out to be inserted with another queue size: its columns, and with them `kept`, the samples
         that still fit, by the item's own policy. Source: OPC 10000-4, 5.13.3.1.

@@ -16,7 +16,7 @@ import numpy as np
 from asyncua import ua
 from asyncua.common.utils import ServiceError
 
-from config.words import Rows
+from config.words import Cells, Rows
 from supervisor.hmi.lane import Lane
 from supervisor.hmi.model.nodes import Asker
 from supervisor.hmi.publishing.notices import EventItems
@@ -81,6 +81,11 @@ class Subscriptions:
             for subscription in watching:
                 subscription.items.sample(now_ns, self._hit)
             self._hit[rows] = False
+
+    def texts(self) -> Cells:
+        """Cells of String rows that wait in queues: the table must not forget their texts."""
+        queues = [s.items.queued.texts(self.source.table) for s in self.subscriptions.values()]
+        return np.concatenate([np.zeros(0, np.int64), *queues])
 
     # -- sums ---------------------------------------------------------------------------------------------------------
 

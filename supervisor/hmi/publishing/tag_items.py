@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from config.arrays import distinct
-from config.words import Clock, Rows, StatusCode, Statuses
+from config.words import BAD, Clock, Rows, StatusCode, Statuses
 from supervisor.hmi.publishing.columns import Ids, Mask, Mode, Trigger
 from supervisor.hmi.publishing.items import Items
 from supervisor.hmi.publishing.notices import Changes
-from supervisor.hmi.publishing.queues import QueuedItems
+from supervisor.hmi.publishing.queues import QueuedItems, Samples
 from supervisor.hmi.values import Stamps, ValueEncoder
 from supervisor.tags.table import TagTable
 
@@ -252,6 +252,7 @@ class TagItems:
         count = min(len(self._lost), limit)
         parts = [self._tell_lost(count)] if count else []
         items, samples = self.queued, self.queued.take(limit - count)
+        self._admit_lost_texts(samples)
         count += len(samples.at)
         for stamps, at in _by_stamps(items.stamps[samples.at]):
             who = samples.at[at]
@@ -264,6 +265,14 @@ class TagItems:
                 parts.append(self._encode(self.plain, _among(span, at), values, stamps))
             count += len(now.cells)
         return Changes(count, b"".join(parts))
+
+    def _admit_lost_texts(self, samples: Samples) -> None:
+        """Of a sample that waited so long that its text had to give way to those of the table, nothing is left."""
+        table = self._table
+        texts = table.are_strings(self.queued.rows[samples.at]) & (samples.status < BAD)
+        for i in np.flatnonzero(texts).tolist():
+            if int(samples.cells[i]) not in table.pool:
+                samples.status[i] = StatusCode.BadOutOfMemory
 
     def _encode(
         self, items: Items | QueuedItems, at: Rows | slice, values: tuple[Any, Statuses, Any, Any], stamps: int
