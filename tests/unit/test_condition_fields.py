@@ -245,19 +245,37 @@ def test_where_it_is_heard() -> None:
     assert event().notifiers == ("21605/CAB-0001", "21605", "Plant", "")
 
 
-def test_events_alike_differ_in_their_own_fields_only() -> None:
-    """Everything of an event but its rule and its state is changed; what a group packs once must not show it."""
-    spec = event_filter([clause(name) for name in FIELDS])
-    read, _ = read_filter(spec, with_added())
+IDENTITY = {"on": "identity", "tag": "V"}
+TOLD = {
+    "time_ns": 1,
+    "id": b"other",
+    "number": 7,
+    "name": "21000/CAB-0009/Rule",
+    "limit_of": lambda _, level: 1.0 * level,
+}
+MORE = [
+    {"notifiers": (), "domain": None, "value": 3.5, "seen_ns": NOW + 1},
+    {"what": "level"},
+    {"receive_ns": 2},
+    {"quality": 0x80000000},
+    {"first": True},
+    {"recorded": False},
+    {"remark": Remark("anne", "vu", NOW)},
+    {"expiring": Expiring(NOW, b"der")},
+    {"state": replace(UP, level=2)},
+]
+
+
+@pytest.mark.parametrize("more", MORE, ids=lambda m: next(iter(m)))
+@pytest.mark.parametrize("rule", [LIMITS, IDENTITY], ids=["limit", "identity"])
+def test_what_a_group_packs_once_is_that_of_each_of_its_events(rule: dict[str, Any], more: dict[str, Any]) -> None:
+    """Whatever differs between two events of a rule, each is told as if it were the only one."""
+    read, _ = read_filter(event_filter([clause(name) for name in FIELDS]), with_added())
     assert read is not None
     group = Group((b"", "fr"), read)
-    kind_ = kind(LIMITS)
-    one = event(kind=kind_)
-    other = event(
-        kind=kind_, number=7, name="21000/CAB-0009/Rule", id=b"other", time_ns=1, receive_ns=2, what="level",
-        limit_of=lambda _, level: 1.0 * level, notifiers=(), domain=None, value=3.5, quality=0x80000000, first=True,
-        recorded=False, remark=Remark("anne", "vu", NOW), seen_ns=NOW + 1,
-    )  # fmt: skip
+    kind_ = kind(rule)
+    one = event(kind=kind_, value="CAB-0008")
+    other = replace(event(kind=kind_, **TOLD, value="CAB-0001"), **more)
     for each in (one, other, one):
         assert group.pack(each) == read.pack(each, "fr")
 

@@ -7,12 +7,12 @@ Law of this file: frozen; it holds rows of the alarm engine and makes no field b
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 from historian.base import Plain
 from supervisor.alarms.state import State
-from supervisor.hmi.conditions.fields import FIELDS, OWN
+from supervisor.hmi.conditions.fields import FIELDS, own
 from supervisor.hmi.conditions.kind import Expiring, Kind
 from supervisor.hmi.events.event import notifiers_of
 from supervisor.hmi.events.value import Id, Value
@@ -80,12 +80,13 @@ class ConditionEvent:
         return False
 
     @property
-    def alike(self) -> tuple[int, State]:
-        return self.kind.block.index, self.state
+    def alike(self) -> Hashable:
+        said = self.what, self.quality, self.first, self.recorded, self.remark, self.expiring
+        return self.kind.block.index, self.receive_ns, self.state, said
 
     @property
     def own(self) -> frozenset[str]:
-        return OWN
+        return own(self.kind)
 
     @property
     def equipment(self) -> str:

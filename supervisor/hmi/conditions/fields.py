@@ -18,7 +18,7 @@ from asyncua import ua
 from historian.base import Plain
 from supervisor.alarms.state import State
 from supervisor.alarms.wording import wording
-from supervisor.hmi.conditions.kind import CERTIFICATE_EXPIRES, LIMITED, NAMESPACE
+from supervisor.hmi.conditions.kind import CERTIFICATE_EXPIRES, LIMITED, NAMESPACE, Kind
 from supervisor.hmi.events import value as v
 from supervisor.hmi.events.hierarchy import CONDITION_ID, Field
 from supervisor.hmi.events.value import Type, Value
@@ -320,13 +320,23 @@ FIELDS: Final[Mapping[str, _Maker]] = {
 }
 """How each field is made, by its path; conditions have none of any other name."""
 
-OWN: Final = frozenset(
-    f"""EventId SourceNode SourceName Time ReceiveTime Quality Quality/SourceTimestamp LastSeverity/SourceTimestamp
-    Comment Comment/SourceTimestamp ClientUserId ActiveState/EffectiveTransitionTime InputNode FirstInGroupFlag
-    ShelvingState/UnshelveTime ExpirationDate Certificate HighHighLimit HighLimit LowLimit LowLowLimit SetpointNode
-    TargetValueNode {_TAGS}:Recorded {_TAGS}:Happening {_TAGS}:Value {_TAGS}:Limit""".split()
+_OWN: Final = frozenset(
+    f"""EventId SourceNode SourceName Time InputNode ShelvingState/UnshelveTime SetpointNode TargetValueNode
+    {_TAGS}:Value""".split()
 ) | {CONDITION_ID}
-"""Fields in which events of one rule in one state differ; the others are packed once for all of them."""
+_LIMIT_KEYS: Final = {"HighHighLimit": "high_high", "HighLimit": "high", "LowLimit": "low", "LowLowLimit": "low_low"}
+
+
+def own(kind: Kind) -> frozenset[str]:
+    """Fields in which events that are `alike` differ all the same; the others are packed once for all of them."""
+    model = kind.block.model
+    computed = {name for name, key in _LIMIT_KEYS.items() if isinstance(getattr(model, key), str)}
+    if computed:
+        computed.add(f"{_TAGS}:Limit")
+    if model.on == "identity":  # it names who answers in whose place
+        computed.add("Message")
+    return _OWN | computed
+
 
 ADDED: Final = {f"{_TAGS}:{name}": Field(True, False, False) for name in _OURS}
 """Fields beyond the types of the standard, as event filters know them."""

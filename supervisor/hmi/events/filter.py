@@ -51,22 +51,38 @@ class EventFilter:
         """The same as bytes: the EventFields of an EventFieldList or a HistoryEventFieldList."""
         return pack_all(self.fields(event, locale))
 
-    def template(self, event: Event, locale: str) -> list[bytes | None]:
-        """What is wanted of all events that are alike, packed; None where each has its own."""
+    def template(self, event: Event, locale: str) -> Template:
+        """What is wanted of all events that are alike, packed; what each has of its own is left open."""
         own, types = event.own, self.types
-        return [
-            NULL_BYTES if o is None else None if o.name in own else pack(o.get(event, locale, types))
-            for o in self.select
-        ]
+        runs, left = [struct.pack("<i", len(self.select))], []
+        for o in self.select:
+            if o is not None and o.name in own:
+                left.append(o)
+                runs.append(b"")
+            else:
+                runs[-1] += NULL_BYTES if o is None else pack(o.get(event, locale, types))
+        return Template(tuple(runs), tuple(left), types)
 
-    def fill(self, template: list[bytes | None], event: Event, locale: str) -> bytes:
-        """The same as `pack`, from the template of its like."""
-        types = self.types
-        parts = [
-            t if t is not None else NULL_BYTES if o is None else pack(o.get(event, locale, types))
-            for t, o in zip(template, self.select, strict=True)
-        ]
-        return struct.pack("<i", len(parts)) + b"".join(parts)
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """EventFields of events that are alike.
+
+    Attributes:
+        runs: bytes before, between and after what is left open: one more than `left`.
+        left: what each event has of its own.
+    """
+
+    runs: tuple[bytes, ...]
+    left: tuple[Operand, ...]
+    types: EventTypes
+
+    def fill(self, event: Event, locale: str) -> bytes:
+        """The same as `EventFilter.pack`, of one more event of its like."""
+        parts = [self.runs[0]]
+        for o, run in zip(self.left, self.runs[1:], strict=True):
+            parts += (pack(o.get(event, locale, self.types)), run)
+        return b"".join(parts)
 
 
 def read_filter(wanted: Any, types: EventTypes) -> tuple[EventFilter | None, ua.EventFilterResult | None]:

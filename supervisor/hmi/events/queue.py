@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 from typing import Final
 
 from supervisor.hmi.events.event import Event
-from supervisor.hmi.events.filter import EventFilter
+from supervisor.hmi.events.filter import EventFilter, Template
 from supervisor.hmi.publishing.columns import Mode
 from supervisor.people import User
 
@@ -43,7 +43,7 @@ class Group:
         self.filter = filter_
         self.locale = key[1]
         self.heard: dict[str, dict[int, EventItem]] = {}
-        self._templates: dict[Hashable, list[bytes | None]] = {}
+        self._templates: dict[Hashable, Template] = {}
 
     @property
     def empty(self) -> bool:
@@ -58,7 +58,7 @@ class Group:
             if len(self._templates) >= TEMPLATES_MAX:
                 self._templates.clear()
             template = self._templates[key] = self.filter.template(event, self.locale)
-        return self.filter.fill(template, event, self.locale)
+        return template.fill(event, self.locale)
 
 
 class Parcel:
