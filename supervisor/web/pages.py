@@ -58,6 +58,8 @@ class BoundedRequest(Request):
             super().handleContentChunk(data)
 
     def process(self) -> None:
+        if self.path == b"*":
+            self.path = b"/*"  # of OPTIONS: no page; Twisted would answer by itself, and give its name
         if not self._too_long:
             super().process()
 
@@ -115,6 +117,9 @@ class Root(Resource):
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader("Allow", "GET, HEAD")
             return 405, _TEXT, b"read-only: GET and HEAD\n"
+        hosts = request.requestHeaders.getRawHeaders(b"host", [])
+        if len(hosts) > 1 or (not hosts and request.clientproto == b"HTTP/1.1"):
+            return 400, _TEXT, b"expected one Host\n"  # RFC 9112, 3.2
         if self._loopback and not _is_loopback(request.getRequestHostname()):
             return 403, _TEXT, b"this door answers loopback names only\n"
         page = self._pages.get(request.path)
@@ -142,7 +147,7 @@ class Root(Resource):
 
 
 def _is_loopback(host: bytes) -> bool:
-    name = host.decode("ascii", "replace").strip("[]")
+    name = host.decode("ascii", "replace").strip("[]").lower()
     if name == "localhost":
         return True
     try:

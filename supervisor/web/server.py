@@ -2,8 +2,9 @@
 # Tests: tests/unit/test_web.py
 """The HTTP door: status, health and metrics, from start to stop.
 
-Law of this file: sockets and bounds; what is answered is `pages`'s. At most `connections_max` connections; one that
-says nothing for `idle_s` is ended.
+Law of this file: sockets and bounds; what is answered is `pages`'s. At most `connections_max` connections, one request
+each: so no client holds more than one answer in memory, however many it asks for. A request that is not whole
+`idle_s` after the connection, and an answer that is not taken within `idle_s`, is given up.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.error import CannotListenError
 from twisted.protocols.policies import WrappingFactory
+from twisted.web.http import HTTPChannel
 from twisted.web.http import Request as AnyRequest
 from twisted.web.server import Site
 
@@ -31,6 +33,24 @@ if TYPE_CHECKING:
 CONNECTIONS_MAX: Final = 32
 IDLE_S: Final = 15.0
 _ROUNDS_MAX: Final = 1000
+
+
+class _Connection(HTTPChannel):
+    """One request, within its time."""
+
+    MAX_LENGTH = 4096  # of a line [B]: a Content-Length of more digits than Python reads is none
+    abortTimeout = 1  # noqa: N815 - the names are Twisted's
+
+    def resetTimeout(self) -> None:  # noqa: N802
+        """A byte now and then gains no time."""
+
+    def checkPersistence(self, request: AnyRequest, version: bytes) -> bool:  # noqa: N802
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        return False
+
+    def requestDone(self, request: AnyRequest) -> None:  # noqa: N802
+        super().requestDone(request)
+        self.setTimeout(self.factory.timeOut)  # for the client to take its answer
 
 
 class _Pages(Site):
@@ -105,6 +125,7 @@ class WebServer:
             self._reactor = self._own_reactor = make_reactor()
         self._root = Root(self._status, self._hmi, _is_loopback(self._host))
         pages = _Pages(self._root, requestFactory=BoundedRequest, timeout=self._idle_s, reactor=self._reactor)
+        pages.protocol = _Connection
         self._factory = _Bounded(pages, self._connections_max)
         try:
             self._listening = self._reactor.listenTCP(self._port, self._factory, interface=self._host)

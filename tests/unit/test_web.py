@@ -4,9 +4,11 @@
 import asyncio
 import contextlib
 import json
+import select
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
@@ -38,9 +40,12 @@ class Hmi:
 class State:
     late: tuple[str, ...] = ()
     error: str | None = None
+    padding = ""
+    asked = 0
 
     async def status(self, devices_max: int | None = None) -> dict[str, Any]:
-        return document(self.error, self.late)
+        self.asked += 1
+        return document(self.error, self.late) | ({"padding": self.padding} if self.padding else {})
 
 
 def with_web(
@@ -156,12 +161,17 @@ def test_a_body_is_refused_before_it_is_read() -> None:
         b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
         b"GET /status HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         b"GET /status HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"GET /status HTTP/1.1\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n",
+        b"GET /status HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
+        b"GET /status HTTP/1.1\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ],
 )
-def test_hostile_bytes_end_their_own_connection_only(data: bytes) -> None:
+def test_hostile_bytes_end_their_own_connection_only(data: bytes, caplog: pytest.LogCaptureFixture) -> None:
     def client(port: int, _state: State) -> None:
         answer = raw(port, data)
         assert answer == b"" or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4")), answer[:100]
+        assert b"Twisted" not in answer and "Traceback" not in caplog.text
         assert ask(port, "/healthz")[0] == 200
 
     with_web(client)
@@ -170,7 +180,7 @@ def test_hostile_bytes_end_their_own_connection_only(data: bytes) -> None:
 def test_a_foreign_name_for_our_loopback_address_is_not_answered() -> None:
     def client(port: int, _state: State) -> None:
         assert ask(port, "/status", Host="evil.example")[0] == 403
-        for host in ("localhost", "127.0.0.1:99", "[::1]:9840"):
+        for host in ("localhost", "LocalHost", "127.0.0.1:99", "[::1]:9840"):
             assert ask(port, "/status", Host=host)[0] == 200, host
 
     with_web(client)
@@ -188,6 +198,49 @@ def test_connections_are_bounded_and_silent_ones_end() -> None:
         assert ask(port, "/healthz")[0] == 200
 
     with_web(client, connections_max=2, idle_s=0.5)
+
+
+def lived(connection: socket.socket, piece: bytes) -> float:
+    """Seconds until the server ends a connection on which a piece is sent each 50 ms."""
+    began = time.monotonic()
+    with contextlib.suppress(ConnectionError):
+        while True:
+            connection.sendall(piece)
+            if select.select([connection], [], [], 0.05)[0] and not connection.recv(1 << 16):
+                break
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("piece", [b"G", b"X: y\r\n"])
+def test_a_byte_now_and_then_gains_no_time(piece: bytes) -> None:
+    """Slow loris: as many of them as there are places would shut the door for hours."""
+
+    def client(port: int, _state: State) -> None:
+        with socket.create_connection(("127.0.0.1", port), 10) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\n")
+            assert lived(connection, piece) < 5
+
+    with_web(client, idle_s=0.3)
+
+
+def test_one_request_a_connection_and_no_answer_is_kept_for_who_does_not_take_it() -> None:
+    """Asked for a hundred pages without a look at them, the server makes one, and gives it up in time."""
+
+    def client(port: int, state: State) -> None:
+        state.padding = "x" * 20_000_000
+        request = b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", port), 10) as deaf:
+            deaf.sendall(100 * request)
+            while not raw(port, request.replace(b"status", b"healthz")):
+                pass  # turned away, until the first one is given up
+            assert state.asked == 2
+            taken = 0
+            with contextlib.suppress(ConnectionError):
+                while piece := deaf.recv(1 << 20):
+                    taken += len(piece)
+            assert taken < 20_000_000
+
+    with_web(client, idle_s=0.3, connections_max=1)
 
 
 def test_stopping_ends_open_connections() -> None:
