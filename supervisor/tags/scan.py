@@ -20,7 +20,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from config.words import NS_PER_S, UNCERTAIN, Batch, Cells, Rows, StatusCode
+from config.words import NS_PER_S, UNCERTAIN, Batch, Cells, Rows, StatusCode, Statuses
 from supervisor.tags.freshness import Freshness
 from supervisor.tags.inbox import Inbox
 from supervisor.tags.table import TagTable
@@ -102,13 +102,8 @@ class Scan:
         if self._own is not None:
             self.table.put(self._own.rows, self._own.cells, self._own.statuses, self._own.source_ns)
         post = self.inbox.drain()
-        for wave in _waves(post.batches):
-            cells = np.concatenate([b.cells for b in wave])
-            statuses = np.concatenate([b.statuses for b in wave])
-            self._intern(wave, cells, statuses)
-            rows = np.concatenate([b.rows for b in wave])
-            self.table.apply(rows, cells, statuses, np.concatenate([b.source_ns for b in wave]))
-            self.values_applied += len(rows)
+        if post.batches:
+            self._put(post.batches)
         if beside := [b.rows for b in post.batches if b.request < 0]:
             self.freshness.beside(np.concatenate(beside), boot_ns)
         for b in post.batches:
@@ -117,11 +112,20 @@ class Scan:
         if post.missed:
             self.freshness.missed(post.missed)
 
-    def _intern(
-        self, wave: Sequence[Batch], cells: Rows, statuses: np.ndarray[tuple[int], np.dtype[np.uint32]]
-    ) -> None:
+    def _put(self, batches: Sequence[Batch]) -> None:
+        """Readings in order of arrival: of several for a row the last word wins."""
+        rows = np.concatenate([b.rows for b in batches])
+        cells = np.concatenate([b.cells for b in batches])
+        statuses = np.concatenate([b.statuses for b in batches])
+        source_ns = np.concatenate([b.source_ns for b in batches])
+        self._intern(batches, cells, statuses)
+        for at in [slice(None)] if _apart(batches) else _turns(rows):
+            self.table.apply(rows[at], cells[at], statuses[at], source_ns[at])
+        self.values_applied += len(rows)
+
+    def _intern(self, batches: Sequence[Batch], cells: Cells, statuses: Statuses) -> None:
         start = 0
-        for b in wave:
+        for b in batches:
             for at, text in (b.texts or {}).items():
                 index = self.table.pool.intern(text)
                 if index is None:
@@ -146,20 +150,20 @@ class Scan:
             self.table.degrade(fallen.bad, StatusCode.BadNoCommunication, now_ns)
 
 
-def _waves(batches: Sequence[Batch]) -> list[list[Batch]]:
-    """Batches in groups within which no row occurs twice: a request's second answer, and every value read beside the
-    plan, goes into a later group, so that the last word wins.
+def _apart(batches: Sequence[Batch]) -> bool:
+    """Each the only answer to its request: no two of them have a row in common, and nobody has to look."""
+    requests = {b.request for b in batches}
+    return len(requests) == len(batches) and min(requests) >= 0
+
+
+def _turns(rows: Rows) -> Sequence[Rows | slice]:
+    """Places in `rows`, in groups within which no row occurs twice: the first of each row, then the second of those
+    that have one, and so on. Hundreds of devices that tell each value by itself are one group.
     """
-    waves: list[list[Batch]] = []
-    latest: dict[int, int] = {}
-    floor = 0
-    for b in batches:
-        at = latest.get(b.request, floor - 1) + 1 if b.request >= 0 else len(waves)
-        at = max(at, floor)
-        if at == len(waves):
-            waves.append([])
-        waves[at].append(b)
-        latest[b.request] = at
-        if b.request < 0:
-            floor = at + 1
-    return waves
+    order = np.argsort(rows, kind="stable")
+    begins = np.flatnonzero(np.diff(rows[order], prepend=-1))
+    if len(begins) == len(rows):
+        return [slice(None)]
+    nth = np.arange(len(rows)) - np.repeat(begins, np.diff(begins, append=len(rows)))
+    by_turn = np.argsort(nth, kind="stable")
+    return np.split(order[by_turn], np.cumsum(np.bincount(nth))[:-1])

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from config.words import Batch, Kind, StatusCode, cell_of
 from historian.catalogue import Catalogue
@@ -12,7 +14,7 @@ from supervisor.plant.plant import Plant
 from supervisor.tags.freshness import Freshness
 from supervisor.tags.inbox import Inbox
 from supervisor.tags.pool import StringPool
-from supervisor.tags.scan import Scan
+from supervisor.tags.scan import Scan, _turns
 from supervisor.tags.table import TagTable
 from tests.ground import POLL, cabinets
 from tests.plants import TypeSpec, make_plant, tag
@@ -161,6 +163,39 @@ def test_a_value_read_back_from_a_dead_request_does_not_stay_good(plant: Plant) 
     scan.run(8 * S, 8 * S)
     scan.run(9 * S, 9 * S)
     assert scan.table.status[0] == StatusCode.BadNoCommunication and scan.table.value(0) is None
+
+
+def test_of_several_readings_of_a_row_in_one_scan_the_last_counts(plant: Plant) -> None:
+    """In the order in which they came, be they answers or values told beside the plan."""
+    scan = scan_of(plant)
+    beside = Batch(-1, np.array([1]), np.array([7.0]).view(np.int64), np.zeros(1, np.uint32), np.array([3 * S]))
+    for batch in (reading(plant, 230.0), beside, reading(plant, 231.0, StatusCode.BadSensorFailure), beside):
+        scan.inbox.batch(batch)
+    scan.run(S, S)
+    table = scan.table
+    assert table.value(1) == 7.0 and table.value(0) is None
+    assert table.last_value(0) == 230.0, "what was usable before it went bad is not lost"
+    assert scan.values_applied == 2 * plant.rows + 2
+
+
+def test_a_thousand_values_told_one_by_one_are_put_at_once(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A subscription tells each change by itself: what that costs must not grow with how many do."""
+    scan, calls = scan_of(plant), []
+    apply = scan.table.apply
+    monkeypatch.setattr(scan.table, "apply", lambda *a: calls.append(len(a[0])) or apply(*a))
+    for row in range(plant.rows):
+        scan.inbox.batch(Batch(-1, np.array([row]), np.array([row]), np.zeros(1, np.uint32), np.array([S])))
+    scan.run(S, S)
+    assert calls == [plant.rows]
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=40))
+def test_turns_hold_each_reading_once_in_order_and_no_row_twice(rows: list[int]) -> None:
+    turns = [list(range(len(rows)))[at] if isinstance(at, slice) else at.tolist() for at in _turns(np.array(rows))]
+    assert sorted(place for turn in turns for place in turn) == list(range(len(rows)))
+    for n, turn in enumerate(turns):
+        for place in turn:
+            assert rows[:place].count(rows[place]) == n, "the n-th reading of its row"
 
 
 def test_a_text_that_had_to_be_cut_is_uncertain() -> None:
