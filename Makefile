@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ROOMS  := config drivers historian supervisor
 
-.PHONY: demo test lint bench clean compiled
+.PHONY: demo test lint bench kill clean compiled
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.lock setup.cfg pyproject.toml
@@ -38,6 +38,10 @@ test: lint compiled
 
 bench: compiled
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# kill -9 two hundred times in a storm of alarms, and twenty times a whole server: ten minutes. `make test` does a few.
+kill: compiled
+	VIGIE_KILL_ROUNDS=200 $(BIN)/python -m pytest tests/unit/test_alarm_kill.py tests/system/test_alarm_kill.py
 
 clean:
 	rm -rf $(VENV) .cache build var *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,7 +2,7 @@
 # Tests: tests/unit/test_alarm_report.py
 """How well the alarm system itself works: rates, floods, chattering and the worst ten, from what the journal tells.
 
-Law of this file: pure; records in, one document out. The measures are those of ISA-18.2 (IEC 62682, clause 16): what is
+Law of this file: pure; records in, documents out. The measures are those of ISA-18.2 (IEC 62682, clause 16): what is
 counted is annunciations, what was put before a person.
 """
 
@@ -10,27 +10,20 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from config.words import NS_PER_S
+from config.words import NS_PER_S, TimesNs
 from historian.base import Record
 from supervisor.alarms.events import What
+from supervisor.alarms.load import Document, load, upsets
 
-TEN_MINUTES_NS: Final = 600 * NS_PER_S
-HOUR_NS: Final = 3600 * NS_PER_S
-FLOOD: Final = 10
-"""More annunciations than this in ten minutes are a flood: nobody follows them any more."""
-FLOOD_END: Final = 5
-"""Fewer than this in ten minutes end it."""
 CHATTER: Final = 3
 CHATTER_NS: Final = 60 * NS_PER_S
 """A condition that rises CHATTER times within a minute chatters, announced each time or not."""
 TOP: Final = 10
-BUSY: Final = 30
-"""More annunciations than this in an hour of the clock are more than a person can treat."""
 FLEETING_NS: Final = 5 * NS_PER_S
 """A condition that is gone this soon, nobody having acknowledged it, told nobody anything."""
 ACK_LATE_NS: Final = 600 * NS_PER_S
@@ -45,7 +38,7 @@ class Tally:
         self._times: dict[str, list[int]] = {}
         self._rises: dict[str, list[int]] = {}
         self._ends: dict[str, list[tuple[int, bool]]] = {}  # returned, or acknowledged (True)
-        self._acks_ns: list[int] = []
+        self._acks_ns: dict[str, list[int]] = {}
         self._priorities: Counter[str] = Counter()
         self.records = 0
 
@@ -68,47 +61,46 @@ class Tally:
             return
         self._ends.setdefault(record.subject, []).append((record.time_ns, what == What.ACKED.value))
         if what == What.ACKED.value and isinstance(occurrence, int):
-            self._acks_ns.append(max(0, record.time_ns - occurrence))
+            self._acks_ns.setdefault(record.subject, []).append(max(0, record.time_ns - occurrence))
 
-    def document(self) -> dict[str, Any]:
-        """The report as plain data; rates are per whole period asked for, not per time something happened."""
-        every = np.sort(np.array([t for times in self._times.values() for t in times], np.int64))
-        span_ns = self.until_ns - self.from_ns
-        tens = _counts(every, self.from_ns, self.until_ns, TEN_MINUTES_NS)
-        first_ns = self.from_ns - self.from_ns % HOUR_NS  # hours of the clock
-        hours = _counts(every, first_ns, self.until_ns, HOUR_NS)
+    def document(self, is_head: Callable[[str], bool] = lambda _: False) -> Document:
+        """The report as plain data.
+
+        Args:
+            is_head: whether the alarm of that name tells of an upset: what it feeds is lost with it.
+        """
+        every = _sorted(self._times.values())
         chattering, fleeting = self._chattering(), self._fleeting()
         ranked = sorted(self._times.items(), key=lambda item: (-len(item[1]), item[0]))[:TOP]
-        return {
+        heads = sorted((at, name) for name, times in self._times.items() if is_head(name) for at in times)
+        after = upsets(every, heads, self.until_ns)
+        return load(every, self.from_ns, self.until_ns) | {
             "records": self.records,
-            "annunciated": len(every),
-            "per_day": len(every) * 24 * HOUR_NS / span_ns,
-            "per_hour": len(every) * HOUR_NS / span_ns,
-            "per_hour_max": int(hours.max()),
-            "per_10_min": len(every) * TEN_MINUTES_NS / span_ns,
-            "per_10_min_max": int(tens.max()),
-            "flood_share": float((tens > FLOOD).mean()),
-            "floods": (found := floods(every, self.until_ns)),
-            "in_flood": sum(end - begin for begin, end in found) / span_ns,
-            "tens": [[self.from_ns + i * TEN_MINUTES_NS, int(n)] for i, n in enumerate(tens) if n],
-            "hours": [[first_ns + i * HOUR_NS, int(n)] for i, n in enumerate(hours) if n],
             "priorities": {p: self._priorities[p] for p in sorted(self._priorities)},
             "top": [{"name": n, "count": len(t), "share": len(t) / len(every)} for n, t in ranked],
             "top_share": sum(len(t) for _, t in ranked) / max(1, len(every)),
-            "busy_share": float((hours > BUSY).mean()),
             "chattering": chattering,
             "chattering_total": len(chattering),
             "fleeting": fleeting[:TOP],
             "fleeting_total": sum(f["count"] for f in fleeting),
-            "acks": self._acks(),
+            "upsets": sorted(after, key=lambda u: (-u["count"], u["at"]))[:TOP],
+            "upsets_total": len(after),
+            "upset_max": max((u["count"] for u in after), default=0),
+            "acks": _acks(self._acks_ns.values()),
         }
 
-    def _acks(self) -> dict[str, Any]:
-        """How long people took: half and nine of ten were as quick [s]; later than ten minutes."""
-        times = np.sort(np.array(self._acks_ns, np.int64)) / NS_PER_S
-        p50, p90 = np.percentile(times, (50, 90), method="inverted_cdf").tolist() if len(times) else (None, None)
-        late = int((times > ACK_LATE_NS / NS_PER_S).sum())
-        return {"count": len(times), "p50_s": p50, "p90_s": p90, "late": late}
+    def shared(self, whose: Callable[[str], str]) -> dict[str, Document]:
+        """The load of each of several who share the alarms, by the name that `whose` gives an alarm's owner."""
+        names: dict[str, list[str]] = {}
+        for name in self._times.keys() | self._acks_ns.keys():
+            names.setdefault(whose(name), []).append(name)
+        made = {}
+        for owner in sorted(names):
+            of = names[owner]
+            times = _sorted(self._times.get(name, ()) for name in of)
+            acks = _acks(self._acks_ns.get(name, ()) for name in of)
+            made[owner] = load(times, self.from_ns, self.until_ns) | {"acks": acks}
+        return made
 
     def _fleeting(self) -> list[dict[str, Any]]:
         """Rises that were gone within FLEETING_NS, before anybody acknowledged them."""
@@ -133,29 +125,16 @@ class Tally:
         return sorted(found, key=lambda f: (-f["per_minute_max"], f["name"]))
 
 
-def floods(times: np.ndarray[Any, Any], until_ns: int) -> list[list[int]]:
-    """Floods as [begin, end] [UTC ns]: more than FLOOD in the last ten minutes begin one, fewer than FLOOD_END end it.
-
-    Args:
-        times: of annunciations, ascending.
-        until_ns: what lasts ends here.
-    """
-    place = np.arange(len(times))
-    with_it = place + 1 - np.searchsorted(times, times - TEN_MINUTES_NS, "right")
-    leaves = times + TEN_MINUTES_NS
-    left = np.searchsorted(times, leaves, "right") - (place + 1)
-    ends = leaves[left < FLOOD_END]
-    found: list[list[int]] = []
-    for begin in times[with_it > FLOOD].tolist():
-        if not found or begin >= found[-1][1]:
-            after = np.searchsorted(ends, begin, "right")
-            found.append([begin, min(until_ns, int(ends[after])) if after < len(ends) else until_ns])
-    return found
+def _sorted(times: Iterable[Sequence[int]]) -> TimesNs:
+    return np.sort(np.array([t for of in times for t in of], np.int64))
 
 
-def _counts(times: np.ndarray[Any, Any], from_ns: int, until_ns: int, width_ns: int) -> np.ndarray[Any, Any]:
-    n = max(1, -(-(until_ns - from_ns) // width_ns))
-    return np.bincount((times - from_ns) // width_ns, minlength=n)
+def _acks(delays: Iterable[Sequence[int]]) -> Document:
+    """How long people took: half and nine of ten were as quick [s]; later than ten minutes."""
+    times = _sorted(delays) / NS_PER_S
+    p50, p90 = np.percentile(times, (50, 90), method="inverted_cdf").tolist() if len(times) else (None, None)
+    late = int((times > ACK_LATE_NS / NS_PER_S).sum())
+    return {"count": len(times), "p50_s": p50, "p90_s": p90, "late": late}
 
 
 def _most_within(times: Sequence[int], width_ns: int) -> int:

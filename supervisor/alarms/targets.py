@@ -33,16 +33,19 @@ TARGETS: Final = (
     Target("chattering_total", "alarms that chatter", 0),
     Target("fleeting_total", "fleeting alarms", 0),
     Target("stale_total", "standing for more than a day", 4),
+    Target("upset_max", "most in 10 min after an upset", 10),
+    Target("unauthorised_total", "hidden without the right to", 0),
 )
 SHARES: Final = {"P1": 0.01, "P2": 0.05, "P3": 0.15, "P4": 0.80}
 """About so much of what is configured, and of what is announced, should have each priority."""
 
 
 def measures(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Each measure of a report: name, title, value, target, maximum, and whether it is met: yes, manageable, no."""
+    """Each measure a report has: name, title, value, target, maximum, and whether it is met: yes, manageable, no."""
     made = []
     for name, title, good, most in TARGETS:
-        value = report[name]
+        if (value := report.get(name)) is None:
+            continue
         met = "yes" if value <= good else "manageable" if most is not None and value <= most else "no"
         made.append({"name": name, "title": title, "value": value, "target": good, "maximum": most, "met": met})
     return made

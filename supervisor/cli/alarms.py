@@ -92,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
     console = ask.console()
     if args.list == "history":
         console.print(history_table(answer["records"], args.lang))
+        if not answer["complete"]:
+            print("older records were not compared with this pattern; name one equipment or alarm to find all of it")
         return 0
     for sentence in answer["errors"]:
         console.print(ask.plain(f"ERROR  {sentence}"))

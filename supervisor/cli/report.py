@@ -8,8 +8,10 @@
 
 Counted is what was put before a person. One alarm in ten minutes can be treated, more than ten are a flood. Chattering:
 annunciated three times or more within a minute. Fleeting: gone within five seconds, before anybody acknowledged it.
-Stale: standing for more than a day. Each measure stands beside its target for one desk over a month (ISA-18.2). The
-hours are those of this terminal.
+Stale: standing for more than a day. Each measure stands beside its target for one desk over a month (ISA-18.2); the
+load of each desk and each commune is called what EEMUA 191 calls it. An upset is the alarm of what feeds others, or the
+begin of a flood. Hidden by people is what was shelved, put out of service or disabled; to be right, that takes a person
+and a reason. The hours are those of this terminal.
 """
 
 from __future__ import annotations
@@ -20,9 +22,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from supervisor.cli import ask, report_plot
-from supervisor.cli.alarms import SIGNS, add_language, alarms_table
+from supervisor.cli.alarms import SIGNS, add_language, alarms_table, local
 
 _BAR: Final = 40
+_SHARED_MAX: Final = 50
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +50,13 @@ def run(args: argparse.Namespace) -> int:
     for made in (measured(report["measures"]), priorities(report["shares"])):
         console.print()
         console.print(made)
+    for title, rows in (("desk", report["desks"]), ("area", report["areas"])):
+        if rows:
+            console.print()
+            console.print(shared(title, rows))
+    console.print()
+    for line in (*upsets(report), *hidden(report)):
+        console.print(ask.plain(line))
     for title in ("top", "chattering", "fleeting"):
         rows = report[title]
         console.print()
@@ -96,6 +106,60 @@ def priorities(rows: list[dict[str, Any]]) -> Any:
         both = [f"{r[of]:,} ({r[f'{of}_share']:.1%})" for of in ("configured", "announced")]
         made.add_row(f"{SIGNS.get(r['priority'], r['priority'])}", *both, f"about {r['target']:.0%}")
     return made
+
+
+def shared(title: str, rows: list[dict[str, Any]]) -> Any:
+    """What each desk, or each area, had to bear."""
+    heads = (
+        title,
+        "announced",
+        "per day",
+        "hour at most",
+        "10 min at most",
+        "in flood",
+        "stale",
+        "half acked in",
+        "load",
+    )
+    made = ask.table(heads, right=heads[1:-1])
+    for r in rows[:_SHARED_MAX]:
+        p50 = r["acks"]["p50_s"]
+        made.add_row(
+            ask.plain(r["name"] or "-"),
+            f"{r['annunciated']:,}",
+            f"{r['per_day']:,.1f}",
+            f"{r['per_hour_max']:,}",
+            f"{r['per_10_min_max']:,}",
+            f"{r['in_flood']:.1%}",
+            f"{r['stale_total']:,}",
+            "-" if p50 is None else f"{p50:,.0f} s",
+            r["grade"],
+        )
+    return made
+
+
+def upsets(r: dict[str, Any]) -> list[str]:
+    """'upsets: 2', and each with what came in its first ten minutes, the worst first."""
+    lines = [f"upsets: {r['upsets_total']:,}" if r["upsets_total"] else "upsets: none"]
+    for u in r["upsets"]:
+        at = f"{datetime.fromtimestamp(u['at'] // 1_000_000_000, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+        lines.append(f"  {at}  {u['count']:>6,} in 10 min  {u['grade']:<10}  {u['name'] or 'a flood'}")
+    return lines
+
+
+def hidden(r: dict[str, Any]) -> list[str]:
+    """What people hid in the time, what they hide now, and what lacks its right to be hidden."""
+    now = r["hidden"]
+    lines = [f"hidden by people: {_each(r['acts'])}; now {_each(now['now'])}"]
+    lines.append(f"  without the right to: {r['unauthorised_total']:,}")
+    lines += [f"    {w['name']} {w['what']}: expected {w['lacks']}" for w in r["unauthorised"]]
+    lines.append(f"  out of service past their review: {now['overdue_total']:,}")
+    lines += [f"    {o['name']} ({o['work_order']}), due {local(o['review'], date=True)}" for o in now["overdue"]]
+    return lines
+
+
+def _each(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n:,} {what}" for what, n in counts.items())
 
 
 def _number(value: float | None, *, share: bool) -> str:

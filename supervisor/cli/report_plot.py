@@ -14,7 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final
 
-from supervisor.alarms.report import FLOOD, TEN_MINUTES_NS
+from supervisor.alarms.load import FLOOD, TEN_MINUTES_NS
 from supervisor.cli.alarms import SIGNS
 from supervisor.failure import Failure
 

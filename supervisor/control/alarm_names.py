@@ -62,6 +62,17 @@ def resolve(book: RuleBook, name: str, sight: Sight) -> str:
     raise ValueError(f"no alarm '{name[:200]}'{_hint(book, name, sight)}")
 
 
+def of_one(book: RuleBook, pattern: str, sight: Sight) -> str:
+    """The whole name of the one equipment or alarm that a pattern names; empty: it may mean several, or none."""
+    name = pattern.strip("/")
+    if not name or any(sign in name for sign in "*?["):
+        return ""
+    places = (name, *(f"{area}/{name}" for area in book.plant.areas))
+    found = {p for p in places if p.count("/") == 1 and book.plant.find(p) is not None and sight.subject(p)}
+    found |= {p for p in places if (c := book.find(p)) is not None and is_shown(book, c, sight)}
+    return found.pop() if len(found) == 1 else ""
+
+
 def is_shown(book: RuleBook, condition: int, sight: Sight) -> bool:
     """Whether an alarm is there for this person: its equipment is, and the tag it tells of is not personal data."""
     block = book.block(condition)

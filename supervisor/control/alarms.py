@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/unit/test_control_alarms.py
-"""What people ask of the alarms through the control socket: lists, actions, history, report.
+"""What people ask of the alarms through the control socket: lists, actions, history.
 
 Law of this file: arguments come from outside and are checked here; a wrong one is a ValueError whose sentence goes to
 who asked. Answers are bounded. Who may do what is decided by the engine's table of rights, not here.
@@ -9,15 +9,12 @@ who asked. Answers are bounded. Who may do what is decided by the engine's table
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from itertools import compress
 from typing import Any, Final
 
 from config.words import NS_PER_S
 from historian.base import Entry as Line
-from historian.base import Journal, Query, RecordKind
+from historian.base import Query, RecordKind
 from supervisor.alarms.desk import ACTIONS_MAX, COMMENT_LENGTH_MAX, AlarmDesk
 from supervisor.alarms.events import (
     Acknowledge,
@@ -31,72 +28,18 @@ from supervisor.alarms.events import (
     Silence,
     Unshelve,
 )
-from supervisor.alarms.happening import By
 from supervisor.alarms.records import EventId
-from supervisor.alarms.report import Tally
 from supervisor.alarms.shown import Entry
-from supervisor.alarms.targets import measures, shares
 from supervisor.alarms.wording import wording
 from supervisor.commands.values import iso
-from supervisor.control.alarm_names import is_shown, matcher, resolve
-from supervisor.control.alarm_view import LISTS, document, order
-from supervisor.people import User
-from supervisor.rights import Sight
+from supervisor.control.alarm_call import LIST_MAX, AlarmCall
+from supervisor.control.alarm_names import matcher, of_one
+from supervisor.control.alarm_report import report
+from supervisor.control.alarm_view import LISTS, order
 
-LIST_MAX: Final = 1000
 HISTORY_PAGES_MAX: Final = 20
-REPORT_DAYS_MAX: Final = 400
-REPORT_RECORDS_MAX: Final = 1_000_000
-STALE_NS: Final = 24 * 3600 * NS_PER_S
 _PAGE: Final = 5000
-_TEXT_LENGTH_MAX: Final = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class AlarmCall:
-    """One request: who asks, from where, with which arguments."""
-
-    desk: AlarmDesk
-    journal: Journal
-    user: User
-    origin: str
-    arguments: dict[str, Any]
-    now_ns: int
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self.arguments.get(name, default)
-        if not isinstance(value, str) or len(value) > _TEXT_LENGTH_MAX:
-            raise ValueError(f"{name}: expected a text of at most {_TEXT_LENGTH_MAX} characters")
-        return value
-
-    def number(self, name: str, default: int | None, most: int) -> int:
-        value = self.arguments.get(name, default)
-        if type(value) is not int or not 0 <= value <= most:
-            raise ValueError(f"{name}: expected a whole number 0..{most}")
-        return value
-
-    def by(self) -> By:
-        return By(self.user, self.origin, self.text("note", "")[:COMMENT_LENGTH_MAX])
-
-    def condition(self) -> str:
-        """The condition that is meant, by its whole name."""
-        return resolve(self.desk.book, self.text("condition"), self.sight)
-
-    @property
-    def sight(self) -> Sight:
-        return Sight(self.desk.book.plant, self.user)
-
-    def sees(self, condition: int) -> bool:
-        """Whether an alarm is there for who asks."""
-        return is_shown(self.desk.book, condition, self.sight)
-
-    def sees_name(self, name: str) -> bool:
-        """The same of a name, of which there may be no rule any more."""
-        condition = self.desk.book.find(name)
-        return self.sight.subject(name) if condition is None else self.sees(condition)
-
-    def document(self, condition: int, entry: Entry) -> dict[str, Any]:
-        return document(self.desk, condition, entry, self.now_ns, self.sees_name)
+_ALARMS: Final = frozenset({RecordKind.ALARM})
 
 
 async def _list(call: AlarmCall) -> Any:
@@ -220,18 +163,28 @@ def _refuse(answer: Refused | None) -> None:
 
 
 async def _history(call: AlarmCall) -> Any:
-    """The newest `limit` alarm records whose names match, oldest first."""
+    """The newest `limit` alarm records whose names match, oldest first.
+
+    The name of one equipment or alarm is looked up, however long ago it was; a pattern is compared with the newest
+    HISTORY_PAGES_MAX pages, and `complete` says whether that was all.
+    """
     pattern, limit = call.text("pattern", ""), call.number("limit", 200, LIST_MAX)
-    matches = matcher(pattern)
+    matches, subject = matcher(pattern), of_one(call.desk.book, pattern, call.sight)
     lines: list[Line] = []
     before: int | None = None
+    whole = False
     for _ in range(HISTORY_PAGES_MAX):
-        found = await call.journal.query(Query(kinds=frozenset({RecordKind.ALARM}), before=before, limit=_PAGE))
+        query = Query(kinds=_ALARMS, subject=subject, before=before, limit=_PAGE)
+        found = await call.journal.query(query)
         lines += [line for line in reversed(found.entries) if _told(call, line, matches)]
-        if len(lines) >= limit or not found.more:
+        whole = not found.more
+        if len(lines) >= limit or whole:
             break
         before = found.entries[0].position.sequence
-    return {"records": [_line(call.desk, line) for line in reversed(lines[:limit])]}
+    return {
+        "complete": whole or len(lines) >= limit,
+        "records": [_line(call.desk, line) for line in reversed(lines[:limit])],
+    }
 
 
 def _told(call: AlarmCall, line: Line, matches: Callable[[str], bool]) -> bool:
@@ -255,44 +208,6 @@ def _line(desk: AlarmDesk, line: Line) -> dict[str, Any]:
     }
 
 
-async def _report(call: AlarmCall) -> Any:
-    """How the alarm system did in the last `hours`."""
-    hours = max(1, call.number("hours", 24, REPORT_DAYS_MAX * 24))
-    from_ns = call.now_ns - hours * 3600 * NS_PER_S
-    tally, whole, before = Tally(from_ns, call.now_ns), False, None
-    while tally.records < REPORT_RECORDS_MAX and not whole:
-        query = Query(from_ns, call.now_ns, frozenset({RecordKind.ALARM}), before=before, limit=_PAGE)
-        found = await call.journal.query(query)
-        tally.add(line.record for line in found.entries if call.sees_name(line.record.subject))
-        whole = not found.more
-        before = found.entries[0].position.sequence if found.entries else None
-    book = call.desk.book
-    stale = [
-        call.document(c, e)
-        for c, e in list(call.desk.shown)
-        if call.now_ns - e.live.state.raised_ns > STALE_NS and LISTS["active"](e, book.block(c).rule) and call.sees(c)
-    ]
-    made = tally.document() | {"from": iso(from_ns), "until": iso(call.now_ns), "complete": whole}
-    for line in (*made["top"], *made["chattering"], *made["fleeting"]):
-        condition = book.find(line["name"])
-        text = None if condition is None else book.block(condition).model.text
-        line["text"] = None if text is None else {"fr": text.fr, "en": text.en}
-    made |= {"stale_total": len(stale), "stale": sorted(stale, key=lambda d: d["raised"])[:LIST_MAX]}
-    return made | {"measures": measures(made), "shares": shares(_configured(call), made["priorities"])}
-
-
-def _configured(call: AlarmCall) -> dict[str, int]:
-    """Rules in force of equipment that this person sees, by priority."""
-    counted: Counter[str] = Counter()
-    seen: dict[str, list[bool]] = {}
-    for block in call.desk.book.blocks:
-        if block.type not in seen:  # asked once for all rules of a type
-            conditions = range(block.conditions.start, block.conditions.stop)
-            seen[block.type] = [call.sees(condition) for condition in conditions]
-        counted[block.rule.priority.value] += sum(compress(seen[block.type], block.in_force.tolist()))
-    return dict(counted)
-
-
 ALARM_OPERATIONS: Final[dict[str, Callable[[AlarmCall], Awaitable[Any]]]] = {
     "alarms": _list,
     "ack": _ack,
@@ -302,5 +217,5 @@ ALARM_OPERATIONS: Final[dict[str, Callable[[AlarmCall], Awaitable[Any]]]] = {
     "alarm_place": _place,
     "alarm_comment": _comment,
     "alarm_history": _history,
-    "alarm_report": _report,
+    "alarm_report": report,
 }

@@ -22,7 +22,8 @@ from drivers.status import DeviceStatus, Probed
 from historian.base import Entry, Journal, JournalError, Query
 from supervisor.alarms.desk import AlarmDesk
 from supervisor.commands.commands import NOTE_LENGTH_MAX, Commands
-from supervisor.control.alarms import ALARM_OPERATIONS, AlarmCall
+from supervisor.control.alarm_call import AlarmCall
+from supervisor.control.alarms import ALARM_OPERATIONS
 from supervisor.control.certs import Certs
 from supervisor.control.logbook import RECORDS_MAX, entry_document, is_seen, note_of, query_of
 from supervisor.control.past import Past, history_page

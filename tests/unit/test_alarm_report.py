@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 
+from config.words import TimesNs
 from historian.base import Plain, Record, RecordKind
-from supervisor.alarms.report import HOUR_NS, TEN_MINUTES_NS, Tally
+from supervisor.alarms.hiding import LISTED_MAX, Hiding
+from supervisor.alarms.load import HOUR_NS, TEN_MINUTES_NS, grade, upsets
+from supervisor.alarms.report import Tally
 from supervisor.alarms.targets import TARGETS, measures, shares
 from supervisor.cli.report import bars, head
 
@@ -140,7 +144,7 @@ def test_how_long_people_took() -> None:
 
 
 def test_each_measure_stands_beside_its_target() -> None:
-    report = tally(*(record(60 * i, f"a/b/{i}") for i in range(200))) | {"stale_total": 5}
+    report = tally(*(record(60 * i, f"a/b/{i}") for i in range(200))) | {"stale_total": 5, "unauthorised_total": 0}
     met = {m["name"]: (m["value"], m["target"], m["maximum"], m["met"]) for m in measures(report)}
     assert met["per_day"] == (200.0, 150, 300, "manageable")
     assert met["per_hour"] == (200 / 24, 6, 12, "manageable")
@@ -160,3 +164,98 @@ def test_priorities_configured_and_announced() -> None:
         ("P4", 0.0, 1.0, 0.80),
     ]
     assert shares({}, {})[0]["configured_share"] == 0
+
+
+def at(*seconds: float) -> TimesNs:
+    return np.array([T0 + round(s * S) for s in seconds], np.int64)
+
+
+@pytest.mark.parametrize(
+    ("n", "said"), [(10, "manageable"), (11, "hard"), (100, "hard"), (101, "excessive")], ids=lambda x: str(x)
+)
+def test_what_followed_an_upset_is_graded(n: int, said: str) -> None:
+    """EEMUA 191 after an upset (plant documentation 3.5): <= 10 in the first 10 min; > 100 excessive."""
+    times = at(1000, *(1001 + k / 10 for k in range(n - 1)), 1600)
+    (found,) = upsets(times, [(T0 + 1000 * S, "a/FDR-0001/Supply_lost")], T0 + DAY * S)
+    assert found == {"at": T0 + 1000 * S, "name": "a/FDR-0001/Supply_lost", "count": n, "grade": said}
+
+
+def test_an_upset_is_a_feeder_s_alarm_or_a_flood_and_lasts_ten_minutes() -> None:
+    heads = [(T0 + 100 * S, "a/FDR-0001/Lost"), (T0 + 200 * S, "a/FDR-0002/Lost"), (T0 + 700 * S, "a/FDR-0001/Lost")]
+    found = upsets(at(100, 200, 700), heads, T0 + DAY * S)
+    assert [(u["name"], u["count"]) for u in found] == [("a/FDR-0001/Lost", 2), ("a/FDR-0001/Lost", 1)]
+    (flood,) = upsets(at(10, *range(5000, 5012)), [], T0 + DAY * S)
+    assert (flood["at"], flood["name"], flood["count"]) == (T0 + 5000 * S, "", 12), "it began with its first alarm"
+    (both,) = upsets(at(*range(5000, 5012)), [(T0 + 5005 * S, "a/FDR-0001/Lost")], T0 + DAY * S)
+    assert (both["at"], both["name"]) == (T0 + 5000 * S, "a/FDR-0001/Lost"), "what explains the flood names it"
+    assert upsets(at(), [], T0 + DAY * S) == []
+
+
+def test_the_worst_upset_is_a_measure_of_its_own() -> None:
+    feeder, rest = record(100, "a/FDR-0001/Lost"), [record(101 + k, f"a/b/{k}") for k in range(14)]
+    made = Tally(T0, T0 + DAY * S)
+    made.add([feeder, *rest])
+    d = made.document(lambda name: name.endswith("Lost"))
+    assert (d["upsets_total"], d["upset_max"], d["upsets"][0]["grade"]) == (1, 15, "hard")
+    assert [m["met"] for m in measures(d) if m["name"] == "upset_max"] == ["no"]
+
+
+@pytest.mark.parametrize(
+    ("per_10_min", "said"),
+    [(0, "acceptable"), (1, "acceptable"), (2, "manageable"), (2.1, "over-demanding"), (10.1, "unacceptable")],
+)
+def test_a_steady_load_is_called_what_eemua_calls_it(per_10_min: float, said: str) -> None:
+    """< 1 in 10 min; 1 in 5 min manageable; 1 in 2 min over-demanding; > 1 a minute unacceptable."""
+    assert grade(per_10_min) == said
+
+
+def test_each_desk_has_its_own_load() -> None:
+    """Forty to one desk within an hour are its flood, not the other's; what nobody owns stands by itself."""
+    made = Tally(T0, T0 + DAY * S)
+    made.add(record(60 * k, f"a/light/{k % 4}") for k in range(40))
+    made.add([record(5, "a/road/x"), ended(65, "a/road/x", "acknowledged", 5), record(9, "a/gone/y")])
+    shared = made.shared(lambda name: {"light": "lighting", "road": "traffic"}.get(name.split("/")[1], ""))
+    assert {d: (of["annunciated"], of["busy_share"]) for d, of in shared.items()} == {
+        "": (1, 0.0), "lighting": (40, 1 / 24), "traffic": (1, 0.0),
+    }  # fmt: skip
+    assert shared["traffic"]["acks"] == {"count": 1, "p50_s": 60.0, "p90_s": 60.0, "late": 0}
+    assert sum(of["annunciated"] for of in shared.values()) == made.document()["annunciated"]
+
+
+HOUR = 3600
+
+
+@pytest.mark.parametrize(
+    ("what", "user", "data", "lacks"),
+    [
+        ("shelved", "anne", {"detail": "travaux", "until": T0 + 12 * HOUR * S}, ""),
+        ("shelved", "anne", {"detail": "travaux", "until": T0 + 13 * HOUR * S}, "an end within 12 h"),
+        ("shelved", "anne", {"detail": "travaux"}, "an end"),
+        ("shelved", "anne", {"detail": " ", "until": T0 + HOUR * S}, "a reason"),
+        ("shelved", "vigie", {"detail": "travaux", "until": T0 + HOUR * S}, "a person"),
+        ("out of service", "lea", {"detail": "OT 12"}, ""),
+        ("out of service", "lea", {}, "a work order"),
+        ("disabled", "lea", {"detail": "MOC-7"}, ""),
+        ("disabled", "lea", {}, "a change record"),
+    ],
+)
+def test_what_people_hide_takes_a_person_a_reason_and_an_end(
+    what: str, user: str, data: dict[str, Plain], lacks: str
+) -> None:
+    """Target: none that lacks one (ISA-18.2: unauthorised suppression)."""
+    hiding = Hiding(T0, T0 + DAY * S, lambda _: 12 * HOUR * S)
+    hiding.add([Record(T0, RecordKind.ALARM, user, "a/b/c", "x", {"what": what} | data), record(5)])
+    d = hiding.document()
+    assert d["acts"] == {"shelved": 0, "out of service": 0, "disabled": 0} | {what: 1}
+    assert d["unauthorised"] == ([{"time_ns": T0, "name": "a/b/c", "what": what, "lacks": lacks}] if lacks else [])
+    assert d["unauthorised_total"] == bool(lacks)
+
+
+def test_what_was_hidden_without_right_is_counted_whole_and_listed_in_part() -> None:
+    hiding = Hiding(T0, T0 + DAY * S, lambda _: None)
+    acts = [
+        Record(T0 + i, RecordKind.ALARM, "vigie", "a/b/c", "x", {"what": "disabled"}) for i in range(LISTED_MAX + 5)
+    ]
+    hiding.add([*reversed(acts), Record(T0 - 1, RecordKind.ALARM, "", "a/b/c", "x", {"what": "disabled"})])
+    d = hiding.document()
+    assert (len(d["unauthorised"]), d["unauthorised_total"]) == (LISTED_MAX, LISTED_MAX + 5)

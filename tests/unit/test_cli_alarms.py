@@ -129,8 +129,13 @@ def test_scripts_get_json_and_a_report_its_numbers(tmp_path: Path, capsys: pytes
         assert vigie("alarms", "--limit", "1")[1][-1] == "1 of 2 alarms; narrow PATTERN"
         code, lines = vigie("report", "alarms")
         text = "\n".join(lines)
-        for part in ("announced  2: ▲ 2: 2", "at most 2", "50.0%", "chattering: none", "more than a day: 0"):
+        for part in (
+            "announced  2: ▲ 2: 2", "at most 2", "50.0%", "chattering: none", "more than a day: 0", "upsets: none",
+            "hidden by people: 0 shelved, 0 out of service, 0 disabled; now 0 shelved", "without the right to: 0",
+        ):  # fmt: skip
             assert part in text, part
+        assert ["lighting", "2", "2.0", "2"] in [line.split()[:4] for line in lines], "each desk"
+        assert ["21605", "2", "2.0", "2"] in [line.split()[:4] for line in lines], "each area"
         code, lines = vigie("report", "alarms", "--json", "--days", "7")
         assert json.loads("\n".join(lines))["annunciated"] == 2
 

@@ -11,9 +11,10 @@ import pytest
 
 from config.model import Role
 from supervisor.alarms.rules import RuleBook
+from supervisor.control.alarm_call import AlarmCall
 from supervisor.control.alarm_names import matcher, resolve
 from supervisor.control.alarm_view import document
-from supervisor.control.alarms import ALARM_OPERATIONS, AlarmCall
+from supervisor.control.alarms import ALARM_OPERATIONS
 from supervisor.people import User
 from supervisor.rights import Sight
 from tests.desk import Post, story
@@ -161,6 +162,50 @@ def test_history_and_report(tmp_path: Path) -> None:
         report = await call(post, "alarm_report", hours=1)
         assert (report["annunciated"], report["complete"], report["stale_total"]) == (3, True, 0)
         assert report["top"][0]["text"] == {"fr": "Tension", "en": "Voltage"}
+        assert [(a["name"], a["annunciated"], a["unmet"]) for a in report["areas"]] == [("21000", 3, [])]
+        assert [(d["name"], d["annunciated"]) for d in report["desks"]] == [("", 3)]
+        assert report["upsets"] == [] and report["unauthorised_total"] == 0
+
+    told(tmp_path, tell)
+
+
+def test_the_report_tells_what_people_hide(tmp_path: Path) -> None:
+    async def tell(post: Post) -> None:
+        await call(post, "shelve", condition="CAB-0002/V", seconds=3600, note="travaux")
+        await call(post, "alarm_remove", LEA, condition="CAB-0001/V", work_order="OT 12", days=1)
+        await post.scan()
+        report = await call(post, "alarm_report", hours=1)
+        assert report["acts"] == {"shelved": 1, "out of service": 1, "disabled": 0}
+        assert report["hidden"]["now"] == report["acts"] and report["hidden"]["overdue_total"] == 0
+        await post.scan(2 * 86_400)
+        late = (await call(post, "alarm_report", hours=72))["hidden"]
+        assert late["now"] == {"shelved": 0, "out of service": 1, "disabled": 0}
+        assert [(o["name"], o["work_order"]) for o in late["overdue"]] == [("21000/CAB-0001/V", "OT 12")]
+        abroad = User("ida", Role.SUPERVISOR, sees=frozenset({"21605"}))
+        theirs = await call(post, "alarm_report", abroad, hours=72)
+        assert not any(theirs["hidden"]["now"].values()) and theirs["hidden"]["overdue"] == []
+        assert not any(theirs["acts"].values()) and theirs["areas"] == []
+
+    told(tmp_path, tell)
+
+
+def test_what_one_alarm_did_long_ago_is_found_and_a_pattern_says_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("supervisor.control.alarms._PAGE", 2)
+    monkeypatch.setattr("supervisor.control.alarms.HISTORY_PAGES_MAX", 1)
+
+    async def tell(post: Post) -> None:
+        for voltage in (230, 255, 230, 255, 230):
+            post.set("CAB-0002/V", voltage)
+            await post.scan()
+        for name in ("CAB-0001/Trip", "21000/CAB-0001/Trip"):
+            answer = await call(post, "alarm_history", pattern=name)
+            assert ([r["what"] for r in answer["records"]], answer["complete"]) == (["alarm"], True)
+        answer = await call(post, "alarm_history", pattern="Trip")
+        assert answer == {"complete": False, "records": []}, "said, not kept quiet"
+        assert (await call(post, "alarm_history", pattern="CAB-0001"))["records"]
+        assert (await call(post, "alarm_history", pattern="*", limit=1))["complete"]
 
     told(tmp_path, tell)
 

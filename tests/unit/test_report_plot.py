@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from historian.base import Record, RecordKind
-from supervisor.alarms.report import TEN_MINUTES_NS, Tally
+from supervisor.alarms.load import TEN_MINUTES_NS
+from supervisor.alarms.report import Tally
 from supervisor.cli.report_plot import BARS_MAX, draw, rate, svg
 from supervisor.failure import Failure
 
