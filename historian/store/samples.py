@@ -250,13 +250,15 @@ def to_arrow(samples: Samples, sparse: bool = False) -> Any:
     """A record batch of SCHEMA; with `sparse` without `whole` and `text` if no row has one."""
     s, n = samples, len(samples)
     held = has_whole(s)
-    whole = pa.array(s.whole, mask=(s.flags & WHOLE) == 0) if held else pa.nulls(n, pa.int64())
-    text = pa.nulls(n, pa.string()) if s.text is None else s.text
-    always = [pa.array(c) for c in (s.series, s.time_ns, s.value, s.status, s.lag_ds, s.class_id, s.flags)]
-    columns = [*always[:3], whole, text, *always[3:]]
     schema = _SPARSE[held, s.text is not None] if sparse else SCHEMA
-    if len(schema) < len(columns):
-        columns = [c for c, f in zip(columns, SCHEMA, strict=True) if schema.get_field_index(f.name) >= 0]
+    columns: list[Any] = []
+    for name in schema.names:
+        if name == "whole":
+            columns.append(pa.array(s.whole, mask=(s.flags & WHOLE) == 0) if held else pa.nulls(n, pa.int64()))
+        elif name == "text":
+            columns.append(pa.nulls(n, pa.string()) if s.text is None else s.text)
+        else:
+            columns.append(pa.array(s.class_id if name == "class" else getattr(s, name)))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
