@@ -10,9 +10,16 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from typing import Final
 
 from supervisor.durable import write_whole
 from supervisor.failure import Failure
+
+# A file, what is made after it and means nothing without it, and what would come of going on with a new one.
+_ROOTS: Final = (
+    ("epoch", ("journal/journal.sqlite",), "a start that is counted from 1 again could repeat one that is journalled"),
+    ("catalogue.sqlite", ("checkpoint", "history/about.json"), "tags would be given the past of others"),
+)
 
 
 class StateFolder:
@@ -22,7 +29,7 @@ class StateFolder:
         path: made with mode 0700 if it is missing.
         site: name of the site; a folder of another site is refused.
     Raises:
-        Failure: in use by another server, of another site, or not writable.
+        Failure: in use by another server, of another site, not writable, or without a file that others rest on.
     """
 
     def __init__(self, path: Path, site: str) -> None:
@@ -35,6 +42,7 @@ class StateFolder:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._claim(site)
+            self._see_to_roots()
             os.ftruncate(self._lock, 0)
             os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
         except BlockingIOError:
@@ -59,6 +67,18 @@ class StateFolder:
                 write_whole(marker, f"{site}\n".encode(), 0o600)
         except OSError as e:
             raise Failure(f"cannot use the state folder {self.path}: {e.strerror}") from e
+
+    def _see_to_roots(self) -> None:
+        """A copy of the folder that lacks a file is no beginning."""
+        for name, later, why in _ROOTS:
+            root = self.path / name
+            if root.is_symlink() or (root.exists() and (root.is_dir() or root.stat().st_size)):
+                continue  # there; whether it is sound is its reader's matter
+            if found := next((self.path / each for each in later if (self.path / each).exists()), None):
+                raise Failure(
+                    f"{root} is missing or empty, but {found} is there: {why}; restore it from a backup, or move "
+                    f"{found} away as well"
+                )
 
     def close(self) -> None:
         """Let go. Idempotent."""

@@ -55,6 +55,7 @@ COMMANDS: Final[dict[str, str]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    _open_closed_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = arguments[0] if arguments else ""
     try:
@@ -76,6 +77,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         _drop_output()
         print(f"vigie {name}: {e.strerror}: not everything was written", file=sys.stderr)
         return 1
+
+
+def _open_closed_streams() -> None:
+    """Standard streams that were closed (`>&-`, some starters) lead nowhere instead: else the first file or socket that
+    is opened, a journal perhaps, gets the number of one, and what is printed.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
 
 
 def _drop_output() -> None:

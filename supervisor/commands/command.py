@@ -191,7 +191,8 @@ class Command:
         # It may wait for its link behind another device: after its own time no byte leaves either.
         left_s = self.life.expires_s - asyncio.get_running_loop().time()
         expires_s = self._shop.clock.boot_s() + left_s
-        expiring = ExpiringPermit(permit.epoch, permit.deadline_s, permit, expires_s)
+        late = asyncio.Event()
+        expiring = ExpiringPermit(permit.epoch, permit.deadline_s, permit, expires_s, late.set)
         item = WriteItem(self._order.point, self._order.cell, self._order.text)
         self._sent_ns = self._shop.clock.wall_ns()
         try:
@@ -202,7 +203,7 @@ class Command:
             return
         if outcome.outcome is Outcome.ACCEPTED:
             self._move(Event.ACCEPTED)
-        elif outcome.outcome is Outcome.REFUSED and expiring.late:
+        elif outcome.outcome is Outcome.REFUSED and late.is_set():
             self._end(Cause.EXPIRED, _TOO_LATE)
         elif outcome.outcome is Outcome.REFUSED:
             self._end(Cause.DEVICE_REFUSED, outcome.reason or "the device refused")

@@ -14,12 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from config.words import Permit
 from supervisor.commands.proof import ProofOfLife
 from supervisor.durable import write_whole
 from supervisor.failure import Failure
+
+EPOCH_MAX: Final = 2**63 - 1  # what the journal can hold
 
 
 class PermitSource(Protocol):
@@ -56,17 +58,17 @@ class ExpiringPermit(Permit):
     Attributes:
         given: the post's permit.
         expires_s: no byte may leave at or after this instant [s of `Clock.boot_s`].
-        late: when it was asked for too late; nothing left then.
+        tell_late: called when it is asked for too late: nothing left then.
     """
 
     given: Permit
     expires_s: float
-    late: list[float] = field(default_factory=list, compare=False)
+    tell_late: Callable[[], None] = field(compare=False)
 
     def valid(self, boot_s: float) -> bool:
         """As `Permit.valid`, by both."""
         if boot_s >= self.expires_s:
-            self.late.append(boot_s)
+            self.tell_late()
             return False
         return self.given.valid(boot_s)
 
@@ -92,7 +94,7 @@ def next_epoch(folder: Path) -> int:
     path = folder / "epoch"
     try:
         text = path.read_text("ascii") if path.exists() else "0"
-        if not text.strip().isdecimal() or len(text) > 20:
+        if not text.strip().isdecimal() or len(text) > 20 or int(text) >= EPOCH_MAX:
             raise Failure(f"{path}: expected the number of the last start; restore the file from a backup")
         epoch = int(text) + 1
         write_whole(path, f"{epoch}\n".encode(), 0o600)

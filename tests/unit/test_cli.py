@@ -180,6 +180,16 @@ def test_output_that_cannot_be_written_is_told_once_and_before_the_exit(
     assert said in capsys.readouterr().err
 
 
+def test_closed_streams_do_not_give_their_numbers_to_files() -> None:
+    """`vigie run <&- >&- 2>&-`: or the first file opened is number 1, and what is printed goes into it."""
+    script = (
+        "import os, sys; from supervisor.cli.main import main; code = main(['--version']);"
+        "sys.exit(code or [os.readlink(f'/proc/self/fd/{n}') for n in range(3)] != ['/dev/null'] * 3)"
+    )
+    command = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", script]
+    assert subprocess.run(command, check=False).returncode == 0
+
+
 # --- sites ------------------------------------------------------------------------------------------------------------
 
 

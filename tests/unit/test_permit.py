@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.commands.guard import guard_permit
-from supervisor.commands.permit import StandingPermit, next_epoch
+from supervisor.commands.permit import EPOCH_MAX, ExpiringPermit, StandingPermit, next_epoch
 from supervisor.commands.proof import ProofOfLife
 from supervisor.durable import write_whole
 from supervisor.failure import Failure
@@ -70,6 +70,18 @@ def test_a_permit_that_waited_is_as_good_as_the_proof_of_the_instant_it_is_used(
     assert not waiting.valid(101.9)
 
 
+def test_a_permit_for_one_command_ends_with_its_time_too_and_says_that_it_was_late() -> None:
+    clock, said = HandClock(), []
+    proof = ProofOfLife(clock, ("scan",), age_max_s=1.0)
+    proof.beat("scan")
+    given = StandingPermit(1, proof).current()
+    permit = ExpiringPermit(given.epoch, given.deadline_s, given, 100.5, lambda: said.append("late"))
+    assert permit.valid(100.4) and not said
+    assert not permit.valid(100.5) and said == ["late"]
+    longer = ExpiringPermit(given.epoch, given.deadline_s, given, 200.0, lambda: said.append("late"))
+    assert not longer.valid(101.0) and said == ["late"], "the post's own end is another matter"
+
+
 def test_nothing_to_prove_life_is_no_permit_and_a_stranger_is_an_error() -> None:
     clock = HandClock()
     proof = ProofOfLife(clock, ())
@@ -84,7 +96,7 @@ def test_each_start_has_the_next_epoch(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "epoch").stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("content", [b"", b"-1\n", b"x", b"\xff\xfe", b"1" * 30, b"1.5"])
+@pytest.mark.parametrize("content", [b"", b"-1\n", b"x", b"\xff\xfe", b"1" * 30, b"%d" % EPOCH_MAX, b"1.5"])
 def test_a_damaged_epoch_is_never_guessed(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "epoch").write_bytes(content)
     with pytest.raises(Failure, match="expected the number of the last start"):

@@ -37,3 +37,26 @@ def test_a_marker_that_is_no_text_is_another_site_s(tmp_path: Path) -> None:
     (tmp_path / "site").write_bytes(b"\xff\xfe")
     with pytest.raises(Failure, match="not of 'sennecey'; give --state another folder"):
         StateFolder(tmp_path, "sennecey")
+
+
+@pytest.mark.parametrize(
+    ("root", "later", "why"),
+    [
+        ("epoch", "journal/journal.sqlite", "could repeat one that is journalled"),
+        ("catalogue.sqlite", "checkpoint", "tags would be given the past of others"),
+        ("catalogue.sqlite", "history/about.json", "tags would be given the past of others"),
+    ],
+)
+@pytest.mark.parametrize("how", ["missing", "empty"])
+def test_a_folder_without_what_the_rest_stands_on_is_no_beginning(
+    tmp_path: Path, root: str, later: str, why: str, how: str
+) -> None:
+    """A restore that forgot a file: starting over with a new one would mix up what the others say."""
+    (tmp_path / later).parent.mkdir(exist_ok=True)
+    (tmp_path / later).write_text("something")
+    if how == "empty":
+        (tmp_path / root).touch()
+    with pytest.raises(Failure, match=f"{root} is missing or empty, but .*{later} is there: .*{why}; restore it"):
+        StateFolder(tmp_path, "hand")
+    (tmp_path / root).write_text("restored")
+    StateFolder(tmp_path, "hand").close()
