@@ -58,7 +58,7 @@ def consumption(samples: Samples, edges: TimesNs, rolls_over_at: float | None = 
         rolls_over_at: raw values are 0 up to below this; None: it never rolls over.
     """
     n = len(edges) - 1
-    good = (samples.status < UNCERTAIN) & ~np.isnan(samples.value)
+    good = (samples.status < UNCERTAIN) & np.isfinite(samples.value)
     time_ns, value = samples.time_ns[good], samples.value[good]
     hold_ns = HOLD_NS[samples.class_id[good]]
     bucket = np.searchsorted(edges, time_ns[1:], "left") - 1

@@ -72,7 +72,7 @@ def fold(pieces: Pieces, edges: TimesNs, until_ns: int) -> Buckets:
     """
     widths_ns, n = np.diff(edges), len(edges) - 1
     width_ns = int(widths_ns[0]) if (widths_ns == widths_ns[0]).all() else 0
-    low, high = np.full(n, np.inf), np.full(n, -np.inf)
+    low, high = np.full(n, np.nan), np.full(n, np.nan)
     p = pieces
     inside = np.flatnonzero((p.first_ns >= edges[0]) & (p.first_ns < edges[-1]))
     b = _bucket_of(p.first_ns[inside], edges, width_ns)
@@ -80,7 +80,7 @@ def fold(pieces: Pieces, edges: TimesNs, until_ns: int) -> Buckets:
     good_ns = _sums(b, p.good_ns[inside], n)
     count = _sums(b, p.count[inside], n).astype(np.int64)
     _extremes(low, high, b, p.low[inside], p.high[inside])
-    lowest, highest = np.where(np.isinf(low), np.nan, low), np.where(np.isinf(high), np.nan, high)
+    lowest, highest = low.copy(), high.copy()
 
     following = np.append(p.first_ns[1:], NEVER)
     stop = np.minimum(np.minimum(following, p.until_ns), until_ns)
@@ -92,8 +92,7 @@ def fold(pieces: Pieces, edges: TimesNs, until_ns: int) -> Buckets:
     _extremes(low, high, b, value, value)
 
     known = np.clip(until_ns - edges[:-1], 0, widths_ns)
-    none = np.isinf(low)
-    low[none] = high[none] = np.nan
+    none = np.isnan(low)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.minimum(good_ns / known, 1.0)
         mean = np.where(none, np.nan, area / (good_ns / NS_PER_S))

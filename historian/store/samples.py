@@ -206,9 +206,10 @@ def from_cells(
     if not floating.all():
         is_text = kinds == Kind.String
         spoken, has_value = is_text & usable, usable & ~is_text
-        exact = np.where(kinds == Kind.UInt64, cells.view(np.uint64).astype(np.float64), cells.astype(np.float64))
-        value = np.where(floating, value, exact)
-        whole = ((cells > EXACT_MAX) | (cells < -EXACT_MAX)) & has_value & ~floating
+        unsigned = kinds == Kind.UInt64
+        near = np.where(unsigned, cells.view(np.uint64).astype(np.float64), cells.astype(np.float64))
+        value = np.where(floating, value, near)
+        whole = ((cells > EXACT_MAX) | (cells < np.where(unsigned, 0, -EXACT_MAX))) & has_value & ~floating
     value = np.where(has_value, value, np.nan)
     said = int(np.count_nonzero(spoken))
     if said != len(texts):

@@ -28,7 +28,7 @@ from zoneinfo import ZoneInfo
 
 from supervisor.cli import ask, times
 from supervisor.cli.history_source import Asked, Source, open_source
-from supervisor.cli.plot import Curve, png, svg, terminal
+from supervisor.cli.plot import Curve, png, shows, svg, terminal
 from supervisor.clock import SystemClock
 from supervisor.failure import Failure
 
@@ -43,6 +43,7 @@ ROWS_MAX: Final = 1_000_000
 """Most rows of one answer; what is left out is said."""
 _TABLE_MAX: Final = 1000
 _COLUMNS_OF_SAMPLES: Final = ("time_ns", "value", "status", "lag_s", "note")
+_KINDS: Final = {"status": "String", "note": "String", "count": "Int64"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -133,10 +134,12 @@ def _span(args: argparse.Namespace, zone: ZoneInfo) -> tuple[int, int]:
         raise Failure("--from and --last exclude each other")
     until_ns = now_ns if args.until is None else _when("--to", args.until, now_ns, zone)
     if args.since is None:
-        from_ns = until_ns - _duration("--last", args.last or "1 h") * _NS
+        from_ns = max(0, until_ns - _duration("--last", args.last or "1 h") * _NS)
     else:
         from_ns = _when("--from", args.since, now_ns, zone)
-    if from_ns >= until_ns or from_ns < 0:
+    if from_ns < 0:
+        raise Failure(f"--from: expected a time of 1970 or later, got {times.shown(from_ns, zone)}")
+    if from_ns >= until_ns:
         raise Failure(f"expected a beginning before the end, got {times.shown(from_ns, zone)} to "
                       f"{times.shown(until_ns, zone)}")  # fmt: skip
     return from_ns, until_ns
@@ -267,17 +270,19 @@ def _write_csv(path: Path | None, rows: list[list[Any]], chosen: tuple[str, ...]
 def _write_parquet(
     path: Path | None, rows: list[list[Any]], chosen: tuple[str, ...], about: dict[str, Any], zone: ZoneInfo
 ) -> None:
-    from historian.store.export import write_parquet
+    from historian.store.export import parquet
 
     if path is None and sys.stdout.isatty():
         raise Failure("Parquet is nothing for a terminal; name a file with --output")
     columns = {name: [row[i] for row in rows] for i, name in enumerate(chosen)}
     told = {"tag": about["tag"], "unit": about["unit"] or "", "kind": about["kind"]}
+    numbers = "Int64" if about["tag"] == "count" else "Double"  # of several tags, each has a column of the aggregate
+    kinds = {name: _KINDS.get(name, numbers) for name in chosen} | {"value": about["kind"]}
+    content = parquet(columns, kinds, zone.key, told)
     if path is None:
-        write_parquet(columns, zone.key, told, sys.stdout.buffer)
+        sys.stdout.buffer.write(content)
     else:
-        with path.open("wb") as file:
-            write_parquet(columns, zone.key, told, file)
+        path.write_bytes(content)
 
 
 def _plot(target: str, source: Source, about: dict[str, Any], from_ns: int, until_ns: int, zone: ZoneInfo) -> None:
@@ -291,10 +296,14 @@ def _plot(target: str, source: Source, about: dict[str, Any], from_ns: int, unti
     curve = Curve(title, about["unit"] or "", columns["min"], columns["max"], columns["mean"],
                   (marks[0], marks[1], marks[2]))  # fmt: skip
     if target == "-":
-        print("\n".join(terminal(curve)))
-    elif target.endswith(".png"):
-        png(curve, Path(target))
-    elif target.endswith(".svg"):
-        Path(target).write_text(svg(curve))
-    else:
-        raise Failure(f"--plot: expected FILE.svg, FILE.png or -, got '{target[:60]}'")
+        print("\n".join(terminal(curve, plain=not shows(sys.stdout.encoding))))
+        return
+    try:
+        if target.endswith(".png"):
+            png(curve, Path(target))
+        elif target.endswith(".svg"):
+            Path(target).write_text(svg(curve), encoding="utf-8")
+        else:
+            raise Failure(f"--plot: expected FILE.svg, FILE.png or -, got '{target[:60]}'")
+    except OSError as e:
+        raise Failure(f"{target}: {e.strerror}") from e

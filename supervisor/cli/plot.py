@@ -18,6 +18,8 @@ from typing import Final
 from supervisor.failure import Failure
 
 HEIGHT: Final = 16
+_DRAWN: Final = "█░┤└─"
+_PLAIN: Final = str.maketrans(_DRAWN, "#:|+-")
 _SVG: Final = (960, 360, 70, 40)  # width, height, margins [px]
 
 
@@ -42,8 +44,22 @@ class Curve:
         return low - room, high + room
 
 
-def terminal(curve: Curve, height: int = HEIGHT) -> list[str]:
-    """Lines for a terminal, one column a bucket."""
+def shows(encoding: str | None) -> bool:
+    """Whether a terminal of this encoding has the characters that curves are drawn with."""
+    try:
+        _DRAWN.encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def terminal(curve: Curve, height: int = HEIGHT, *, plain: bool = False) -> list[str]:
+    """Lines for a terminal, one column a bucket; `plain`: drawn with what every terminal has."""
+    title, *lines = _drawn(curve, height)
+    return [title, *(line.translate(_PLAIN) for line in lines)] if plain else [title, *lines]
+
+
+def _drawn(curve: Curve, height: int) -> list[str]:
     span = curve.span()
     if span is None:
         return [curve.title, "nothing was recorded"]

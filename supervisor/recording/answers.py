@@ -62,6 +62,8 @@ class Series:
             return iso(int(value))
         if self.kind is Kind.Enumeration and 0 <= int(value) < len(self.values):
             return self.values[int(value)]
+        if self.kind is Kind.UInt64:
+            return int(value) % 2**64  # where no float holds it, its bits are kept
         return float(value) if self.kind.is_float else int(value)
 
 

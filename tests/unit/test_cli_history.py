@@ -7,12 +7,14 @@ import csv
 import io
 import itertools
 import json
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -148,6 +150,67 @@ def test_parquet_is_read_by_others(vigie: Callable[..., Output], tmp_path: Path)
     assert table.schema.metadata[b"vigie.tag"] == TAG.encode()
 
 
+KINDS = {
+    "U": (Kind.UInt64, [2**63 + 5, 2**64 - 1, 7], pa.uint64()),
+    "I": (Kind.Int64, [-(2**63), 2**62 + 1, None], pa.int64()),
+    "B": (Kind.Boolean, [True, None, False], pa.bool_()),
+    "M": (Kind.Enumeration, [2, None, 0], pa.int64()),
+    "W": (Kind.Double, [None, None, None], pa.float64()),
+}
+
+
+@pytest.fixture
+def kinds(vigie: Callable[..., Output], tmp_path: Path) -> Callable[..., Output]:
+    """The same folder, with three samples an hour apart of a tag of each kind; None is a Bad one."""
+    catalogue = Catalogue(tmp_path / "catalogue.sqlite", "hand")
+    store = open_store(tmp_path / "history", "hand", BEGIN + 6 * HOUR_NS)
+    for name, (kind, values, _) in KINDS.items():
+        (series,) = catalogue.assign([TAG[:-1] + name], np.array([kind], np.uint8), {}, BEGIN).tolist()
+        cells = np.array([value or 0 for value in values], np.uint64 if kind is Kind.UInt64 else np.int64)
+        status = [StatusCode.BadNoCommunication if value is None else 0 for value in values]
+        store.append(
+            from_cells(
+                np.full(3, series, np.uint32), np.full(3, kind, np.uint8), cells.view(np.int64),
+                np.array(status, np.uint32), BEGIN + np.arange(3) * HOUR_NS, BEGIN + 3 * HOUR_NS,
+                np.full(3, CLASSES.index("E"), np.uint8), np.zeros(3, np.uint8),
+            ),
+            BEGIN + 6 * HOUR_NS,
+        )  # fmt: skip
+    store.close()
+    catalogue.close()
+    return vigie
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_each_kind_is_exact_in_every_form(kinds: Callable[..., Output], tmp_path: Path, name: str) -> None:
+    """64 bits are 64 bits; and a column has its type also where nothing, or nothing Good, is in it."""
+    _, values, type_ = KINDS[name]
+    tag, path = TAG[:-1] + name, tmp_path / "k.parquet"
+    span = ("--from", "2026-03-29", "--to", "2026-03-29T04:00")
+    _, out, _ = kinds("history", tag, *span, "--json")
+    assert json.loads(out)["value"] == values
+    _, out, _ = kinds("history", tag, *span, "--format", "csv")
+    shown = [{True: "true", False: "false"}[v] if isinstance(v, bool) else "" if v is None else str(v) for v in values]
+    assert [row["value"] for row in csv.DictReader(io.StringIO(out))] == shown
+    for until in ("2026-03-29T04:00", "2026-03-29T00:00:00.000001"):
+        code, _, _ = kinds(
+            "history", tag, "--from", "2026-03-28", "--to", until, "--format", "parquet", "--output", str(path)
+        )
+        table = pq.read_table(path)
+        assert code == 0 and table.schema.field("value").type == type_
+        assert table.column("value").to_pylist() == (values if until.endswith("4:00") else values[:1])
+
+
+def test_a_terminal_that_knows_ascii_only_gets_its_curve_and_its_table(
+    tmp_path: Path, vigie: Callable[..., Output], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for more in (["--plot", "-"], []):
+        shown = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, "ascii"))
+        assert main(["history", TAG, *SPAN, "--state", str(tmp_path), *more]) == 0
+        assert (b"#" in shown.getvalue()) == bool(more) and b"2026-03-29 00:00" in shown.getvalue()
+
+
 def test_plots(vigie: Callable[..., Output], tmp_path: Path) -> None:
     code, out, _ = vigie("history", TAG, *SPAN, "--plot", "-")
     assert code == 0 and "█" in out and "2026-03-29 07:00" in out
@@ -156,6 +219,8 @@ def test_plots(vigie: Callable[..., Output], tmp_path: Path) -> None:
     assert (tmp_path / "p.svg").read_text().count("<polyline") == 3, "two gaps part the curve"
     code, _, err = vigie("history", TAG, *SPAN, "--plot", "p.gif")
     assert code == 1 and "expected FILE.svg, FILE.png or -" in err
+    code, _, err = vigie("history", TAG, *SPAN, "--plot", str(tmp_path / "no" / "p.svg"))
+    assert code == 1 and err.endswith("p.svg: No such file or directory\n")
 
 
 @pytest.mark.parametrize(
@@ -166,6 +231,7 @@ def test_plots(vigie: Callable[..., Output], tmp_path: Path) -> None:
         (("history", TAG, "--from", "yesterday"), "--from: expected a time such as"),
         (("history", TAG, "--from", "18:00", "--last", "1h"), "--from and --last exclude each other"),
         (("history", TAG, "--from", "2026-03-02", "--to", "2026-03-01"), "expected a beginning before the end"),
+        (("history", TAG, "--from", "1950-01-01"), "--from: expected a time of 1970 or later, got 1950-01-01"),
         (("history", TAG, "--every", "1h", "--aggregate", "median"), "--aggregate: expected some of min"),
     ],
 )

@@ -73,6 +73,10 @@ def test_bad_readings_are_bridged() -> None:
     assert said(hours((0, 1.0), (1, None), (2, None), (4, 5.0), (8, None))) == [(4, GOOD), (None, BAD)]
 
 
+def test_an_infinite_reading_is_none() -> None:
+    assert said(hours((0, 1.0), (1, math.inf), (2, -math.inf), (4, 5.0), (8, 6.0))) == [(4, GOOD), (1, GOOD)]
+
+
 def test_what_was_used_over_a_hole_stands_where_it_was_read() -> None:
     """The server stopped for a day: nobody knows when the 96 were used, and nobody pretends to."""
     c = hours((0, 0.0), (4, 4.0), (100, 100.0), (104, 104.0), n=26)

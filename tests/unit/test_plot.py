@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from supervisor.cli.plot import Curve, png, svg, terminal
+from supervisor.cli.plot import Curve, png, shows, svg, terminal
 from supervisor.failure import Failure
 
 MARKS = ("18:00", "18:30", "19:00")
@@ -43,6 +43,13 @@ def test_a_constant_is_one_line_and_nothing_is_said() -> None:
 def test_a_band_from_lowest_to_highest_holds_the_mean() -> None:
     lines = terminal(Curve("V1", "", [0.0, 0.0], [10.0, 10.0], [5.0, 5.0], MARKS), height=9)
     assert columns(lines)[0].strip() == "░░░░█░░░░"
+
+
+def test_a_terminal_without_blocks_is_drawn_in_what_it_has() -> None:
+    assert shows("utf-8") and not shows("ascii") and not shows("latin-1") and not shows(None) and not shows("x")
+    title, *lines = terminal(curve(1.0, 2.0, title="É"), plain=True)
+    assert title.startswith("É") and all(line.isascii() for line in lines)
+    assert sum(line.count("#") for line in lines) == 2
 
 
 def test_an_svg_is_xml_draws_each_stretch_apart_and_quotes_names() -> None:

@@ -79,6 +79,19 @@ def test_buckets_are_weighted_by_time_and_gaps_stay_gaps(kept: Store) -> None:
     kept.close()
 
 
+def test_the_infinite_hides_nothing_beside_it(store: Store) -> None:
+    """A converter that divides by zero says infinity; what else was measured in that hour is still told."""
+    store.append(series(3, "A2", (0, 5, GOOD), (0.2, -np.inf, GOOD), (0.4, 7, GOOD), (1, np.inf, GOOD)), at(2))
+    for day in (False, True):
+        b = store.reader.buckets(3, BEGIN, 3600, 2, at(2))
+        np.testing.assert_equal((b.low, b.high), ([-np.inf, np.inf], [7, np.inf]))
+        assert b.good_share.tolist() == [1, 1] and b.status.tolist() == [StatusCode.Good] * 2
+        if not day:
+            store.seal()
+            store.maintain(BEGIN + 27 * HOUR_NS)
+    store.close()
+
+
 def test_values_at_times_and_several_series_aligned(kept: Store) -> None:
     times = np.array([at(h) for h in (0.75, 1, 1.999, 2.6, 3.2, 3.6, 9)])
     values, statuses = kept.reader.aligned([1, 2], times)

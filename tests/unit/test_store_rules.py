@@ -247,6 +247,10 @@ def test_texts_and_long_integers_are_exact() -> None:
         assert long.at(0, 2**62 + 1).flags.tolist() == [WHOLE]
         long.at(1, 2**53)
         assert [v for _, v in long.values] == [2**62 + 1, 2**53]
+    unsigned = Tag("E", Kind.UInt64)
+    for second, bits in enumerate((-1, -5, -(2**63), 2**62 + 1)):  # 2**64 - 1, 2**64 - 5, 2**63
+        assert unsigned.at(second, bits).flags.tolist() == [WHOLE]
+    assert [v for _, v in unsigned.values] == [-1, -5, -(2**63), 2**62 + 1], "its bits, for no float holds them"
 
 
 def test_quiet_tags_do_not_come_due_in_one_scan() -> None:
