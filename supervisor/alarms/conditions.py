@@ -30,7 +30,8 @@ from drivers.identity import Identities
 from supervisor.alarms.delays import Delays, Levels, Mask
 from supervisor.alarms.feeders import Feeders
 from supervisor.alarms.rules import RuleBlock, RuleBook
-from supervisor.alarms.watch import IdentityWatch, Watch, WatchMaker
+from supervisor.alarms.watch import IdentityWatch, Watch
+from supervisor.alarms.watchmaker import WatchMaker
 from supervisor.tags.blocks import Tick, tick
 from supervisor.tags.evaluate import Frame, Function
 from supervisor.tags.locality import Locality

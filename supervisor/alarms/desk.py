@@ -32,6 +32,7 @@ from supervisor.alarms.places import Places
 from supervisor.alarms.rate import Rate
 from supervisor.alarms.recollect import read_rate, recollect
 from supervisor.alarms.records import RATE, Batch, EventId, Glances, Scribe
+from supervisor.alarms.resuming import resume
 from supervisor.alarms.rows import Live
 from supervisor.alarms.rules import RuleBook
 from supervisor.alarms.shown import Shown
@@ -106,7 +107,7 @@ class AlarmDesk:
         stored = await self._journal.rows(TABLE)
         found = await self._run(lambda: read(stored))
         now_ns = self._clock.wall_ns()
-        gone = self.engine.resume(found.lives, now_ns, with_columns=False)
+        gone = resume(self.engine, found.lives, now_ns, with_columns=False)
         living = self.engine.living.of
         # Renamed equipment is found by its former name and kept under the present one, where the plant now has it.
         lives, stale = self._scribe.pages.begin(living, found)

@@ -13,16 +13,14 @@ journalled together with the dirty rows in one transaction, and shown only then.
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from config.arrays import distinct
-from config.model import Priority
 from config.words import NS_PER_S, Rows, StatusCode
 from supervisor.alarms.conditions import Conditions
 from supervisor.alarms.events import (
@@ -45,13 +43,11 @@ from supervisor.alarms.happening import By, Happening
 from supervisor.alarms.living import Living
 from supervisor.alarms.machine import step
 from supervisor.alarms.rights import refusal
-from supervisor.alarms.rows import Live, Row, decode, encode
+from supervisor.alarms.rows import Live
 from supervisor.alarms.state import COMMISSIONING, REST, Cause, Rule, State
+from supervisor.alarms.turns import Turns
 from supervisor.tags.table import TagTable
 
-RELEASES_PER_S: Final = 10
-"""Staged release: how many conditions may be annunciated a second after a suppression ended. A page of an alarm list
-holds about thirty; three seconds to fill one is what can be followed."""
 SETTLE_NS: Final = 10 * NS_PER_S
 """After a restart: how long inputs may take to arrive before what stands is shown UNKNOWN [ns]. Two slow polls."""
 
@@ -61,18 +57,18 @@ class AlarmEngine:
 
     Attributes:
         living: what is not at rest.
-        family, first_out: parents and groups.
+        family, first_out, turns: parents, groups, and who was let go.
+        settle_ns: after a restart: when what has no inputs by then is unknown [UTC ns]; None: that is over.
     """
 
     def __init__(self, conditions: Conditions) -> None:
         self.conditions = conditions
         self.book = conditions.book
         self.living = Living(self.book.count)
-        self.family = Family(self.book, conditions)
+        self.family = Family(self.book, conditions, self.living)
         self.first_out = FirstOut(self.book)
-        self._next_release_ns = 0
-        self._turns: list[tuple[Priority, int]] = []
-        self._settled_ns: int | None = None
+        self.turns = Turns()
+        self.settle_ns: int | None = None
         self._fresh: dict[tuple[int, int], tuple[Rule, State, Log, bool]] = {}
         plant, blocks = self.book.plant, self.book.blocks
         # What rose by the word of a driver rose now, whenever its `Comm` last changed.
@@ -137,17 +133,17 @@ class AlarmEngine:
         level = int(self.conditions.level[condition])
         first = self.first_out.rises(condition, self.living.of)
         parents = self.family.parents(condition)
-        causes = [self._cause(p) for p in parents if self._holds(p)]
+        causes = [self.family.cause(p) for p in parents if self.family.holds(p)]
         if self.conditions.designed[condition]:
             causes.append(self._design(condition))
         if causes:
             events: list[Event] = [Suppress(c) for c in causes]
             self._do(condition, [*events, Alarm(level)], now_ns, out, field_ns=field_ns, first=first, keep=0)
         else:
-            hold_until_ns = self._wait(condition, now_ns) if parents else 0
+            hold_until_ns = self.family.wait(condition, now_ns) if parents else 0
             self._do(condition, [Alarm(level, hold_until_ns)], now_ns, out, field_ns=field_ns, first=first)
-        self._file(condition)
-        if block.rule.parent and self._holds(condition):
+        self.family.file(condition)
+        if block.rule.parent and self.family.holds(condition):
             self._gather(condition, now_ns, out)
 
     def _gather(self, parent: int, now_ns: int, out: list[Happening]) -> None:
@@ -155,8 +151,8 @@ class AlarmEngine:
         self.family.waiting.pop(parent, None)
         for child in self.book.below(parent):
             if (live := self.living.of.get(child)) is not None and live.state.release_ns is not None:
-                self._do(child, [Suppress(self._cause(parent))], now_ns, out)
-                self._file(child)
+                self._do(child, [Suppress(self.family.cause(parent))], now_ns, out)
+                self.family.file(child)
 
     def _plain_rise(
         self, condition: int, block: int, level: int, field_ns: int, now_ns: int, out: list[Happening]
@@ -182,18 +178,18 @@ class AlarmEngine:
             events += [Release(cause) for cause in state.causes]
         self._do(condition, events, now_ns, out, keep=0)
         self.family.forget(condition)
-        self._file(condition)
+        self.family.file(condition)
         self._let_go(condition, now_ns, out)
 
     def _let_go(self, parent: int, now_ns: int, out: list[Happening]) -> None:
         """A parent no longer holds back: its children are freed, one after another, unless another parent does."""
-        if not self._rule(parent).parent or self._holds(parent):
+        if not self.rule(parent).parent or self.family.holds(parent):
             return
-        children = sorted(self.family.under.pop(parent, ()), key=lambda c: (self._rule(c).priority, c))
+        children = sorted(self.family.under.pop(parent, ()), key=lambda c: (self.rule(c).priority, c))
         for child in children:
-            others = [Suppress(self._cause(p)) for p in self.family.parents(child) if self._holds(p)]
-            self._do(child, [*others, Release(self._cause(parent))], now_ns, out, keep=-1)
-            self._file(child)
+            others = [Suppress(self.family.cause(p)) for p in self.family.parents(child) if self.family.holds(p)]
+            self._do(child, [*others, Release(self.family.cause(parent))], now_ns, out, keep=-1)
+            self.family.file(child)
 
     def _designs(self, suppress: Rows, release: Rows, now_ns: int, out: list[Happening]) -> None:
         for condition in self.living.among(suppress):
@@ -210,38 +206,29 @@ class AlarmEngine:
 
     def _settle(self, now_ns: int, out: list[Happening]) -> None:
         """After a restart: what stands and has no inputs by now is unknown."""
-        if self._settled_ns is None or now_ns < self._settled_ns:
+        if self.settle_ns is None or now_ns < self.settle_ns:
             return
-        self._settled_ns = None
+        self.settle_ns = None
         for condition in sorted(self.living.of):
             self._do(condition, [Evaluable(bool(self.conditions.delays.usable[condition]))], now_ns, out)
 
     def _ticks(self, now_ns: int, out: list[Happening]) -> None:
         """What is due, in order; suppressions end one after another, the urgent ones first."""
+
+        def frees(condition: int) -> bool:
+            """Meanwhile it may have returned, or been suppressed again."""
+            live = self.living.of.get(condition)
+            if live is None or (at_ns := live.state.release_ns) is None:
+                return False
+            return at_ns <= now_ns and not self.rule(condition).protected
+
         for condition in self.living.due(now_ns):
-            if self._frees(condition, now_ns):
-                heapq.heappush(self._turns, (self._rule(condition).priority, condition))
+            if frees(condition):
+                self.turns.add(self.rule(condition).priority, condition)
             else:
                 self._do(condition, [Tick()], now_ns, out)
-        quota = self._quota(now_ns, len(self._turns)) if self._turns else 0
-        while self._turns and quota:
-            _, condition = heapq.heappop(self._turns)
-            # Meanwhile it may have returned, or been suppressed again: then it has no turn.
-            if condition in self.living.of and self._frees(condition, now_ns):
-                self._do(condition, [Tick()], now_ns, out)
-                quota -= 1
-
-    def _frees(self, condition: int, now_ns: int) -> bool:
-        at_ns = self.living.of[condition].state.release_ns
-        return at_ns is not None and at_ns <= now_ns and not self._rule(condition).protected
-
-    def _quota(self, now_ns: int, asked: int) -> int:
-        """How many of those may be freed in this scan: RELEASES_PER_S, saved up for one second at most."""
-        gap_ns = NS_PER_S // RELEASES_PER_S
-        self._next_release_ns = min(max(self._next_release_ns, now_ns - NS_PER_S + gap_ns), now_ns + gap_ns)
-        allowed = max(0, min(asked, (now_ns - self._next_release_ns) // gap_ns + 1))
-        self._next_release_ns += allowed * gap_ns
-        return allowed
+        for condition in self.turns.take(now_ns, frees):
+            self._do(condition, [Tick()], now_ns, out)
 
     # --- people -----------------------------------------------------------------------------------------------------
 
@@ -253,7 +240,7 @@ class AlarmEngine:
         condition = self.book.find(name)
         if condition is None or not by.user.may_see(*self.book.domain(condition)):
             return Refused(StatusCode.BadNodeIdUnknown, f"there is no alarm '{name}'")
-        if (refused := refusal(by.user, event, *self.book.domain(condition), self._rule(condition))) is not None:
+        if (refused := refusal(by.user, event, *self.book.domain(condition), self.rule(condition))) is not None:
             return refused
         out: list[Happening] = []
         refused = self._do(condition, [event], now_ns, out, by=by)
@@ -281,7 +268,7 @@ class AlarmEngine:
         Args:
             keep: which of several records stands for all of them (0 the first, -1 the last); None: each for itself.
         """
-        rule = self._rule(condition)
+        rule = self.rule(condition)
         live = self.living.of.get(condition) or Live(self._rest(condition))
         state = before = live.state
         logs: list[Log] = []
@@ -313,112 +300,5 @@ class AlarmEngine:
             return REST
         return State(evaluable=False, evaluable_ns=int(delays.blind_ns[condition]))
 
-    def _rule(self, condition: int) -> Rule:
+    def rule(self, condition: int) -> Rule:
         return self.book.block(condition).rule
-
-    # --- families ---------------------------------------------------------------------------------------------------
-
-    def _cause(self, parent: int) -> Cause:
-        return Cause(self.book.name(parent), topology=True)
-
-    def _holds(self, parent: int) -> bool:
-        """A parent that nobody is told of holds nothing back. Shelving it is being told; so is its own feeder."""
-        return self.family.stands(parent) and self._told_of(parent)
-
-    def _told_of(self, parent: int) -> bool:
-        if (live := self.living.of.get(parent)) is None:
-            return True
-        state = live.state
-        told = not state.suppressed or (self._rule(parent).fed and all(cause.topology for cause in state.causes))
-        return state.enabled and not state.out_of_service and told
-
-    def _wait(self, condition: int, now_ns: int) -> int:
-        """Until when a condition that rises from rest waits for parents about to stand [UTC ns]; 0: it does not."""
-        if condition in self.living.of:
-            return 0
-        until_ns = 0
-        for parent in self.family.parents(condition):
-            decides_ns = self.family.decides_ns(parent, now_ns)
-            if decides_ns > now_ns and self._told_of(parent):
-                self.family.waiting.setdefault(parent, set()).add(condition)
-                until_ns = max(until_ns, decides_ns)
-        return until_ns
-
-    def _file(self, condition: int) -> None:
-        """Note under which parents it lies."""
-        live = self.living.of.get(condition)
-        if live is None or not live.state.causes:
-            return
-        rules = {c.rule for c in live.state.causes if c.topology}
-        for parent in self.family.parents(condition):
-            if self.book.name(parent) in rules:
-                self.family.under.setdefault(parent, set()).add(condition)
-
-    # --- rows -------------------------------------------------------------------------------------------------------
-
-    def rows(self) -> dict[str, Row]:
-        """The table 'conditions': name -> row, for everything not at rest."""
-        live = self.living.of
-        return {self.book.name(c): encode(live[c]) for c in sorted(live)}
-
-    def take_dirty(self) -> dict[str, Row | None]:
-        """Rows of that table that changed since the last call; None: at rest now, delete the row."""
-        live = self.living.of
-        dirty = sorted(self.living.dirty)
-        self.living.dirty.clear()
-        return {self.book.name(c): encode(live[c]) if c in live else None for c in dirty}
-
-    def restore(self, rows: Mapping[str, Sequence[Any]], now_ns: int, *, with_columns: bool) -> list[str]:
-        """Go on from stored rows; nobody acknowledges anything twice. Call before the first scan.
-
-        Args:
-            with_columns: `conditions.restore` was called with the columns of the same instant.
-        Returns: names whose rule or equipment is gone or no longer in force: to be journalled as closed by the
-            configuration, never dropped in silence.
-        Raises:
-            ValueError: a row that cannot be read.
-        """
-        lives = {name: decode(row) for name, row in rows.items()}
-        return self.resume(lives, now_ns, with_columns=with_columns)
-
-    def resume(self, lives: Mapping[str, Live], now_ns: int, *, with_columns: bool) -> list[str]:
-        """As `restore`, from what was read already."""
-        gone = []
-        for name, live in lives.items():
-            condition = self.book.find(name)
-            if condition is None or not self.book.in_force[condition]:
-                gone.append(name)
-                continue
-            if not with_columns:
-                live = self._waiting_anew(condition, live, now_ns)
-            self.living.put(condition, live, self._rule(condition))
-            self._file(condition)
-        standing = [c for c, live in self.living.of.items() if live.state.process]
-        levels = [self.living.of[c].state.level for c in standing]
-        self.conditions.align(np.array(standing, np.int64), np.array(levels, np.int8), keep_raw=with_columns)
-        if not with_columns:
-            # Or an expression that turned false while nobody looked would never let go.
-            own = [c for c, live in self.living.of.items() if any(not cause.topology for cause in live.state.causes)]
-            self.conditions.designed[own] = True
-        self._settled_ns = now_ns + SETTLE_NS
-        self.living.dirty.clear()
-        return gone
-
-    def _waiting_anew(self, condition: int, live: Live, now_ns: int) -> Live:
-        """Who waits for a parent goes on waiting: the parent's inputs have to arrive, its delay begins anew."""
-        state = live.state
-        if state.release_ns is None or state.causes:
-            return live
-        delay_ns = max((self._rule(p).on_delay_ns for p in self.family.parents(condition)), default=0)
-        return live._replace(state=replace(state, release_ns=max(state.release_ns, now_ns + SETTLE_NS + delay_ns)))
-
-    def adopt(self, former: AlarmEngine, now_ns: int) -> list[str]:
-        """Go on from the generation before: same names, same conditions, same delays on their way.
-
-        Returns: as `restore`.
-        """
-        took, at = self.book.match(former.book)
-        self.conditions.restore(former.conditions.columns(), took, at, None)
-        self.conditions.last_ns = former.conditions.last_ns
-        lives = {former.book.name(c): live for c, live in former.living.of.items()}
-        return self.resume(lives, now_ns, with_columns=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_alarm_engine.py
+# Tests: tests/unit/test_alarm_family.py, tests/unit/test_alarm_orders.py
 """Parents and what they hold back: which conditions of an equipment wait for, or lie under, which parent.
 
 Law of this file: bookkeeping by condition number; no state of a condition is changed here. What it remembers can be
@@ -19,7 +19,9 @@ import numpy.typing as npt
 
 from config.words import NS_PER_S, Rows
 from supervisor.alarms.conditions import Conditions
+from supervisor.alarms.living import Living
 from supervisor.alarms.rules import RuleBook
+from supervisor.alarms.state import Cause
 
 HOLD_MAX_NS: Final = 30 * NS_PER_S
 """Longest wait of a child for a parent's on-delay [ns]: longer than the delays of a lost supply (10 s), and short
@@ -29,14 +31,18 @@ against the time an operator has for a P2 (30 min)."""
 class Family:
     """Parents, children, and who waits for whom.
 
+    Args:
+        living: what is not at rest; read only.
+
     Attributes:
         under: parent -> children it holds back now.
         waiting: parent that is about to stand -> children that wait for it.
     """
 
-    def __init__(self, book: RuleBook, conditions: Conditions) -> None:
+    def __init__(self, book: RuleBook, conditions: Conditions, living: Living) -> None:
         self._book = book
         self._conditions = conditions
+        self._living = living
         self.under: dict[int, set[int]] = {}
         self.waiting: dict[int, set[int]] = {}
 
@@ -51,6 +57,42 @@ class Family:
 
     def stands(self, parent: int) -> bool:
         return bool(self._conditions.level[parent])
+
+    def holds(self, parent: int) -> bool:
+        """A parent that nobody is told of holds nothing back. Shelving it is being told; so is its own feeder."""
+        return self.stands(parent) and self.told_of(parent)
+
+    def told_of(self, parent: int) -> bool:
+        if (live := self._living.of.get(parent)) is None:
+            return True
+        state, rule = live.state, self._book.block(parent).rule
+        told = not state.suppressed or (rule.fed and all(cause.topology for cause in state.causes))
+        return state.enabled and not state.out_of_service and told
+
+    def cause(self, parent: int) -> Cause:
+        return Cause(self._book.name(parent), topology=True)
+
+    def wait(self, child: int, now_ns: int) -> int:
+        """Until when a child that rises from rest waits for parents about to stand [UTC ns]; 0: it does not."""
+        if child in self._living.of:
+            return 0
+        until_ns = 0
+        for parent in self.parents(child):
+            decides_ns = self.decides_ns(parent, now_ns)
+            if decides_ns > now_ns and self.told_of(parent):
+                self.waiting.setdefault(parent, set()).add(child)
+                until_ns = max(until_ns, decides_ns)
+        return until_ns
+
+    def file(self, child: int) -> None:
+        """Note under which parents it lies."""
+        live = self._living.of.get(child)
+        if live is None or not live.state.causes:
+            return
+        rules = {c.rule for c in live.state.causes if c.topology}
+        for parent in self.parents(child):
+            if self._book.name(parent) in rules:
+                self.under.setdefault(parent, set()).add(child)
 
     def may_hold(self, parents: Rows) -> npt.NDArray[np.bool_]:
         """Which of some parents stand, or may be about to, (k,)."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_alarm_engine.py
+# Tests: tests/unit/test_alarm_family.py
 """What people ask of the alarms: what is in the list, what lies under a parent, how many of each.
 
 Law of this file: reads only; every list is complete, overlaid conditions included.

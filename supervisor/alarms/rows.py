@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_alarm_engine.py, tests/property/test_alarm_machine_property.py
+# Tests: tests/unit/test_alarm_resuming.py, tests/property/test_alarm_machine_property.py
 """One condition as a row of a named table: plain values out, the same condition back.
 
 Law of this file: pure; only plain values (numbers, texts, lists), so that any store and any wire can carry them. The

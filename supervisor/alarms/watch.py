@@ -2,7 +2,8 @@
 # Tests: tests/unit/test_alarm_conditions.py
 """What each kind of rule looks at: one `Watch` per rule, all instances at once.
 
-Law of this file: numpy over slices; no delay (`delays`), no loop over instances, nothing of the machine.
+Law of this file: numpy over slices; no delay (`delays`), no loop over instances, nothing of the machine. Which rule
+gets which watch is `watchmaker`'s.
 
 A watch gives (level, usable): level 0 normal, -2..2 as limits have it, 1 for every other kind; usable None means
 everywhere. What is usable is what is not Bad: an Uncertain value is still a value.
@@ -20,22 +21,18 @@ everywhere. What is usable is what is not Bad: an Uncertain value is still a val
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from config.binding import Operand, bind
-from config.expression import ExpressionError, parse
-from config.model import AlarmRule
-from config.words import BAD, NS_PER_S, Kind, Rows, Statuses
+from config.words import BAD, NS_PER_S, Rows, Statuses
 from drivers.identity import Identities
 from supervisor.alarms.delays import Levels, Mask
 from supervisor.alarms.limits import LimitBank
-from supervisor.plant.plant import Block, EquipmentType
-from supervisor.tags.calc import scope_of
-from supervisor.tags.evaluate import Compiler, Frame, Function, tags_in
+from supervisor.plant.plant import Block
+from supervisor.tags.evaluate import Frame, Function
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Look: TypeAlias = tuple[npt.NDArray[Any], Mask | None]
@@ -99,7 +96,7 @@ class DiscreteWatch(Watch):
         truth = values == self._equals[0]
         for number in self._equals[1:]:
             truth |= values == number
-        return truth, _usable(status)
+        return truth, usable_of(status)
 
 
 class DiscrepancyWatch(Watch):
@@ -116,7 +113,7 @@ class DiscrepancyWatch(Watch):
             truth = np.abs(np.subtract(a, b, dtype=np.float64)) > self._deadband
         else:
             truth = a != b
-        return truth, _both(_usable(status_a), _usable(status_b))
+        return truth, both(usable_of(status_a), usable_of(status_b))
 
 
 class StaleWatch(Watch):
@@ -142,7 +139,7 @@ class CalculatedWatch(Watch):
 
     def look(self, frame: Frame) -> Look:
         truth, status = self._function(frame)
-        return truth, _usable(status)
+        return truth, usable_of(status)
 
 
 class IdentityWatch(Watch):
@@ -217,161 +214,11 @@ class Change:
         return slot % (RATE_SLOTS + 1)
 
 
-class WatchMaker:
-    """Makes the watches of one type; its expressions share their function blocks.
-
-    Args:
-        device_of: row of a `Comm` tag -> the device it speaks of.
-        identities: who answers in whose place.
-
-    Raises (all methods):
-        ValueError: a rule that does not fit its type. `vigie check` reports the same before, with file and line.
-    """
-
-    def __init__(self, t: EquipmentType, device_of: Mapping[int, str], identities: Identities) -> None:
-        self._type = t
-        self._device_of = device_of
-        self._identities = identities
-        self._n = len(t.equipment)
-        self._scope = scope_of(t)
-        self._compiler = Compiler(t.blocks, t.parameters, self._n)
-
-    def make(self, name: str, model: AlarmRule) -> Watch:
-        """The watch of a rule."""
-        try:
-            return self._make(model)
-        except (ValueError, ExpressionError) as error:
-            raise ValueError(f"{self._type.name}: alarm rule {name}: {error}") from None
-
-    def condition(self, text: str) -> Function:
-        """A Boolean expression over the type's tags and parameters."""
-        return self._compiler.compile(bind(parse(text), self._scope, Operand(Kind.Boolean)))
-
-    def inputs(self, model: AlarmRule) -> tuple[int, ...] | None:
-        """Blocks that a rule depends on, by index: while none of them changes, it says what it said.
-
-        None: it depends on time, on what was before or on no tag, and is looked at in each scan.
-        """
-        if model.on in ("rate", "stale", "identity"):
-            return None
-        texts = [text for text in (model.condition, model.only_while, model.suppress_when) if text is not None]
-        expressions = [parse(text) for text in texts]
-        if any(expression.blocks for expression in expressions):
-            return None
-        trees = [bind(expression, self._scope, Operand(Kind.Boolean)) for expression in expressions]
-        found = {block.index for tree in trees for block in tags_in(tree, self._type.blocks)}
-        if model.on != "calculated":
-            tag = None if model.on == "discrepancy" and model.feedback is not None else model.tag
-            names = (tag, model.from_, model.command, model.feedback)
-            found |= {self._block(name).index for name in names if name is not None}
-        return tuple(sorted(found))
-
-    def _make(self, model: AlarmRule) -> Watch:
-        match model.on:
-            case "limit":
-                return self._limits(model, _number(self._block(model.tag)))
-            case "deviation":
-                return self._limits(model, self._difference(model))
-            case "rate":
-                return self._limits(model, self._change(model))
-            case "discrete":
-                block = self._block(model.tag)
-                return DiscreteWatch(block, _numbers(block, model.equals))
-            case "discrepancy":
-                return DiscrepancyWatch(
-                    self._block(model.command), self._block(model.feedback or model.tag), float(model.deadband)
-                )
-            case "stale":
-                return StaleWatch(self._block(model.tag))
-            case "calculated":
-                return CalculatedWatch(self.condition(model.condition or ""))
-            case "identity":
-                block = self._block(model.tag)
-                rows = range(block.start, block.start + block.count)
-                return IdentityWatch([self._device_of.get(row, "") for row in rows], self._identities)
-            case "fed":
-                raise ValueError("what is fed is counted over all types (`feeders`)")
-
-    def _block(self, tag: str | None) -> Block:
-        if tag is None or (block := self._type.blocks.get(tag)) is None:
-            raise ValueError(f"expected the name of a tag of this type, got {tag!r}")
-        return block
-
-    def _limits(self, model: AlarmRule, source: Source) -> LimitWatch:
-        low_low, low, high, high_high = (
-            self._parameter(limit) for limit in (model.low_low, model.low, model.high, model.high_high)
-        )
-        # A rule that names only the outer limit of a side goes straight to its outer level.
-        low, high = np.where(np.isnan(low), low_low, low), np.where(np.isnan(high), high_high, high)
-        limits = np.array([low_low, low, high, high_high])
-        return LimitWatch(source, limits, np.full(self._n, float(model.deadband)))
-
-    def _parameter(self, limit: float | int | str | None) -> Floats:
-        """A limit for each instance: a number, or an expression over parameters; NaN where there is none."""
-        if not isinstance(limit, str):
-            return np.full(self._n, np.nan if limit is None else float(limit))
-        expression = parse(limit)
-        tags = sorted(expression.names & self._type.blocks.keys())
-        if tags or expression.blocks:
-            raise ValueError(f"a limit may name parameters only, not {', '.join(tags) or 'function blocks'}")
-        function = self._compiler.compile(bind(expression, self._scope, Operand(Kind.Double)))
-        # Parameters and numbers read nothing, so that there need be no frame yet.
-        values, _ = function(cast(Frame, None))
-        return np.array(np.broadcast_to(values, self._n), np.float64)
-
-    def _difference(self, model: AlarmRule) -> Source:
-        left, right = _number(self._block(model.tag)), _number(self._block(model.from_))
-        signed = model.low is not None or model.low_low is not None
-
-        def difference(frame: Frame) -> tuple[Floats, Mask | None]:
-            (a, usable_a), (b, usable_b) = left(frame), right(frame)
-            return (a - b if signed else np.abs(a - b)), _both(usable_a, usable_b)
-
-        return difference
-
-    def _change(self, model: AlarmRule) -> Source:
-        if model.per is None:
-            raise ValueError("a rate needs `per`")
-        falls = model.low is not None or model.low_low is not None
-        rises = model.high is not None or model.high_high is not None
-        lowest = [self._parameter(limit) for limit in (model.low_low, model.low)]
-        highest = [self._parameter(limit) for limit in (model.high, model.high_high)]
-        # The farthest fall is never above 0, the farthest rise never below: such a limit would always be passed.
-        if any((limit > 0).any() for limit in lowest) or any((limit < 0).any() for limit in highest):
-            raise ValueError("the low limit of a rate is 0 or a fall (negative), the high one 0 or a rise")
-        return Change(_number(self._block(model.tag)), self._n, model.per, falls, rises)
-
-
-def _number(block: Block) -> Source:
-    def read(frame: Frame) -> tuple[Floats, Mask | None]:
-        values, status = frame.read(block)
-        return values.astype(np.float64, copy=False), _usable(status)
-
-    return read
-
-
-def _numbers(block: Block, equals: bool | int | str | list[str] | None) -> tuple[float, ...]:
-    """What a discrete rule compares with, as numbers."""
-    wanted = equals if isinstance(equals, list) else [equals]
-    names = block.info.values
-    numbers = []
-    for value in wanted:
-        if isinstance(value, str):
-            if value not in names:
-                raise ValueError(f"'{value}' is no value of {block.tag}; expected one of {', '.join(names) or 'none'}")
-            numbers.append(float(names.index(value)))
-        elif value is None:
-            raise ValueError("a discrete rule needs `equals`")
-        else:
-            numbers.append(float(value))
-    return tuple(numbers)
-
-
-def _usable(status: Statuses | None) -> Mask | None:
+def usable_of(status: Statuses | None) -> Mask | None:
     return None if status is None else status < BAD
 
 
-def _both(a: Mask | None, b: Mask | None) -> Mask | None:
+def both(a: Mask | None, b: Mask | None) -> Mask | None:
     if a is None or b is None:
         return b if a is None else a
     return a & b

@@ -56,11 +56,13 @@ from supervisor.alarms.events import (
 )
 from supervisor.alarms.happening import By, Happening
 from supervisor.alarms.lists import children, counts, retained
+from supervisor.alarms.resuming import adopt
 from supervisor.alarms.rules import RuleBook
 from supervisor.people import User
 from supervisor.tags.locality import Locality
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
+from tests.cabinets import go_on, rows_of
 from tests.plants import TypeSpec, make_plant, tag
 
 FOLDER = Path(__file__).parent / "alarms"
@@ -221,7 +223,7 @@ class Scenario:
         self.role = Role(role)
 
     def restart(self, pause: str) -> None:
-        rows = json.loads(json.dumps(self.engine.rows()))
+        rows = json.loads(json.dumps(rows_of(self.engine)))
         columns = {name: column.copy() for name, column in self.engine.conditions.columns().items()}
         stopped_ns = self.now_ns
         duration = seconds(pause)
@@ -230,7 +232,7 @@ class Scenario:
         self.make_engine()
         everything = np.arange(self.book.count)
         self.engine.conditions.restore(columns, everything, everything, stopped_ns)
-        gone = self.engine.restore(rows, self.now_ns, with_columns=True)
+        gone = go_on(self.engine, rows, self.now_ns, with_columns=True)
         assert not gone
         self.scan()
 
@@ -241,7 +243,7 @@ class Scenario:
         self.plant.types["CAB"] = replace(cabinets, life=(*cabinets.life[:at], life, *cabinets.life[at + 1 :]))
         former = self.engine
         self.make_engine()
-        assert not self.engine.adopt(former, self.now_ns)
+        assert not adopt(self.engine, former, self.now_ns)
 
     def clock(self, step: str) -> None:
         sign = -1 if step.startswith("-") else 1

@@ -24,6 +24,7 @@ from supervisor.people import User
 from supervisor.tags.locality import Locality
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
+from tests.cabinets import go_on, rows_of
 from tests.plants import TypeSpec, make_plant, tag
 from tests.sites import compiled, sennecey
 
@@ -140,9 +141,9 @@ def test_s6_a_post_that_takes_over_in_the_middle_of_s1_repeats_and_loses_nothing
         assert condition is not None
         seen = Acknowledge(street.engine.living.of[condition].state.occurrence_ns)
         assert isinstance(street.engine.act(name, seen, by, street.now_ns), list)
-    before = street.engine.rows()
+    before = rows_of(street.engine)
     street.engine = AlarmEngine(Conditions(street.engine.book, Locality(47.3, 5.0, "Europe/Paris")))
-    assert street.engine.restore(before, street.now_ns, with_columns=False) == []
+    assert go_on(street.engine, before, street.now_ns, with_columns=False) == []
     for name in names[25:]:
         street.cut(name)
     street.wait(600)

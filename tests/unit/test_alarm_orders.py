@@ -8,7 +8,7 @@ from itertools import permutations
 import pytest
 
 from supervisor.alarms.state import Isa, check_invariants
-from tests.unit.test_alarm_engine import RULES, TAGS, Post, announced
+from tests.cabinets import RULES, TAGS, Post, announced
 
 PARENT, CHILDREN = "Loss", ("Sw", "V")
 VALUES = {"Loss": (0, 1), "Sw": (0, 1), "V": (230, 255)}
