@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_journal.py
+# Tests: tests/unit/test_journal.py, tests/unit/test_journal_flushes.py
 """The journal: a chained database behind the `Journal` interface, many appends sharing one transaction.
 
 Law of this file: order and waiting only; bytes are `chain`'s, the database is `store`'s. One job at a time writes off

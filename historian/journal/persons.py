@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_journal.py
+# Tests: tests/unit/test_journal_persons.py
 """Persons: names beside the chain, keys within it.
 
 Law of this file: works within the transaction of its caller; never decides when to commit.

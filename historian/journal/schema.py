@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_journal.py
+# Tests: tests/unit/test_journal_outside.py
 """The journal's database: its tables, how it is opened, what its errors mean.
 
 Law of this file: SQL and sentences; knows no record.

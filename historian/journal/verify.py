@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/property/test_chain_property.py, tests/unit/test_journal.py, tests/unit/test_journal_sheets.py
+# Tests: tests/property/test_chain_property.py, tests/unit/test_journal_outside.py, tests/unit/test_journal_sheets.py
 """Is the journal whole? Reads every record, seals it again and compares.
 
 Law of this file: reads only; never raises for what it finds, however hostile; says the first broken position.

@@ -238,7 +238,7 @@ def test_a_query_is_bounded(fields: dict[str, Any], sentence: str) -> None:
 
 
 def test_what_somebody_damaged_is_shown_as_damaged(tmp_path: Path) -> None:
-    from tests.unit.test_journal import opened, outside, record
+    from tests.journals import opened, outside, record
 
     with opened(tmp_path) as store:
         store.append([record(i) for i in range(5)])

@@ -14,7 +14,7 @@ from historian.base import Head, JournalError, Plain, Position, Query, Record, R
 from historian.journal import schema, sheets
 from historian.journal.reading import ChainReader
 from historian.journal.verify import verify
-from tests.unit.test_journal import entries, opened, outside, record
+from tests.journals import entries, opened, outside, record
 
 COMMON: list[tuple[str, dict[str, Plain]]] = [
     ("alarm: Voltage (HIGH)", {"what": "alarm", "priority": "P3"}),
