@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/unit/test_store_full.py, tests/property/test_store.py
-"""The bounds of a store and its ledger: words only.
+"""The bounds of a store: words only.
 
 Law of this file: no I/O.
 """
@@ -30,23 +30,3 @@ class Limits:
     unsealed_rows_max: int = 3_000_000
     size_max: int = 1 << 40
     retention_s: Mapping[str, int] = field(default_factory=lambda: dict(RETENTION_S))
-
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """What became of every sample since the store was made, in rows.
-
-    offered = accepted + lost; accepted = stored + dropped + damaged.
-    """
-
-    offered: int
-    accepted: int
-    stored: int
-    damaged: int
-    lost: dict[str, int]
-    dropped: dict[str, int]
-
-    @property
-    def balanced(self) -> bool:
-        kept = self.stored + self.damaged + sum(self.dropped.values())
-        return self.accepted == kept and self.offered == self.accepted + sum(self.lost.values())

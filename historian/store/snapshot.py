@@ -15,18 +15,21 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Final
 
 from historian.store import verify, wal
-from historian.store.chunk import Chunk
 from historian.store.disk import StoreError, StoreUnwritable, no_step
 from historian.store.files import Files
-from historian.store.frames import Header
-from historian.store.index import SEALED, Change, Index
+from historian.store.index import RECORDED, SEALED, Change, Index
+from historian.store.ledger import Ledger, ledger_of
 from historian.store.reader import Reader
-from historian.store.samples import from_arrow
+from historian.store.view import View
+from historian.store.wal import Found
 
-INDEX: str = "index.db"
+INDEX: Final = "index.db"
+_FILES: Final = (INDEX, f"{INDEX}-wal")
+_AGAIN_MAX: Final = 20
+"""How often the index and the log are read again because a running server changed them meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +39,33 @@ class Snapshot:
     Attributes:
         reader: queries.
         gaps: (start, end, cause) of times in which nothing was recorded [UTC ns].
-        rows: samples in it, sealed or in the log.
+        ledger: what became of every sample; `lost` as far as it is in the index.
         findings: what is wrong with the files; read, and made, when asked for.
     """
 
     root: Path
     reader: Reader
     gaps: list[tuple[int, int, str]]
-    rows: int
-    _files: Files
+    ledger: Ledger
+
+    @property
+    def rows(self) -> int:
+        """Samples in it, sealed or in the log."""
+        return self.ledger.stored
 
     def findings(self) -> Iterator[str]:
         """Reads everything. One sentence for each thing that is wrong; none for a sound store."""
         yield from verify.log_findings(self.root)
-        yield from verify.findings(self.root, self._files.view())
+        yield from verify.findings(self.root, self._view)
+        if not self.ledger.balanced:
+            yield f"{self.root}: the ledger does not balance: {self.ledger}"
+
+    def _view(self) -> View:
+        """What the history consists of now."""
+        with TemporaryDirectory(prefix="vigie-") as folder:
+            index, _ = _taken(self.root, Path(folder))
+            with closing(index):
+                return Files(self.root, index, no_step).view()
 
 
 @contextmanager
@@ -64,49 +80,58 @@ def open_snapshot(root: Path) -> Iterator[Snapshot]:
             f"history: {root}: expected a history, got no {INDEX}; name its state folder with --state"
         )
     with TemporaryDirectory(prefix="vigie-") as folder:
-        index = _index_of(root, Path(folder))
-        try:
+        index, log = _taken(root, Path(folder))
+        with closing(index):
             files = Files(root, index, no_step)
-            rows = sum(s.rows for s in index.segments())
-            for chunk in _chunks(root, index, index.ledger().get(SEALED, 0)):
-                files.add_chunk(chunk)
-                rows += chunk.rows
-            files.refresh()
-            yield Snapshot(root, files.reader, index.gaps(), rows, files)
+            for file in log:
+                files.add_chunk(file.chunk())
+            accepted = max([index.ledger().get(SEALED, 0), *(file.next - 1 for file in log)])
+            yield Snapshot(root, files.reader, index.gaps(), ledger_of(index.ledger(), accepted, files.chunks))
             files.reader.close()
-        finally:
-            index.close()
 
 
-def _index_of(root: Path, folder: Path) -> Index:
-    """A copy of the index: of its file and of what its own log adds to it."""
+def _taken(root: Path, folder: Path) -> tuple[Index, list[Found]]:
+    """The index and the log of one instant: taken again where a running server changed them meanwhile.
+
+    Raises:
+        StoreError: they cannot be read, or never stand still.
+    """
+    for k in range(_AGAIN_MAX):
+        before = _state(root)
+        try:
+            index, log = _copied(root, folder / str(k))
+        except StoreError:
+            if _state(root) == before:
+                raise
+            continue
+        if _state(root) == before:
+            index.commit(Change(losses=tuple(loss for file in log for loss in file.losses)))
+            return index, log
+        index.close()
+    raise StoreError(f"history: {root / INDEX}: a running server changes it all the time; try again")
+
+
+def _state(root: Path) -> list[tuple[int, int, int]]:
+    """Another one whenever the index has changed."""
+    there = [path.stat() for name in _FILES if (path := root / name).exists()]
+    return [(found.st_ino, found.st_size, found.st_mtime_ns) for found in there]
+
+
+def _copied(root: Path, folder: Path) -> tuple[Index, list[Found]]:
+    """A copy of the index, of its file and of what its own log adds to it; and the log of samples."""
     try:
-        for name in (INDEX, f"{INDEX}-wal"):
+        folder.mkdir()
+        for name in _FILES:
             if (root / name).is_file():
                 shutil.copyfile(root / name, folder / name)
         with closing(sqlite3.connect(folder / INDEX)) as db:
             row = db.execute("SELECT value FROM meta WHERE key = 'site'").fetchone()
+        index = Index(folder / INDEX, "" if row is None else str(row[0]))
+        try:
+            ledger = index.ledger()
+            return index, wal.examined(root / "wal", ledger.get(SEALED, 0), ledger.get(RECORDED, 0))
+        except BaseException:
+            index.close()
+            raise
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"history: {root / INDEX}: {error}") from error
-    return Index(folder / INDEX, "" if row is None else str(row[0]))
-
-
-def _chunks(root: Path, index: Index, sealed_through: int) -> Iterator[Chunk]:
-    """The readable rows of each log file that is not sealed; what cannot be read goes into the copy of the index."""
-    paths = [p for p in wal.log_files(root / "wal") if int(p.stem) > sealed_through]
-    for i, path in enumerate(paths):
-        below = int(paths[i + 1].stem) if i + 1 < len(paths) else None
-        batches: list[Any] = []
-        following = int(path.stem)
-
-        def use(header: Header, batch: Any, below: int | None = below, batches: list[Any] = batches) -> None:
-            nonlocal following
-            if header.first >= following and (below is None or header.first < below):
-                following = header.first + header.rows
-                batches.append(batch)
-
-        index.commit(Change(losses=tuple(wal.losses(path, wal.each_frame(path, use)))))
-        chunk = Chunk(int(path.stem), max(1, sum(b.num_rows for b in batches)))
-        for batch in batches:
-            chunk.add(from_arrow(batch))
-        yield chunk

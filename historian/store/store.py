@@ -38,10 +38,11 @@ from historian.store.disk import (
     refused,
 )
 from historian.store.files import QUARANTINE, Files, added
-from historian.store.index import DAMAGED, RECORDED, SEALED, SEGMENT_ROWS, Change, Index, Removal
-from historian.store.limits import Ledger, Limits
+from historian.store.index import DAMAGED, RECORDED, SEALED, Change, Index, Removal
+from historian.store.ledger import LOST, Ledger, ledger_of
+from historian.store.limits import Limits
 from historian.store.reader import Reader
-from historian.store.samples import CLASSES, ROW_BYTES, Samples, from_arrow, to_arrow
+from historian.store.samples import CLASSES, ROW_BYTES, Samples, to_arrow
 from historian.store.segments import DAY_NS
 from historian.store.verify import findings, log_findings
 
@@ -252,7 +253,7 @@ class Store:
     def _note_losses(self) -> None:
         lost, self._lost = self._lost, Counter()
         try:
-            self._files.count([(f"lost: {cause}", n) for cause, n in lost.items()])
+            self._files.count([(f"{LOST}{cause}", n) for cause, n in lost.items()])
         except StoreError:
             self._lost += lost
             raise
@@ -331,26 +332,14 @@ class Store:
     def ledger(self) -> Ledger:
         """What became of every sample. Waits for an append or seal under way."""
         with self._keeping, self._writing:
-            entries = self._files.index.ledger()
-            chunks = self._files.chunks
-            lost = Counter({k.removeprefix("lost: "): n for k, n in entries.items() if k.startswith("lost: ")})
-            lost.update(self._lost)
-            accepted = self._next - 1
-        return Ledger(
-            offered=accepted + sum(lost.values()),
-            accepted=accepted,
-            stored=entries.get(SEGMENT_ROWS, 0) + sum(c.rows for c in chunks),
-            damaged=entries.get(DAMAGED, 0) + sum(c.damaged_rows for c in chunks),
-            lost=dict(lost),
-            dropped={k.removeprefix("dropped: "): n for k, n in entries.items() if k.startswith("dropped: ")},
-        )
+            return ledger_of(self._files.index.ledger(), self._next - 1, self._files.chunks, self._lost)
 
     def verify(self) -> list[str]:
         """Read everything there is; one sentence for each thing that is wrong. Takes its time."""
         with self._keeping:
             with self._writing:
                 said = list(log_findings(self._root))
-            said += findings(self._root, self._files.view())
+            said += findings(self._root, self._files.view)
         if not self.ledger().balanced:
             said.append(f"{self._root}: the ledger does not balance: {self.ledger()}")
         return said
@@ -377,17 +366,11 @@ class Store:
 
     def recover(self, now_ns: int) -> None:
         """Take over what the log holds. Called once by `open_store`."""
-        quarantine = self._root / QUARANTINE
-        found = wal.recover(self._root / "wal", quarantine, self._next - 1)
         recorded = self._files.index.ledger().get(RECORDED, 0)
+        found = wal.recover(self._root / "wal", self._root / QUARANTINE, self._next - 1, recorded)
         for file in found:
-            chunk = Chunk(file.first, max(1, sum(h.rows for h in file.headers)))
-            for batch in file.batches:
-                chunk.add(from_arrow(batch))
-            chunk.next, chunk.damaged_rows = file.next, file.damaged_rows
-            file.batches.clear()
-            if chunk.next > chunk.first:
-                self._files.add_chunk(chunk)
+            if file.next > file.first:
+                self._files.add_chunk(file.chunk())
             self._next = max(self._next, file.next)
             recorded = max(recorded, file.written_ns)
             if file.torn:

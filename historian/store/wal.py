@@ -10,22 +10,25 @@ nobody knows which pages reached the disk, the file is left and the next one beg
 may stand in the old one from there on is void. A write that failed is cut off again.
 
 On open each file is read once. A torn tail is cut (kept in quarantine/torn.bin, the latest only); a damaged frame with
-its whole length is copied to quarantine/, skipped, and its rows are counted as damaged when the file is sealed.
+its whole length is copied to quarantine/, skipped, and its rows are counted as damaged when the file is sealed; so are
+those of a file that is missing before another.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
 from historian.store import frames
+from historian.store.chunk import Chunk
 from historian.store.disk import StoreUnwritable, refused, sync_folder
-from historian.store.frames import Header
+from historian.store.frames import Damage, Header
 from historian.store.gaps import ANY_CLASS, SERIES_MAX, Loss
+from historian.store.samples import from_arrow
 from historian.store.segments import DAY_NS
 
 SUFFIX: Final = ".wal"
@@ -111,9 +114,9 @@ class Found:
 
     Attributes:
         first, next: sequence of its first row, and of the first row behind it.
-        headers, batches: readable frames.
+        headers, batches: readable frames; damaged: what lies between or behind them.
         damaged_rows: rows that were acknowledged and cannot be read; `losses`: when they were written, as far as known.
-        torn: bytes cut from its end.
+        torn: bytes behind the last frame: of one that was never acknowledged.
         written_ns: server time of its last readable frame, 0 if none.
     """
 
@@ -122,6 +125,7 @@ class Found:
     next: int
     headers: list[Header] = field(default_factory=list)
     batches: list[Any] = field(default_factory=list)
+    damaged: list[Damage] = field(default_factory=list)
     damaged_rows: int = 0
     losses: list[Loss] = field(default_factory=list)
     torn: int = 0
@@ -130,39 +134,62 @@ class Found:
     def written_ns(self) -> int:
         return self.headers[-1].written_ns if self.headers else 0
 
+    def chunk(self) -> Chunk:
+        """Its rows in memory, once: the batches are given away."""
+        chunk = Chunk(self.first, max(1, sum(h.rows for h in self.headers)))
+        for batch in self.batches:
+            chunk.add(from_arrow(batch))
+        chunk.next, chunk.damaged_rows = self.next, self.damaged_rows
+        self.batches.clear()
+        return chunk
+
 
 def log_files(folder: Path) -> list[Path]:
     """In order of sequence."""
     return sorted(p for p in folder.glob(f"*{SUFFIX}") if p.stem.isdecimal())
 
 
-def recover(folder: Path, quarantine: Path, sealed_through: int) -> list[Found]:
+def recover(folder: Path, quarantine: Path, sealed_through: int, recorded_ns: int) -> list[Found]:
     """Mend and read every file that is not sealed yet; sealed ones are removed.
 
+    Args:
+        sealed_through: sequence of the last sealed row; recorded_ns: when it was written [UTC ns].
     Raises:
         StoreUnwritable: the folder cannot be read or mended.
     """
-    paths = log_files(folder)
-    found: list[Found] = []
     try:
-        for i, path in enumerate(paths):
+        for path in log_files(folder):
             if int(path.stem) <= sealed_through:
                 path.unlink()
-                continue
-            below = int(paths[i + 1].stem) if i + 1 < len(paths) else None
-            found.append(_read(path, quarantine, below))
+        found = examined(folder, sealed_through, recorded_ns)
+        for file in found:
+            _mend(file, quarantine)
     except OSError as error:
         raise refused(error, folder) from error
     return found
 
 
-def _read(path: Path, quarantine: Path, below: int | None) -> Found:
+def examined(folder: Path, sealed_through: int, recorded_ns: int) -> list[Found]:
+    """Every file that is not sealed yet, read and left as it is. Arguments as above."""
+    paths = [p for p in log_files(folder) if int(p.stem) > sealed_through]
+    nexts = [int(p.stem) for p in paths[1:]]
+    found = [examine(path, below) for path, below in zip_longest(paths, nexts)]
+    if found and (gone := found[0].first - sealed_through - 1):
+        written = [h.written_ns for h in found[0].headers[:1]] or [recorded_ns]
+        start_ns, end_ns = min(recorded_ns or written[0], written[0]), written[0] + 1
+        what = f"wal/{sealed_through + 1:016d}{SUFFIX}"
+        found[0].losses += _by_day(Loss(what, ANY_CLASS, 0, 0, SERIES_MAX, start_ns, end_ns, gone))
+        found[0].first, found[0].damaged_rows = sealed_through + 1, found[0].damaged_rows + gone
+    return found
+
+
+def examine(path: Path, below: int | None = None) -> Found:
+    """What a file holds; it is not changed.
+
+    Args:
+        below: sequence of the next file's first row; None: there is no next file.
+    """
     found = Found(path, int(path.stem), int(path.stem))
-    size = path.stat().st_size
-    if size == 0:
-        found.next = below if below is not None else found.first
-        found.damaged_rows = found.next - found.first
-        return found
 
     def use(header: Header, batch: Any) -> None:
         if header.first >= found.next and (below is None or header.first < below):
@@ -170,26 +197,34 @@ def _read(path: Path, quarantine: Path, below: int | None) -> Found:
             found.batches.append(batch)
             found.next = header.first + header.rows
 
-    data = memoryview(path.read_bytes())
-    report = frames.scan(data, use)
+    content = path.read_bytes()
+    report = frames.scan(memoryview(content), use)
     for damage in report.damaged:
-        _keep(quarantine, f"{path.stem}-{damage.start}.bin", data[damage.start : damage.end])
         if damage.header is not None and damage.header.first >= found.next:
             found.next = damage.header.first + damage.header.rows
-    found.losses = losses(path, report)
-    found.torn = len(data) - report.length
-    if found.torn:
-        _keep(quarantine, "torn.bin", data[report.length :], again=True)
-        with open(path, "r+b") as file:
-            file.truncate(report.length)
-            os.fsync(file.fileno())
-    if below is not None:
-        found.next = below
-    found.damaged_rows = found.next - found.first - sum(h.rows for h in found.headers)
+    found.damaged, found.torn = report.damaged, len(content) - report.length
+    found.losses = _losses(path, report)
+    found.next = found.next if below is None else below
+    found.damaged_rows += found.next - found.first - sum(h.rows for h in found.headers)
     return found
 
 
-def losses(path: Path, report: frames.Scan) -> list[Loss]:
+def _mend(found: Found, quarantine: Path) -> None:
+    """Set aside what cannot be read, and cut a torn tail."""
+    if not found.damaged and not found.torn:
+        return
+    path, data = found.path, memoryview(found.path.read_bytes())
+    for damage in found.damaged:
+        _keep(quarantine, f"{path.stem}-{damage.start}.bin", data[damage.start : damage.end])
+    if found.torn:
+        length = len(data) - found.torn
+        _keep(quarantine, "torn.bin", data[length:], again=True)
+        with open(path, "r+b") as file:
+            file.truncate(length)
+            os.fsync(file.fileno())
+
+
+def _losses(path: Path, report: frames.Scan) -> list[Loss]:
     """What cannot be read of a file: between the frame before it and its own time, as far as that can be believed."""
     found = []
     for damage in report.damaged:
@@ -218,9 +253,3 @@ def _keep(quarantine: Path, name: str, content: memoryview, again: bool = False)
     ):  # on a full disk the copy is not worth a failed start; the damage is counted anyhow
         if again or (not path.exists() and sum(1 for _ in quarantine.iterdir()) < QUARANTINE_MAX):
             path.write_bytes(content)
-
-
-def each_frame(path: Path, use: Callable[[Header, Any], None]) -> frames.Scan:
-    """Read a file without changing it: for checks and followers."""
-    data = path.read_bytes()
-    return frames.scan(memoryview(data), use)

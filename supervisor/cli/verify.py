@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from supervisor.cli import ask
@@ -50,7 +51,8 @@ def _history(args: argparse.Namespace) -> int:
     except (StoreError, OSError) as e:
         raise Failure(str(e)) from e
     if args.json:
-        ask.print_json({"whole": not findings, "samples": snapshot.rows, "findings": findings})
+        ledger = asdict(snapshot.ledger)
+        ask.print_json({"whole": not findings, "samples": snapshot.rows, "ledger": ledger, "findings": findings})
     elif findings:
         print(f"THE HISTORY IS DAMAGED: {ask.count(len(findings), 'finding')}")
         print("\n".join(findings))

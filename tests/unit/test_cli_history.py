@@ -261,7 +261,9 @@ def test_verify_history_says_what_is_wrong(vigie: Callable[..., Output], tmp_pat
     assert code == 1
     assert out.startswith("THE HISTORY IS DAMAGED: 1 finding") and "60 rows cannot be read" in out
     code, out, _ = vigie("verify", "history", "--json")
-    assert code == 1 and json.loads(out)["whole"] is False
+    told = json.loads(out)
+    assert code == 1 and told["whole"] is False
+    assert (told["ledger"]["accepted"], told["ledger"]["stored"], told["ledger"]["damaged"]) == (60, 0, 60)
     code, out, err = vigie("history", TAG, "--from", "2026-03-20", "--to", "2026-04-10")
     assert code == 0 and "BadDataLost" in out and "cannot be read any more; see 'vigie verify history'" in err
     code, out, _ = vigie("history", TAG, "--from", "2026-03-20", "--to", "2026-04-10", "--json")

@@ -125,53 +125,55 @@ def forget_locks(root: Path) -> None:
             continue
 
 
-WRITER = """
-import sys
+WRITERS = """
+import os, sys, threading
 from pathlib import Path
-import numpy as np
-from tests.unit.test_store_crash import BEGIN, HOUR_NS, samples
 from historian.store.limits import Limits
 from historian.store.store import open_store
+from tests.unit.test_store_crash import BEGIN, HOUR_NS, samples
 
-store = open_store(Path(sys.argv[1]), "s", BEGIN, Limits(turn_rows=2000, unsealed_rows_max=20_000))
-k = (store.ledger().accepted) // 50
-print("from", k, flush=True)
-import threading
+def live() -> None:
+    store = open_store(Path(sys.argv[1]), "s", BEGIN, Limits(turn_rows=2000, unsealed_rows_max=20_000))
+    k = store.ledger().accepted // 50
+    print(os.getpid(), k, flush=True)
 
-def keep() -> None:
+    def keep() -> None:
+        while True:
+            store.maintain(BEGIN + 30 * HOUR_NS)
+
+    threading.Thread(target=keep, daemon=True).start()
     while True:
-        store.maintain(BEGIN + 30 * HOUR_NS)
+        store.append(samples(50, BEGIN + k * 1_000_000_000, k), BEGIN + k * 1_000_000_000)
+        print(k, flush=True)
+        k += 1
 
-threading.Thread(target=keep, daemon=True).start()
-while True:
-    store.append(samples(50, BEGIN + k * 1_000_000_000, k), BEGIN + k * 1_000_000_000)
-    print(k, flush=True)
-    k += 1
+for _ in sys.stdin:
+    writer = os.fork()  # imports are paid once
+    if writer == 0:
+        live()
+    os.waitpid(writer, 0)
+    print("killed", flush=True)
 """
 
 
-def test_kill_minus_nine_at_random_moments(tmp_path: Path) -> None:
+def test_kill_minus_nine_at_random_moments(quick: Path) -> None:
     """A writer with upkeep beside it is killed again and again; each life goes on where the last one ended."""
-    rng = random.Random(5)
-    last = -1
-    for _ in range(8):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tmp_path / "h")],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=Path(__file__).parents[2],
-        )
-        assert writer.stdout is not None
-        begun = int(writer.stdout.readline().split()[1])
-        assert begun in (last + 1, last + 2), "acknowledged and lost, or doubled"
-        for _ in range(rng.randint(1, 120)):
-            last = int(writer.stdout.readline())
-        writer.send_signal(signal.SIGKILL)
-        rest = writer.stdout.read().split()
-        writer.wait()
-        writer.stdout.close()
-        last = int(rest[-1]) if rest else last
-    store = open_store(tmp_path / "h", "s", BEGIN + 30 * HOUR_NS)
+    rng, last = random.Random(5), -1
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITERS, str(quick / "h")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HOUSE,
+    ) as writers:  # fmt: skip
+        assert writers.stdin is not None and writers.stdout is not None
+        for _ in range(8):
+            print(file=writers.stdin, flush=True)
+            pid, begun = map(int, writers.stdout.readline().split())
+            assert begun in (last + 1, last + 2), "acknowledged and lost, or doubled"
+            for _ in range(rng.randint(1, 120)):
+                last = int(writers.stdout.readline())
+            os.kill(pid, signal.SIGKILL)
+            for line in iter(writers.stdout.readline, "killed\n"):
+                last = int(line)
+    store = open_store(quick / "h", "s", BEGIN + 30 * HOUR_NS)
     ledger = store.ledger()
     assert (ledger.balanced, ledger.damaged) == (True, 0)
     values = store.reader.raw(7, 0, 2**62).samples.value

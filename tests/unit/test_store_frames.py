@@ -121,11 +121,11 @@ def log_with(folder: Path, *parts: bytes, first: int = 1) -> Path:
 def test_a_torn_tail_is_cut_off_the_file_and_kept_aside(tmp_path: Path) -> None:
     good, torn = frame(3, 1), frame(3, 4)[:-1]
     path = log_with(tmp_path, good, torn)
-    (found,) = wal.recover(tmp_path, tmp_path / "quarantine", 0)
+    (found,) = wal.recover(tmp_path, tmp_path / "quarantine", 0, NOW)
     assert (found.next, found.damaged_rows, found.torn) == (4, 0, len(torn))
     assert path.read_bytes() == good
     assert (tmp_path / "quarantine" / "torn.bin").read_bytes() == torn
-    (again,) = wal.recover(tmp_path, tmp_path / "quarantine", 0)
+    (again,) = wal.recover(tmp_path, tmp_path / "quarantine", 0, NOW)
     assert again.torn == 0
 
 
@@ -134,7 +134,7 @@ def test_a_log_cut_at_any_byte_of_its_last_frame_is_mended() -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as name:
         for cut in range(len(last)):
             path = log_with(Path(name), good, last[:cut])
-            (found,) = wal.recover(Path(name), Path(name) / "quarantine", 0)
+            (found,) = wal.recover(Path(name), Path(name) / "quarantine", 0, NOW)
             assert (found.next, found.damaged_rows, found.torn) == (4, 0, cut)
             assert path.read_bytes() == good
 
@@ -143,7 +143,7 @@ def test_a_damaged_frame_is_quarantined_and_its_rows_are_counted(tmp_path: Path)
     broken = bytearray(frame(5, 4))
     broken[-20] ^= 4
     log_with(tmp_path, frame(3, 1), bytes(broken), frame(2, 9))
-    (found,) = wal.recover(tmp_path, tmp_path / "quarantine", 0)
+    (found,) = wal.recover(tmp_path, tmp_path / "quarantine", 0, NOW)
     assert (found.next, found.damaged_rows, sum(h.rows for h in found.headers)) == (11, 5, 5)
     (kept,) = (tmp_path / "quarantine").iterdir()
     assert kept.read_bytes() == bytes(broken)
@@ -153,7 +153,7 @@ def test_a_whole_last_frame_that_rotted_was_acknowledged_and_is_counted(tmp_path
     broken = bytearray(frame(5, 4))
     broken[-20] ^= 4
     log_with(tmp_path, frame(3, 1), bytes(broken))
-    (found,) = wal.recover(tmp_path, tmp_path / "quarantine", 0)
+    (found,) = wal.recover(tmp_path, tmp_path / "quarantine", 0, NOW)
     assert (found.next, found.damaged_rows, found.torn) == (9, 5, 0)
 
 
@@ -161,7 +161,7 @@ def test_rows_behind_the_next_files_first_are_void(tmp_path: Path) -> None:
     """After a failed fdatasync the file was left; what stands in it from there on was never acknowledged."""
     log_with(tmp_path, frame(3, 1), frame(3, 4, at=100))
     log_with(tmp_path, frame(2, 4, at=50), first=4)
-    one, two = wal.recover(tmp_path, tmp_path / "quarantine", 0)
+    one, two = wal.recover(tmp_path, tmp_path / "quarantine", 0, NOW)
     assert [from_arrow(b).value.tolist() for b in one.batches] == [[0.0, 1.0, 2.0]]
     assert [from_arrow(b).value.tolist() for b in two.batches] == [[50.0, 51.0]]
     assert (one.next, one.damaged_rows, two.next) == (4, 0, 6)
@@ -169,7 +169,7 @@ def test_rows_behind_the_next_files_first_are_void(tmp_path: Path) -> None:
 
 def test_a_sealed_file_is_removed_not_read(tmp_path: Path) -> None:
     path = log_with(tmp_path, frame(3, 1))
-    assert wal.recover(tmp_path, tmp_path / "quarantine", 3) == []
+    assert wal.recover(tmp_path, tmp_path / "quarantine", 3, NOW) == []
     assert not path.exists()
 
 
