@@ -45,6 +45,12 @@ class Busy(DriverError):
     """The device asked to be left alone for a moment; the same question may be put again later."""
 
 
+class NoTurn(DriverError):
+    """Nothing was asked: a slow bus had no room for the question beside more urgent ones. It may be put again at once;
+    what the same device is to be asked more often goes first.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class PollClass:
     """How often and how patiently a group of points is asked.
@@ -209,7 +215,7 @@ class Driver(Protocol):
 
         Returns: a batch of len(request.rows); a point the device refuses has a Bad status.
         Raises:
-            LinkDown, DeviceSilent, Busy.
+            LinkDown, DeviceSilent, Busy; NoTurn: `Budgeted` drivers only.
         """
         ...
 
@@ -259,7 +265,8 @@ class Budgeted(Protocol):
     """What a driver offers beside `Driver` where a slow bus with a budget of its own lies behind the link.
 
     Slots that pass while a question waits for the bus are not missed by anybody: the bus carries what fits, and how
-    long a round takes is a value of its own (a DALI line's `cycle_time`).
+    long a round takes is a value of its own (a DALI line's `cycle_time`). A read that would keep its
+    device from being asked something more urgent raises NoTurn.
 
     Attributes:
         waited_s: how long its reads have waited for the bus so far [s].

@@ -32,6 +32,7 @@ from drivers.base import (
     Driver,
     DriverError,
     LinkDown,
+    NoTurn,
     PollClass,
     Request,
     is_budgeted,
@@ -161,8 +162,9 @@ class Device:
         self.standing.tell()
 
     def _all_at_once(self) -> None:
+        now_s = self._loop.time()
         for each in self._polled:
-            each.at_once(self._loop.time())
+            each.at_once(now_s)
 
     async def _identify(self, ask: Callable[[], Awaitable[bool]]) -> None:
         """Who is there? If that has changed, so have all its values."""
@@ -206,7 +208,7 @@ class Device:
                 await self._serve_faster(each)
             if silences >= SILENCES_A_SLOT:
                 self.standing.miss(request, self._silence)
-            elif await self._ask(request, each.poll, 1 if silences else each.poll.retries + 1):
+            elif await self._ask_in_turn(request, each, 1 if silences else each.poll.retries + 1):
                 heard, silences = True, 0
             else:
                 silences += 1
@@ -216,6 +218,12 @@ class Device:
         missed = each.end(self._loop.time(), self._budget.waited_s if self._budget else 0.0)
         if not self.standing.health.demoted:
             self._missed_slots += missed
+
+    async def _ask_in_turn(self, request: Request, each: Polled, attempts: int) -> bool:
+        """Put one question; while its bus has no room for it, what is due of the faster classes goes first."""
+        while (answered := await self._ask(request, each.poll, attempts)) is None:
+            await self._serve_faster(each)
+        return answered
 
     async def _serve_faster(self, than: Polled) -> None:
         """A long slot of a slow class does not delay a fast one: look between its requests."""
@@ -235,10 +243,10 @@ class Device:
         request = each.requests[each.first]
         each.first = (each.first + 1) % len(each.requests)
         self.standing.probe_s = now_s + self._means.limits.probe_s
-        if await self._ask(request, each.poll, 1):
-            for other in self._polled:
-                other.at_once(self._loop.time())
-        else:
+        answered = await self._ask(request, each.poll, 1)
+        if answered:
+            self._all_at_once()
+        elif answered is not None:
             self._unheard(self._silence)
 
     def _unheard(self, reason: str) -> None:
@@ -248,8 +256,8 @@ class Device:
 
     # --- questions
 
-    async def _ask(self, request: Request, poll: PollClass, attempts: int) -> bool:
-        """Put one question, up to `attempts` times; False: no answer."""
+    async def _ask(self, request: Request, poll: PollClass, attempts: int) -> bool | None:
+        """Put one question, up to `attempts` times; False: no answer; None: it was not its turn, nothing was asked."""
         if not self.identity.check.is_believed:
             self._take(request, self.identity.disbelieved(request))
             return True
@@ -260,6 +268,8 @@ class Device:
             except LinkDown as error:
                 self._link_lost(generation, error)
                 raise _Lost from None
+            except NoTurn:
+                return None
             except Busy as error:
                 self.standing.heard()
                 if attempt + 1 == attempts:
@@ -295,6 +305,9 @@ class Device:
                 self._answers += 1
                 self._proven = True
                 return batch
+            except NoTurn:
+                self._asked -= 1
+                raise
             finally:
                 polls.leave(ticket)
         finally:

@@ -35,12 +35,17 @@ class Polled:
     achieved_s: float = math.nan
     _begun_s: float = math.nan
     _out_of_turn: bool = False
+    _called_s: float = -math.inf
     _waited_s: float = 0.0
 
     @property
     def due_s(self) -> float:
-        """When its next slot begins [s]."""
-        return self.slot.due_s
+        """When its next slot begins [s]; one that is called out of turn is due since the call.
+
+        So a device that has just come back is asked for its fast classes first: by their grids the slowest would be
+        the one that has waited longest, and on a bus of 21 questions a second all else would stand behind it.
+        """
+        return max(self.slot.due_s, self._called_s)
 
     def begin(self, now_s: float) -> None:
         """A slot begins; the interval since the one before counts, unless that one was out of turn."""
@@ -67,7 +72,7 @@ class Polled:
     def at_once(self, now_s: float) -> None:
         """Due now, out of turn; then again on the same grid."""
         self.slot = running_slot(self.slot, now_s)
-        self._begun_s, self._out_of_turn = math.nan, True
+        self._begun_s, self._out_of_turn, self._called_s = math.nan, True, now_s
 
     def exchanges(
         self, answers: Callable[[Request], bool], notes: Callable[[Request], Sequence[str]]

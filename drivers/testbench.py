@@ -19,7 +19,7 @@ import numpy as np
 
 from config.words import Batch, Clock, Kind, LinkState, Permit, StatusCode, value_of
 from drivers.base import DeviceSpec as Spec
-from drivers.base import Driver, DriverError, Link, Point, PollClass, ProtocolSpec, Request, bind
+from drivers.base import Driver, DriverError, Link, NoTurn, Point, PollClass, ProtocolSpec, Request, bind
 from drivers.host import Host, HostLimits
 from drivers.link import Backoff
 from drivers.peer import Peer, Raw
@@ -30,6 +30,15 @@ SETTLE_S: Final = 0.01  # for what both ends still have to tell their loops
 POLL: Final = PollClass("kit", period_s=2.5, timeout_s=TIMEOUT_S, retries=1, bad_after_s=10.0)
 LIMITS: Final = HostLimits(backoff=Backoff(1.0, 30.0), demote_after=3, probe_s=5.0)
 LASTING: Final = Permit(epoch=1, deadline_s=math.inf)
+
+
+async def answered(driver: Driver, request: Request, timeout_s: float) -> Batch:
+    """What a driver reads, when its bus has a turn for it: as the host asks."""
+    while True:
+        try:
+            return await driver.read(request, timeout_s)
+        except NoTurn:
+            continue
 
 
 class Broken(AssertionError):
@@ -113,7 +122,7 @@ class Bench:
         """Every polled point once: position -> (cell or text, status)."""
         seen: dict[int, tuple[Raw, int]] = {}
         for request in self.requests:
-            batch = await self.driver.read(request, TIMEOUT_S)
+            batch = await answered(self.driver, request, TIMEOUT_S)
             seen.update(unpack(self.points, batch))
         return seen
 

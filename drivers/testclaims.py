@@ -19,7 +19,7 @@ from config.words import LinkState, Outcome, Permit, StatusCode
 from drivers.base import DriverError, Identified, LinkDown, PollClass, WriteItem, WriteOutcome
 from drivers.identity import Finding, compare
 from drivers.peer import Raw
-from drivers.testbench import LASTING, LIMITS, NAME, POLL, TIMEOUT_S, Bench, expect, hosted, same
+from drivers.testbench import LASTING, LIMITS, NAME, POLL, TIMEOUT_S, Bench, answered, expect, hosted, same
 
 Claim = Callable[[Bench], Awaitable[None]]
 
@@ -52,7 +52,7 @@ async def one_of_everything_is_read(made: Bench) -> None:
 async def order_and_length_are_kept(made: Bench) -> None:
     """A batch has the rows of its request in their order; no points, no requests; 10,000 points in few requests."""
     for request in made.requests:
-        batch = await made.driver.read(request, TIMEOUT_S)
+        batch = await answered(made.driver, request, TIMEOUT_S)
         expect(batch.request == request.id, f"expected request {request.id}, got {batch.request}")
         expect(batch.rows.tolist() == request.rows.tolist(), f"{request.exchange.label}: expected its rows in order")
         lengths = {len(batch.cells), len(batch.statuses), len(batch.source_ns), len(request.rows)}
@@ -279,7 +279,7 @@ async def load_is_bounded(made: Bench) -> None:
     """Never more questions than the link's window; slots that are missed are counted, not caught up on."""
     made.peer.slow(0.3)
     made.peer.pending_max = 0
-    reads = [made.driver.read(request, 60.0) for request in made.requests * 4]
+    reads = [answered(made.driver, request, 60.0) for request in made.requests * 4]
     await asyncio.gather(*reads)
     window = made.link.window
     expect(made.peer.pending_max <= window, f"expected at most {window} open questions, got {made.peer.pending_max}")

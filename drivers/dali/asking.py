@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final
 
-from drivers.base import DeviceSilent
+from drivers.base import DeviceSilent, NoTurn
 from drivers.dali import banks, curve, lunatone
 from drivers.dali import frames as f
 from drivers.dali.link import Job, LunatoneLink, sound
@@ -19,6 +20,9 @@ from drivers.dali.plan import Question
 from drivers.dali.schedule import Rank
 
 Values = dict[str, float | None]
+
+PIECE_S: Final = 3.0
+"""Longest piece of a count of the line; its state is asked every 5 s."""
 
 
 class Asker:
@@ -45,15 +49,15 @@ class Asker:
             "group": self._group,
         }
 
-    async def ask(self, question: Question, timeout_s: float) -> Values:
+    async def ask(self, question: Question, timeout_s: float, gives_way: bool = False) -> Values:
         """The values of a question, by name.
 
         Raises:
-            LinkDown, DeviceSilent, Busy.
+            LinkDown, DeviceSilent, Busy; NoTurn: only if it gives way to what is more urgent.
         """
         for name in question.values:
             self.why.pop(name, None)
-        with self._link.job(question.rank, timeout_s) as job:
+        with self._link.job(question.rank, timeout_s, gives_way=gives_way) as job:
             try:
                 return await self._sorts[question.sort](job, question)
             finally:
@@ -209,16 +213,24 @@ class Asker:
         return {"found": len(self._link.line.faults.groups)}
 
     async def _count(self, job: Job) -> None:
-        """Ask all short addresses which groups they are in: who answers is there."""
-        groups: dict[int, int] = {}
-        for gear in range(self._link.device.gear_max + 1):
+        """Ask all short addresses which groups they are in: who answers is there.
+
+        Raises:
+            NoTurn: it goes on there next time; a hundred questions are not to keep the line's state waiting.
+        """
+        line, until_s = self._link.line, self._loop.time() + PIECE_S
+        while (gear := line.counted_to) <= self._link.device.gear_max:
+            if job.gives_way and self._loop.time() > until_s:
+                raise NoTurn("the line is being counted")
             target = f.Target(gear=gear)
             low = await job.query(f.command(target, f.QUERY_GROUPS_0_7))
+            groups = None
             if low.answer is not None:
                 high = await job.query(f.command(target, f.QUERY_GROUPS_8_15))
-                groups[gear] = low.answer | (high.answer or 0) << 8
-                self._link.line.answered(gear, self._loop.time())
-        self._link.line.count(groups)
+                groups = low.answer | (high.answer or 0) << 8
+                line.answered(gear, self._loop.time())
+            line.count(gear, groups)
+        line.count_is_over()
 
     async def _group(self, job: Job, question: Question) -> Values:
         """The level of a group's first member that answers."""

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from config.words import Batch, Clock, Outcome, Permit, StatusCode
-from drivers.base import Busy, DeviceSilent, DriverError, LinkDown, Point, Request, WriteItem, WriteOutcome
+from drivers.base import Busy, DeviceSilent, DriverError, LinkDown, NoTurn, Point, Request, WriteItem, WriteOutcome
 from drivers.dali import banks, lunatone
 from drivers.dali import frames as f
 from drivers.dali.address import DaliDevice
@@ -84,9 +84,10 @@ class DaliDriver:
             LinkDown: the connection to the gateway broke.
             DeviceSilent: the gear does not live, or the bus does not.
             Busy: the gateway says so.
+            NoTurn: the bus is full of what is more urgent.
         """
         question: Question = request.exchange.body
-        told = await self._told(question, timeout_s)
+        told = await self._told(question, timeout_s, gives_way=True)
         n = len(request.rows)
         cells, statuses = np.zeros(n, np.int64), np.zeros(n, np.uint32)
         for i, position in enumerate(question.positions):
@@ -95,10 +96,10 @@ class DaliDriver:
         request.state = {name: self._asker.why[name] for name in sorted(missing)} or None
         return Batch(request.id, request.rows, cells, statuses, np.full(n, self._clock.wall_ns(), np.int64))
 
-    async def _told(self, question: Question, timeout_s: float) -> dict[int, tuple[int, int]]:
+    async def _told(self, question: Question, timeout_s: float, gives_way: bool = False) -> dict[int, tuple[int, int]]:
         """Position -> cell and status."""
         try:
-            values = await self._asker.ask(question, timeout_s)
+            values = await self._asker.ask(question, timeout_s, gives_way)
         except DriverError as error:
             raise self._named(question.label, timeout_s, error) from error
         found = {}
@@ -114,7 +115,7 @@ class DaliDriver:
         """The same error, saying which device and what was asked."""
         if isinstance(error, LinkDown):
             return LinkDown(f"{self._name}: {label}: {error} (asked for at most {timeout_s:g} s)")
-        sort = Busy if isinstance(error, Busy) else DeviceSilent
+        sort = next((s for s in (Busy, NoTurn) if isinstance(error, s)), DeviceSilent)
         return sort(f"{self._name}: {label}: {error}")
 
     async def read_points(self, points: Sequence[int], timeout_s: float) -> list[tuple[int, int, str | None]]:

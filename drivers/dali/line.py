@@ -11,8 +11,6 @@ obeys a level frame or is broken, and the next level poll shows which.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from drivers.dali import frames as f
 from drivers.dali.curve import MASK
 from drivers.dali.faults import Faults
@@ -26,6 +24,7 @@ class Line:
         targets: gear -> level last asked for.
         scene: the last scene told to all; None: none since the connection stands.
         counted: the line was counted: `faults.groups` holds every gear.
+        counted_to: the short address whose turn is next in the count under way.
     """
 
     def __init__(self, fresh_s: float) -> None:
@@ -33,6 +32,8 @@ class Line:
         self.targets: dict[int, int] = {}
         self.scene: int | None = None
         self.counted = False
+        self.counted_to = 0
+        self._found: dict[int, int] = {}
         self._level_s: dict[int, float] = {}
         self._round_s: dict[int, float] = {}
 
@@ -79,10 +80,16 @@ class Line:
             self._round_s[gear] = now_s - before_s
         self._level_s[gear] = now_s
 
-    def count(self, groups: Mapping[int, int]) -> None:
-        """All gear was asked which groups it is in; who is missing did not answer."""
-        self.faults.groups = dict(groups)
-        self.counted = True
+    def count(self, gear: int, groups: int | None) -> None:
+        """A gear was asked which groups it is in [bits 0..15]; None: nobody answers by this address."""
+        if groups is not None:
+            self._found[gear] = groups
+        self.counted_to = gear + 1
+
+    def count_is_over(self) -> None:
+        """All gear was asked; who did not answer is not there."""
+        self.faults.groups, self._found = self._found, {}
+        self.counted, self.counted_to = True, 0
 
     # --- asked
 

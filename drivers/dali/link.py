@@ -11,13 +11,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from drivers.base import Busy, DeviceSilent, LinkDown
+from drivers.base import Busy, DeviceSilent, LinkDown, NoTurn
 from drivers.dali import frames as f
 from drivers.dali import lunatone
 from drivers.dali.address import DaliDevice
 from drivers.dali.line import Line
 from drivers.dali.lunatone import Gateway, NotSent, Reply
-from drivers.dali.schedule import Rank
+from drivers.dali.schedule import PATIENCE_S, Rank
 from drivers.dali.turns import Turns
 from drivers.opening import NotOpened, Opening, reason_of
 from drivers.sockets import close_in_order, prepare
@@ -143,9 +143,15 @@ class LunatoneLink:
         """Call with the reason each time an open connection breaks (not when we close it). The last one set counts."""
         self._on_lost = callback
 
-    def job(self, rank: Rank, timeout_s: float, may_leave: Callable[[], str] | None = None) -> Job:
+    def job(
+        self,
+        rank: Rank,
+        timeout_s: float,
+        may_leave: Callable[[], str] | None = None,
+        gives_way: bool = False,
+    ) -> Job:
         """Frames of one poll or command."""
-        return Job(self, rank, timeout_s, may_leave)
+        return Job(self, rank, timeout_s, may_leave, gives_way)
 
     async def ask(
         self, frame: f.Frame, timeout_s: float, answer: bool, twice: bool, may_leave: Callable[[], str] | None
@@ -160,14 +166,17 @@ class Job:
     """The frames of one poll or command, in order. Use it as a context: it lets the bus go at the end.
 
     Attributes:
+        gives_way: its device wants to ask something more urgent if this takes long.
         waited_s: how long its frames have waited for the bus [s].
     """
 
     def __init__(
-        self, link: LunatoneLink, rank: Rank, timeout_s: float, may_leave: Callable[[], str] | None = None
+        self, link: LunatoneLink, rank: Rank, timeout_s: float, may_leave: Callable[[], str] | None, gives_way: bool
     ) -> None:
         self._link, self._rank, self._timeout_s, self._may_leave = link, rank, timeout_s, may_leave
         self._ticket = link.turns.ticket()
+        self.gives_way = gives_way
+        self._patience_s = PATIENCE_S if gives_way and rank is Rank.ENERGY else None
         self.waited_s = 0.0
 
     def __enter__(self) -> Job:
@@ -186,14 +195,18 @@ class Job:
             ties: no frame at all before it, not even a command's.
 
         Raises:
-            LinkDown.
+            LinkDown; NoTurn: the first of them had none.
         """
         air_s = f.QUERY_S if answer else f.TWICE_S if twice else f.COMMAND_S
-        loop = asyncio.get_running_loop()
+        loop, patience_s, self._patience_s = asyncio.get_running_loop(), self._patience_s, None
         begun_s = loop.time()
-        async with self._link.turns.turn(self._ticket, self._rank, air_s, holds, ties):
+        try:
+            async with self._link.turns.turn(self._ticket, self._rank, air_s, holds, ties, patience_s):
+                self.waited_s += loop.time() - begun_s
+                return await self._link.ask(frame, self._timeout_s, answer, twice, self._may_leave)
+        except NoTurn:
             self.waited_s += loop.time() - begun_s
-            return await self._link.ask(frame, self._timeout_s, answer, twice, self._may_leave)
+            raise
 
     async def tell(self, frame: f.Frame, twice: bool = False, ties: bool = False) -> None:
         """A frame before a question.

@@ -29,7 +29,7 @@ RANKS: Final = {
     "failures": Rank.LEVEL,
     "group": Rank.LEVEL,
     "bank": Rank.ENERGY,
-    "found": Rank.ENERGY,
+    "found": Rank.LEVEL,  # a hundred frames that do not hold the bus: as energy they would wait for hours on a full one
 }
 
 

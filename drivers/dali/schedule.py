@@ -26,6 +26,9 @@ from typing import Final
 PURSE_MAX_S: Final = 1.0
 AGE_S: Final = 10.0
 RANKED: Final = 4
+PATIENCE_S: Final = 15.0
+"""How long an energy poll waits for its first frame before its gear is asked for what is more urgent; above AGE_S, so
+that age comes to its right."""
 LOAD_WINDOW_S: Final = 60.0
 MOMENT_S: Final = 0.03
 """A bus carries one frame in it [s]; a gateway may tell of any number."""

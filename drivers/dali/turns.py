@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from drivers.base import NoTurn
 from drivers.dali.schedule import Rank, Schedule
 
 
@@ -35,18 +36,27 @@ class Turns:
         return self._ticket
 
     @asynccontextmanager
-    async def turn(self, ticket: int, rank: Rank, air_s: float, holds: bool, ties: bool = False) -> AsyncIterator[None]:
-        """Wait until this frame may go; the bus is ours within."""
+    async def turn(
+        self, ticket: int, rank: Rank, air_s: float, holds: bool, ties: bool = False, patience_s: float | None = None
+    ) -> AsyncIterator[None]:
+        """Wait until this frame may go; the bus is ours within.
+
+        Raises:
+            NoTurn: it may not within `patience_s`.
+        """
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiters[ticket] = waiter
         self.schedule.enter(ticket, rank, self._loop.time())
         self._next()
         try:
-            await waiter
-        except BaseException:
+            async with asyncio.timeout(patience_s):
+                await waiter
+        except BaseException as error:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self._busy = False
             self.leave(ticket)
+            if isinstance(error, TimeoutError):
+                raise NoTurn(f"no room on the bus within {patience_s:g} s") from None
             raise
         self.schedule.sent(ticket, air_s, self._loop.time(), holds, ties)
         try:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
-from config.words import Access, Batch, Kind, Outcome, Permit, StatusCode, cell_of, value_of
+from config.words import Access, Kind, Outcome, Permit, StatusCode, cell_of, value_of
 from drivers.base import Busy, DeviceSilent, Driver, Point, WriteItem, bind
 from drivers.dali import frames as f
 from drivers.dali.address import DaliDevice, DaliPoint
@@ -22,6 +22,7 @@ from drivers.dali.lunatone import Reply
 from drivers.dali.plan import plan
 from drivers.dali.protocol import PROTOCOL
 from drivers.dali.simulator import SimulatedGateway
+from drivers.testbench import answered
 from tests.sim.loop import clock, run
 
 LASTING = Permit(1, math.inf)
@@ -53,7 +54,7 @@ class Site:
     async def read(self, points: list[Point], gear: int | None = None) -> dict[str, object]:
         driver, found = self.driver(points, gear), dict[str, object]()
         for exchange in plan(self.device(gear), points):
-            batch: Batch = await driver.read(bind(exchange, np.arange(len(points)), 0), 1.0)
+            batch = await answered(driver, bind(exchange, np.arange(len(points)), 0), 1.0)
             for row, cell, status in zip(batch.rows, batch.cells, batch.statuses, strict=True):
                 asked, good = points[int(row)], status < StatusCode.Uncertain
                 found[asked.name] = value_of(asked.kind, int(cell)) if good else StatusCode(int(status)).name

@@ -10,7 +10,11 @@ from drivers.dali.line import Line
 
 def counted() -> Line:
     line = Line(2.0)
-    line.count({1: 0b0010, 5: 0b1010, 9: 0})
+    for gear, groups in ((1, 0b0010), (2, None), (5, 0b1010), (9, 0)):
+        line.count(gear, groups)
+        assert line.counted_to == gear + 1 and not line.counted, "known when all were asked"
+    line.count_is_over()
+    assert line.counted and line.counted_to == 0
     return line
 
 

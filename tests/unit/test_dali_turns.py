@@ -7,7 +7,7 @@ import asyncio
 
 import pytest
 
-from drivers.base import LinkDown
+from drivers.base import LinkDown, NoTurn
 from drivers.dali.frames import COMMAND_S, QUERY_S
 from drivers.dali.schedule import Rank
 from drivers.dali.turns import Turns
@@ -77,5 +77,22 @@ def test_the_end_of_the_link_is_the_end_of_waiting() -> None:
         async with asyncio.timeout(5):
             async with turns.turn(turns.ticket(), Rank.COMMAND, COMMAND_S, holds=False):
                 pass
+
+    run(main(), debug=False)
+
+
+def test_who_has_no_turn_within_its_patience_is_told_so_and_stands_in_nobodys_way() -> None:
+    async def main() -> None:
+        turns, log = Turns(0.5), list[str]()
+        polls = [asyncio.ensure_future(frames(turns, Rank.FAULT, 1, log, "fault")) for _ in range(100)]
+        await asyncio.sleep(0)
+        with pytest.raises(NoTurn, match="no room on the bus within 2 s"):
+            async with turns.turn(turns.ticket(), Rank.ENERGY, QUERY_S, holds=False, patience_s=2.0):
+                pass
+        assert 0 < len(log) < 100
+        await asyncio.gather(*polls)
+        async with turns.turn(turns.ticket(), Rank.ENERGY, QUERY_S, holds=False, patience_s=2.0):
+            log.append("energy")
+        assert log == ["fault"] * 100 + ["energy"]
 
     run(main(), debug=False)

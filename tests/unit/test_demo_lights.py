@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from config.words import Batch, Permit, StatusCode, cell_of, value_of
+from config.words import Permit, StatusCode, cell_of, value_of
 from drivers.base import WriteItem, bind
 from drivers.dali.link import LunatoneLink
 from drivers.dali.plan import plan
 from drivers.dali.protocol import PROTOCOL
+from drivers.testbench import answered
 from supervisor.demo.field import FieldSimulator
 from supervisor.demo.lights import program
 from supervisor.demo.park import Park
@@ -80,7 +81,7 @@ class Server:
         spec, driver, found = SPECS[name], self.driver(name), dict[str, Any]()
         model = SITE.types[name.partition("/")[2][:3]]
         for exchange in plan(spec.device, spec.points):
-            batch: Batch = await driver.read(bind(exchange, np.arange(len(spec.points)), 0), 2.0)
+            batch = await answered(driver, bind(exchange, np.arange(len(spec.points)), 0), 2.0)
             for row, cell, status in zip(batch.rows, batch.cells, batch.statuses, strict=True):
                 point = spec.points[int(row)]
                 value, tag = value_of(point.kind, int(cell)), model.tags[point.name]

@@ -103,3 +103,13 @@ def test_slots_that_pass_while_the_bus_carries_no_more_are_skipped_and_not_misse
     assert served(0.0) == (3, 40.0), "10, 20 and 30 s were missed; 40 s is late and served at once"
     assert served(20.0) == (1, 40.0)
     assert served(46.0) == (0, 40.0)
+
+
+def test_classes_that_are_called_together_are_due_together_and_the_fastest_goes_first() -> None:
+    """By their grids alone the slowest would have waited longest."""
+    classes = [Polled(PollClass("p", s, 1.0, 0, 3 * s), [], Slot(s, 0.0, 100)) for s in (5.0, 900.0, 1800.0)]
+    for each in classes:
+        each.at_once(1234.5)
+    assert [each.due_s for each in classes] == [1234.5] * 3 and min(classes, key=lambda e: e.due_s) is classes[0]
+    classes[0].begin(1234.5)
+    assert (classes[0].end(1234.6), classes[0].due_s) == (0, 1235.0), "and from then on by its grid"
