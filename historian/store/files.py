@@ -25,6 +25,7 @@ from historian.store.gaps import Loss
 from historian.store.index import Change, Index, RollupFile, Segment
 from historian.store.reader import Reader
 from historian.store.view import View
+from historian.store.wal import torn_tails
 
 RESERVE_BYTES: Final = 4 << 20
 """Room kept for the index, so that a full disk can still be told what was removed from it."""
@@ -139,6 +140,18 @@ class Files:
                 full.parent.rmdir()
         except OSError as error:
             raise refused(error, full) from error
+
+    def remove_torn(self, before_day: int) -> None:
+        """Delete copies of torn tails of days before this one.
+
+        Raises:
+            StoreFull, StoreUnwritable.
+        """
+        for path in torn_tails(self.root / QUARANTINE, before_day):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise refused(error, path) from error
 
     def remove_copies(self, gone: Sequence[Loss]) -> None:
         """Delete what was set aside of losses for people; a copy with rows of several days goes with the last of these.

@@ -181,6 +181,8 @@ def _retain_losses(files: Files, now_ns: int, retention_s: Mapping[str, int]) ->
         for loss in day
         if (loss.day + 1) * DAY_NS + kept_s[loss.class_id] * NS_PER_S <= now_ns
     ]
+    # Nobody knows what a torn tail holds, and nobody was told that it is kept: it goes with what is kept shortest.
+    files.remove_torn(now_ns // DAY_NS - min(retention_s.values()) // DAY)
     if old:
         gone = tuple(Removal(loss.class_id, loss.day, loss.rows, UNREADABLE) for loss in old)
         files.remove_copies(old)  # first: a crash in between leaves the losses, and they are forgotten again

@@ -9,9 +9,9 @@ one for ever; a file's rows are those below the first sequence of the next file.
 nobody knows which pages reached the disk, the file is left and the next one begins at the same sequence: whatever
 may stand in the old one from there on is void. A write that failed is cut off again.
 
-On open each file is read once. A torn tail is cut (kept in quarantine/torn.bin, the latest only); a damaged frame with
-its whole length is copied to quarantine/, skipped, and its rows are counted as damaged when the file is sealed; so are
-those of a file that is missing before another.
+On open each file is read once. A torn tail is cut; it is kept as quarantine/torn-<day>.bin, the latest only, until
+retention forgets that day. A damaged frame with its whole length is copied to quarantine/, skipped, and its rows are
+counted as damaged when the file is sealed; so are those of a file that is missing before another.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from historian.store.segments import DAY_NS
 SUFFIX: Final = ".wal"
 QUARANTINE_MAX: Final = 1000
 """Damaged frames kept for people; further ones are counted and left where they are."""
+_TORN: Final = "torn-"
 
 
 class LogFile:
@@ -218,7 +219,10 @@ def _mend(found: Found, quarantine: Path) -> None:
         _keep(quarantine, f"{path.stem}-{damage.start}.bin", data[damage.start : damage.end])
     if found.torn:
         length = len(data) - found.torn
-        _keep(quarantine, "torn.bin", data[length:], again=True)
+        for older in torn_tails(quarantine):
+            older.unlink()
+        day = (found.written_ns or path.stat().st_mtime_ns) // DAY_NS
+        _keep(quarantine, f"{_TORN}{day}.bin", data[length:])
         with open(path, "r+b") as file:
             file.truncate(length)
             os.fsync(file.fileno())
@@ -245,11 +249,17 @@ def _by_day(loss: Loss) -> list[Loss]:
     ]
 
 
-def _keep(quarantine: Path, name: str, content: memoryview, again: bool = False) -> None:
+def torn_tails(quarantine: Path, before_day: int | None = None) -> list[Path]:
+    """Copies of torn tails, of any day or of days before one [days since 1970]: what was never acknowledged."""
+    days = ((path, path.stem.removeprefix(_TORN)) for path in quarantine.glob(f"{_TORN}*.bin"))
+    return [path for path, day in days if before_day is None or (day.isdecimal() and int(day) < before_day)]
+
+
+def _keep(quarantine: Path, name: str, content: memoryview) -> None:
     """A copy of what cannot be read, for people."""
     path = quarantine / name
     with contextlib.suppress(
         OSError
     ):  # on a full disk the copy is not worth a failed start; the damage is counted anyhow
-        if again or (not path.exists() and sum(1 for _ in quarantine.iterdir()) < QUARANTINE_MAX):
+        if not path.exists() and sum(1 for _ in quarantine.iterdir()) < QUARANTINE_MAX:
             path.write_bytes(content)

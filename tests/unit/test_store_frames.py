@@ -124,7 +124,8 @@ def test_a_torn_tail_is_cut_off_the_file_and_kept_aside(tmp_path: Path) -> None:
     (found,) = wal.recover(tmp_path, tmp_path / "quarantine", 0, NOW)
     assert (found.next, found.damaged_rows, found.torn) == (4, 0, len(torn))
     assert path.read_bytes() == good
-    assert (tmp_path / "quarantine" / "torn.bin").read_bytes() == torn
+    (kept,) = wal.torn_tails(tmp_path / "quarantine")
+    assert kept.name == f"torn-{found.written_ns // wal.DAY_NS}.bin" and kept.read_bytes() == torn
     (again,) = wal.recover(tmp_path, tmp_path / "quarantine", 0, NOW)
     assert again.torn == 0
 

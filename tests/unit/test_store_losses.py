@@ -217,6 +217,22 @@ def test_retention_forgets_what_could_not_be_read_its_copy_and_says_so(tmp_path:
     store.close()
 
 
+def test_a_torn_tail_may_hold_positions_of_persons_and_outlives_none_of_them(tmp_path: Path) -> None:
+    store = open_store(tmp_path, "s", BEGIN)
+    store.append(quarters(0, (1,)).take(slice(0, 4)), BEGIN + HOUR_NS)
+    store.close()
+    (log,) = (tmp_path / "wal").iterdir()
+    log.write_bytes(log.read_bytes() + b"half a frame")
+    store = open_store(tmp_path, "s", BEGIN + HOUR_NS)
+    (kept,) = (tmp_path / "quarantine").iterdir()
+    assert (kept.name, kept.read_bytes()) == (f"torn-{BEGIN // DAY_NS}.bin", b"half a frame")
+    end_ns = BEGIN + DAY_NS + RETENTION_S["P"] * NS_PER_S
+    for now_ns, left in ((end_ns - 1, True), (end_ns, False)):
+        store.maintain(now_ns)
+        assert kept.exists() is left
+    store.close()
+
+
 def test_what_nobody_knows_the_class_of_is_told_as_long_as_any_class_is_kept(tmp_path: Path) -> None:
     store = open_store(tmp_path, "s", BEGIN)
     for hour in (1, 2):
