@@ -46,6 +46,7 @@ class Moves:
         rise, clear, change: standing level left normal, came back to it, went from one level to another.
         blind, sees: inputs stopped being usable, became usable (conditions in force only).
         suppress, release: their own `suppress_when` became true, false.
+        skew_ns: how far the clock moved since the last scan beyond the time that was watched [ns]; 0: nobody set it.
     """
 
     rise: Rows
@@ -55,6 +56,7 @@ class Moves:
     sees: Rows
     suppress: Rows
     release: Rows
+    skew_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,7 @@ class Conditions:
             sees=turned[usable[turned]],
             suppress=switched[designed[switched]],
             release=switched[~designed[switched]],
+            skew_ns=skew_ns,
         )
 
     def _ask(self, table: TagTable, now: Tick, designed: Mask) -> None:

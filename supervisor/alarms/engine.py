@@ -84,6 +84,8 @@ class AlarmEngine:
     def scan(self, table: TagTable, now_ns: int) -> list[Happening]:
         """Evaluate everything and carry out what follows."""
         moves = self.conditions.run(table, now_ns)
+        if moves.skew_ns:
+            self._shift(moves.skew_ns)
         out: list[Happening] = []
         self._fresh.clear()
         for condition in self.living.among(moves.blind):
@@ -101,6 +103,14 @@ class AlarmEngine:
         self._settle(now_ns, out)
         self._ticks(now_ns, out)
         return out
+
+    def _shift(self, skew_ns: int) -> None:
+        """The clock was set: a wait lasts as long as it was to last. Ends that people were told (shelving) stay."""
+        for condition, live in list(self.living.of.items()):
+            if (at_ns := live.state.release_ns) is not None:
+                moved = replace(live.state, release_ns=at_ns + skew_ns)
+                self.living.put(condition, live._replace(state=moved), self.rule(condition))
+        self.turns.next_ns += skew_ns
 
     def _risen(self, rise: Rows, table: TagTable, now_ns: int, out: list[Happening]) -> None:
         """Feeders, then parents, then as the field says, so that the first of a group is known."""

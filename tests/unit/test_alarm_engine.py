@@ -44,13 +44,20 @@ def test_happenings_say_what_the_journal_needs() -> None:
     assert h.by is not None and h.by.user.name == "engineer" and h.by.comment == "as said"
 
 
-def test_first_out_is_the_first_by_field_time_within_one_scan() -> None:
+@pytest.mark.parametrize(("first", "second"), [("Sw", "Trip"), ("Trip", "Sw")])
+def test_first_out_is_the_first_by_field_time_within_one_scan(first: str, second: str) -> None:
+    """Whichever of the two was polled, or is written, first."""
     post = Post(1)
-    post.set("Trip", 1)
+    post.set(second, 1)
     post.now_ns -= S // 10
-    post.set("Sw", 1)
+    post.set(first, 1)
     happenings = post.scan()
-    assert [(h.name[-2:], h.first) for h in happenings] == [("Sw", True), ("ip", False)]
+    assert [(h.name.rpartition("/")[2], h.first) for h in happenings] == [(first, True), (second, False)]
+
+
+def test_the_first_of_a_group_that_is_over_begins_a_new_one() -> None:
+    post = Post(1)
+    post.set("Sw", 1).set("Trip", 1).scan()
     post.set("Sw", 0).set("Trip", 0).scan()
     assert post.set("Trip", 1).scan()[0].first, "the group was over: a new one begins"
 

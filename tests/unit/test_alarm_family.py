@@ -29,6 +29,46 @@ def test_children_are_freed_ten_a_second() -> None:
     assert sum(freed[20:]) > 0, "and so it takes some seconds"
 
 
+def test_the_urgent_ones_are_freed_first() -> None:
+    """30 of P4 and 5 of P2, let go in one scan, the milder rule written first."""
+    rules = {name: RULES[name] for name in ("Sw", "Loss")} | {"V": RULES["V"] | {"priority": "P2"}}
+    post = Post(30, rules)
+    post.set("Loss", 1).scan()
+    post.scan(2)
+    post.set("Sw", 1).set("V", 255, of=slice(25, 30)).scan()
+    post.set("Loss", 0)
+    told = [name for _ in range(40) for name in announced(post.scan(0.1))]
+    assert len(told) == 35 and all(name.endswith("/V") for name in told[:5])
+
+
+@pytest.mark.parametrize("step_s", [-3600, 3600], ids=["back", "forward"])
+def test_a_clock_set_in_the_middle_of_a_release_holds_nobody_up_and_frees_nobody_early(step_s: int) -> None:
+    post = Post(40)
+    post.set("Loss", 1).scan()
+    post.scan(2)
+    post.set("Sw", 1).scan()
+    told = [len(announced(post.set("Loss", 0).scan(0.1)))]
+    assert 0 < told[0] <= RELEASES_PER_S
+    post.now_ns += step_s * S
+    told += [len(announced(post.scan(0.1))) for _ in range(60)]
+    assert sum(told) == 40 and max(told[1:]) <= 2, "at the same pace as if nobody had touched the clock"
+
+
+@pytest.mark.parametrize("step_s", [-3600, 3600], ids=["back", "forward"])
+def test_a_clock_set_while_a_child_waits_for_its_parent_changes_nothing(step_s: int) -> None:
+    post = Post(1)
+    assert announced(post.set("Loss", 1).set("Sw", 1).scan(0.5)) == []
+    post.now_ns += step_s * S
+    told = [name for _ in range(8) for name in announced(post.scan(0.5))]
+    assert told == ["CAB-0001/Loss"] and post.flat("CAB-0001/Sw") is Isa.DSUPR
+    # And one whose parent comes to nothing is told of within the parent's own delay.
+    other = Post(1, RULES | {"Loss": RULES["Loss"] | {"on_delay": "20 s"}})
+    assert announced(other.set("Loss", 1).set("Sw", 1).scan(0.5)) == []
+    other.now_ns += step_s * S
+    other.scan(0.5)
+    assert announced(other.set("Loss", 0).scan(0.5)) == ["CAB-0001/Sw"]
+
+
 def test_p1_does_not_wait_for_its_turn() -> None:
     post = Post(40, RULES | {"Rcd": RULES["Rcd"] | {"suppress_when": "Loss", "on_delay": "1 s"}})
     post.set("Loss", 1).set("Rcd", 1).scan()

@@ -53,6 +53,7 @@ LIMIT: Final = Rule("V1_limits", Priority.P3, Priority.P2, on_delay_ns=60 * S)
 LATCHING: Final = Rule("K1_trip", Priority.P2, Priority.P2, latching=True)
 SELF_ACK: Final = Rule("Program_changed", Priority.P4, Priority.P4, ack_required=False)
 TWO_STEP: Final = Rule("RCD_trip", Priority.P1, Priority.P1, safety=True, confirm_required=True)
+SLOW_P1: Final = replace(TWO_STEP, on_delay_ns=60 * S)
 REPEATING: Final = Rule("Door_open", Priority.P3, Priority.P3, re_alarm_ns=2 * H)
 PARENT: Final = Rule("Supply_Loss", Priority.P2, Priority.P2, parent=True)
 
@@ -176,6 +177,8 @@ ROWS = [
     Row("20 annunciated before the parent", PLAIN, [Alarm()], B, Suppress(SUPPLY), B, False, True, None),
     Row("20 acknowledged before the parent", PLAIN, [Alarm(), Ack()], C, Suppress(SUPPLY), C, False, True, None),
     Row("20 returned before the parent", PLAIN, [Alarm(), Return()], D, Suppress(SUPPLY), D, False, True, None),
+    Row("20 came and went on the shelf before the parent", PLAIN, [SHELVE, Alarm(), Return(), Unshelve()], D,
+        Suppress(SUPPLY), D, False, True, None),
     Row("20 P1 is not held back by a parent", TWO_STEP, [], A, Suppress(SUPPLY), A, False, False, None),
     Row("20 latching is not held back by a parent", LATCHING, [], A, Suppress(SUPPLY), A, False, False, None),
     Row("20 a parent is not held back by a parent", PARENT, [], A, Suppress(COMM), A, False, False, None),
@@ -187,6 +190,8 @@ ROWS = [
         HH, Tick(), B, True, True, What.RELEASED),
     Row("21 P1, suppression by design gone, no on-delay", TWO_STEP, [Suppress(DESIGN), Alarm()], HH, Release(DESIGN), B,
         True, True, What.RELEASED),
+    Row("21 P1, suppression by design gone, on-delay begins anew", SLOW_P1, [Suppress(DESIGN), Alarm()], HH,
+        Release(DESIGN), HH, False, True, None),
     Row("21 parent gone, on-delay begins anew", LIMIT, [Suppress(SUPPLY), Alarm()], HH, Release(SUPPLY), HH, False,
         True, None),
     Row("21 parent gone, on-delay over", LIMIT, [Suppress(SUPPLY), Alarm(), Release(SUPPLY)], HH, After(60, Tick()),
