@@ -19,6 +19,8 @@ BVLC: Final = 0x81
 RESULT, FORWARDED, REGISTER, TO_BBMD, UNICAST, BROADCAST = 0x00, 0x04, 0x05, 0x09, 0x0A, 0x0B
 GRANTED, REGISTER_REFUSED, BROADCAST_REFUSED = 0x0000, 0x0030, 0x0060
 """Results of a BBMD. Source: annex J.2.1.2."""
+SEGMENTATION_NOT_SUPPORTED: Final = 4
+"""Reason of an abort. Source: clause 18.10."""
 REJECT_TO_NETWORK: Final = 0x03
 APDU_CODES: Final = {50: 0, 128: 1, 206: 2, 480: 3, 1024: 4, 1476: 5}
 """Max-APDU-length-accepted as it is told. Source: clause 20.1.2.5."""
@@ -77,6 +79,11 @@ class Frame:
     origin: tuple[str, int] | None = None
 
     @property
+    def is_segment(self) -> bool:
+        """True for a part of a request or answer; we take whole ones only. Source: clauses 20.1.2.1, 20.1.5.1."""
+        return self.kind in (Pdu.CONFIRMED, Pdu.COMPLEX_ACK) and bool(self.data[self.at] & 0x08)
+
+    @property
     def is_of_a_client(self) -> bool:
         """True for an abort of the device's own question, whose id is none of ours. Source: clause 20.1.9."""
         return self.kind is Pdu.ABORT and not self.data[self.at] & 1
@@ -126,14 +133,10 @@ def _apdu(data: bytes, at: int, network: int, mac: bytes, origin: tuple[str, int
     kind = Pdu(data[at] >> 4)
     match kind:
         case Pdu.CONFIRMED:
-            if data[at] & 0x08:
-                raise Garbled("a segmented request")
             return Frame(data, at, network, mac, kind, data[at + 2], data[at + 3], at + 4, origin)
         case Pdu.UNCONFIRMED:
             return Frame(data, at, network, mac, kind, 0, data[at + 1], at + 2, origin)
         case Pdu.COMPLEX_ACK:
-            if data[at] & 0x08:
-                raise Garbled("a segmented answer, none was accepted")
             return Frame(data, at, network, mac, kind, data[at + 1], data[at + 2], at + 3, origin)
         case _:
             return Frame(data, at, network, mac, kind, data[at + 1], data[at + 2], at + 3, origin)
@@ -205,9 +208,9 @@ def reject(id: int, reason: int) -> bytes:
     return bytes((0x60, id, reason))
 
 
-def abort(id: int, reason: int) -> bytes:
-    """Given up by the server. Source: clause 20.1.9."""
-    return bytes((0x71, id, reason))
+def abort(id: int, reason: int, by_server: bool = True) -> bytes:
+    """Given up by who was asked, or by who asked. Source: clause 20.1.9."""
+    return bytes((0x70 | by_server, id, reason))
 
 
 def _enumerated(number: int) -> bytes:

@@ -51,7 +51,7 @@ class BacnetLink:
         self.strangers = 0
         self._device = device
         self._stations: dict[Key, Station] = {}
-        self._addresses: dict[str, str] = {}
+        self._keys: dict[tuple[str, int, int, str], Key] = {}
         self._transport: asyncio.DatagramTransport | None = None
         self._attempt = 0
         self._down = "not opened yet"
@@ -149,18 +149,24 @@ class BacnetLink:
         Raises:
             LinkDown: no such host.
         """
-        if not _is_address(device.host):
+        host = device.host
+        if not _is_address(host):
             loop = asyncio.get_running_loop()
             try:
                 found = await loop.getaddrinfo(device.host, device.port, family=socket.AF_INET, type=socket.SOCK_DGRAM)
             except (OSError, UnicodeError) as error:
                 raise LinkDown(f"{self.where}: expected a host name or address: {reason_of(error)}") from error
-            self._addresses[device.host] = str(found[0][4][0])
-        station = Station(self, device, self._addresses.get(device.host, device.host))
-        known = self._stations.get(station.key)
-        if known is None:
-            known = self._stations[station.key] = station
-        return known
+            host = str(found[0][4][0])
+        station = Station(self, device, host)
+        self._moved((device.host, device.port, device.network, device.mac), station.key)
+        return self._stations.setdefault(station.key, station)
+
+    def _moved(self, written: tuple[str, int, int, str], key: Key) -> None:
+        """A name may lead to another address today: whoever has the old one now is a stranger."""
+        before = self._keys.get(written)
+        self._keys[written] = key
+        if before is not None and before not in self._keys.values():
+            self._stations.pop(before).lost(LinkDown(f"{self.where}: {written[0]} has moved to {key[0]}"))
 
     def _put(self, data: bytes, to: tuple[str, int]) -> None:
         """Hand over what nobody waits for."""

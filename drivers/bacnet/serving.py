@@ -19,7 +19,6 @@ from drivers.bacnet.objects import WRITE_DENIED, Object, Objects, Refused
 from drivers.bacnet.tags import BITS, Garbled
 
 INVALID_TAG, UNRECOGNIZED_SERVICE = 4, 9
-SEGMENTATION_NOT_SUPPORTED: Final = 4
 PROPERTIES_MAX: Final = 2000
 NO_SPACE: Final = (3, 19)
 
@@ -66,6 +65,8 @@ def answer(objects: Objects, frame: Frame, limits: Limits, subscribe: Subscribe)
     Args:
         subscribe: (object, subscriber, process): takes a subscription; None: it is cancelled. Raises Refused.
     """
+    if frame.is_segment:
+        return frames.abort(frame.id, frames.SEGMENTATION_NOT_SUPPORTED)
     data, at = frame.data, frame.body
     try:
         match frame.code:
@@ -85,7 +86,7 @@ def answer(objects: Objects, frame: Frame, limits: Limits, subscribe: Subscribe)
         return frames.error(frame.id, frame.code, no.class_, no.code)
     except (Garbled, ValueError, struct.error):
         return frames.reject(frame.id, INVALID_TAG)
-    return said if len(said) <= limits.apdu else frames.abort(frame.id, SEGMENTATION_NOT_SUPPORTED)
+    return said if len(said) <= limits.apdu else frames.abort(frame.id, frames.SEGMENTATION_NOT_SUPPORTED)
 
 
 def _read(objects: Objects, data: bytes, at: int, limits: Limits) -> bytes:

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 from drivers.bacnet import frames
 from drivers.bacnet.address import BacnetDevice
-from drivers.bacnet.frames import Frame, Pdu
+from drivers.bacnet.frames import SEGMENTATION_NOT_SUPPORTED, Frame, Pdu
 from drivers.base import Busy, DeviceSilent, LinkDown
 from drivers.gate import Gate
 
@@ -131,7 +131,15 @@ class Station:
             if frame.kind in (Pdu.CONFIRMED, Pdu.UNCONFIRMED):
                 self.notices(frame)
         elif not answer.done():
-            answer.set_result(frame)
+            answer.set_result(self._given_up(frame) if frame.is_segment else frame)
+
+    def _given_up(self, part: Frame) -> Frame:
+        """The device began to answer in parts, though it was told that none are taken: the question is aborted on both
+        sides, and cut by who asked. Source: clause 5.4.4.2.
+        """
+        apdu = frames.abort(part.id, SEGMENTATION_NOT_SUPPORTED, by_server=False)
+        self.tell(apdu)
+        return Frame(apdu, 0, part.network, part.mac, Pdu.ABORT, part.id, SEGMENTATION_NOT_SUPPORTED)
 
     def lost(self, error: Exception) -> None:
         """Nothing will be answered."""

@@ -148,6 +148,8 @@ class Telling:
                 self.restarted()
             elif frame.code == frames.UNCONFIRMED_COV:
                 self._notification(frame)
+        elif frame.is_segment:
+            station.tell(frames.abort(frame.id, frames.SEGMENTATION_NOT_SUPPORTED))
         elif frame.code == Service.CONFIRMED_COV:
             station.tell(frames.simple_ack(frame.id, Service.CONFIRMED_COV))
             self._notification(frame)

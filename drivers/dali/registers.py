@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from config.words import Access, Batch, Clock, Kind, Outcome, Permit, StatusCode, value_of
-from drivers.base import DriverError, Exchange, Point, Request, WriteItem, WriteOutcome
+from drivers.base import DeviceSilent, DriverError, Exchange, Point, Request, WriteItem, WriteOutcome
 from drivers.dali import curve
 from drivers.dali.address import DaliDevice, DaliPoint
 from drivers.dali.frames import Target
@@ -210,15 +210,26 @@ class RegisterDriver:
         at = self._commands[value]
         if value not in self._link.seen:
             try:
-                [(cell, status, _)] = await self._inner.read_points([at], timeout_s)
+                self._link.saw(value, await self._count(at, timeout_s))
             except DriverError as error:
                 return WriteOutcome(
                     Outcome.REFUSED, f"{where}: cannot read the count of commands: {error}; nothing was sent"
                 )
-            self._link.saw(value, cell >> 24 if status < StatusCode.Uncertain else 0)
         words = counted.words(value, target(self._device, address), self._link.next_count(value), number)
         [outcome] = await self._inner.write([WriteItem(at, words)], permit, timeout_s)
         return replace(outcome, reason=outcome.reason and f"{where}: {outcome.reason}")
+
+    async def _count(self, at: int, timeout_s: float) -> int:
+        """The count that stands in a pair.
+
+        Raises:
+            DriverError: nobody says it; a guess might be the count of the last command, which is obeyed by nobody.
+        """
+        [(cell, status, _)] = await self._inner.read_points([at], timeout_s)
+        if status >= StatusCode.Uncertain:
+            address = self._registers[at].address
+            raise DeviceSilent(f"expected a number in {address}, got {StatusCode(status).name}")
+        return cell >> 24
 
     def notes(self, request: Request) -> list[str]:
         """What the gateway refuses or does not offer, one sentence for each point."""

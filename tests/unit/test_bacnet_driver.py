@@ -195,6 +195,30 @@ def test_strangers_are_counted_and_answer_nothing() -> None:
     run(main())
 
 
+def test_an_answer_in_parts_is_aborted_for_that_reason_and_asked_for_in_halves() -> None:
+    """Clause 5.4.4.2: who cannot take segments says so, so that the device does not wait for their acknowledgement."""
+
+    async def main() -> None:
+        async with rig(inputs(4), objects(4)) as r:
+            station = await r.link.station(r.device)
+            told: list[bytes] = []
+            station.tell = told.append  # type: ignore[method-assign]
+            r.peer.turn("slow 200 ms")
+            reading = asyncio.ensure_future(r.read())
+            await asyncio.sleep(0.1)
+            [id_] = station.pending
+            part = bytes((0x3C, id_, 0, 4, 14)) + bytes(400)
+            for _ in range(3):
+                station.heard(frames.parse(frames.envelope(b"\x01\x00", part)))
+            assert await reading == [(float(i), 0) for i in range(4)]
+            assert told == [bytes((0x70, id_, 4))], "once, by the client, segmentation-not-supported"
+            assert r.link.strangers == 0
+            station.heard(frames.parse(frames.envelope(b"\x01\x00", bytes((0x0C, 5, 77, 0, 4, 1)) + bytes(400))))
+            assert told[1:] == [bytes((0x71, 77, 4))], "of a request in parts, by the server"
+
+    run(main())
+
+
 def test_a_device_that_gives_up_its_own_question_answers_none_of_ours() -> None:
     """Clause 20.1.9.2: an abort without the server bit is of a confirmed notification, whose ids are the device's."""
 
@@ -242,6 +266,31 @@ def test_a_partner_on_loopback_is_asked_from_loopback() -> None:
     async def main() -> None:
         async with rig(inputs(1), objects(1), local_host="0.0.0.0") as r:
             assert r.link.local[0] == "127.0.0.1" and await r.read() == [(0.0, 0)]
+
+    run(main())
+
+
+def test_a_name_that_leads_elsewhere_leaves_a_stranger_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        device = BacnetDevice(host="bld.example", port=47808, instance=1)
+        link, found = BacnetLink(device), ["10.0.0.1"]
+
+        async def look_up(_host: str, port: int, **_more: object) -> list[object]:
+            return [(0, 0, 0, "", (found[0], port))]
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
+        old = await link.station(device)
+        assert await link.station(device) is old
+        heard: list[frames.Frame] = []
+        old.notices = heard.append
+        i_am = frames.envelope(b"\x01\x00", frames.unconfirmed(frames.I_AM, b""))
+        link.heard(i_am, ("10.0.0.1", 47808))
+        found[0] = "10.0.0.2"
+        new = await link.station(device)
+        link.heard(i_am, ("10.0.0.1", 47808))
+        assert (len(heard), link.strangers, new.key[0]) == (1, 1, "10.0.0.2")
+        link.heard(i_am, ("10.0.0.2", 47808))
+        assert link.strangers == 1
 
     run(main())
 

@@ -222,6 +222,24 @@ def test_two_commands_at_once_and_the_two_pairs_of_adfweb_are_each_counted_for_t
     run(main(), debug=False)
 
 
+def test_a_count_that_cannot_be_read_is_not_guessed() -> None:
+    """A guess might be the count of the last command: the gateway would say yes, and do nothing."""
+
+    async def main() -> None:
+        from drivers.base import WriteItem
+
+        registers = GatewayRegisters(ADFWEB, [bus := Bus([Gear(5)])])
+        async with Bench("adfweb", registers.memory, [point("level_set", access=Access.RW)]) as made:
+            made.simulated.reject("holding", 0)
+            item = WriteItem(0, cell_of(Kind.Double, 100.0))
+            [outcome] = await made.driver.write([item], LASTING, 1.0)
+            assert outcome.outcome is Outcome.REFUSED and bus.frames == 0
+            for part in ("cannot read the count of commands", "holding 0..1 (uint32)", "nothing was sent"):
+                assert part in outcome.reason
+
+    run(main(), debug=False)
+
+
 def test_a_level_that_the_kind_cannot_hold_is_out_of_range() -> None:
     async def main() -> None:
         memory = Memory()
