@@ -16,7 +16,7 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from config.binding import Operand
-from config.model import AlarmClass, AlarmRule, Priority, TagModel
+from config.model import SHELVING_MAX_H, SHELVING_MAX_P1_H, AlarmClass, AlarmRule, Priority, TagModel
 from config.problems import Problem, one_of, unknown
 from config.scope import Scope, is_number
 from config.source import Place
@@ -45,6 +45,8 @@ _MAY_HAVE: Final[dict[str, tuple[str, ...]]] = {
 _SETTINGS: Final = (*LIMITS, "equals", "command", "feedback", "from", "per", "after", "condition", "share", "at_least")
 _RECORD: Final = ("cause", "consequence", "operator_action", "response_time")
 _URGENT: Final = (Priority.P1, Priority.P2)
+RE_ALARM_MIN_S: Final = 60
+"""An alarm that is announced again sooner after its acknowledgement only makes noise [s]."""
 _TRUTH: Final = Operand(Kind.Boolean)
 _NUMBER: Final = Operand(Kind.Double)
 
@@ -223,9 +225,28 @@ class _Check:
         if rule.priority_extreme is not None and rule.priority_extreme.value > rule.priority.value:
             text = f"expected a priority at least as urgent as {rule.priority.value}, got {rule.priority_extreme.value}"
             self._say((*place, "priority_extreme"), text)
-        if not rule.ack_required and (rule.priority is Priority.P1 or rule.class_ is AlarmClass.SAFETY):
-            what = "a P1 alarm" if rule.priority is Priority.P1 else "an alarm of class safety"
+        self._duties(place, rule)
+
+    def _duties(self, place: Place, rule: AlarmRule) -> None:
+        """What people must do about it, and for how long they may put it aside."""
+        what, shelving_max_h = _kind_of_duty(rule)
+        if not rule.ack_required and what != "an alarm":
             self._say((*place, "ack_required"), f"expected true for {what}: somebody must have seen it, got false")
+        if rule.shelving_max is not None and rule.shelving_max > shelving_max_h * 3600:
+            text = f"expected at most {shelving_max_h} h for {what}, got {rule.shelving_max / 3600:g} h"
+            self._say((*place, "shelving_max"), text)
+        if rule.re_alarm is not None and rule.re_alarm < RE_ALARM_MIN_S:
+            text = f"expected {RE_ALARM_MIN_S} s or more, got {rule.re_alarm:g} s: nobody could treat it meanwhile"
+            self._say((*place, "re_alarm"), text)
+
+
+def _kind_of_duty(rule: AlarmRule) -> tuple[str, int]:
+    """What it is called where it is more than an alarm, and how long it may be shelved [h]."""
+    if Priority.P1 in (rule.priority, rule.priority_extreme):
+        return "a P1 alarm", SHELVING_MAX_P1_H
+    if rule.class_ is AlarmClass.SAFETY:
+        return "an alarm of class safety", SHELVING_MAX_P1_H
+    return "a latching alarm" if rule.latching else "an alarm", SHELVING_MAX_H
 
 
 def _get(rule: AlarmRule, key: str) -> Any:

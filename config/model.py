@@ -132,6 +132,12 @@ class AlarmClass(StrEnum):
     SYSTEM = "system"
 
 
+SHELVING_MAX_H: Final = 12
+"""Longest shelving of an alarm, and where its rule says nothing [h]. Source: plant documentation 3.3."""
+SHELVING_MAX_P1_H: Final = 8
+"""The same for P1 and safety class [h]."""
+
+
 class AlarmRule(Model):
     """One alarm rule of a type, with its rationalisation. Follows the record of ISA-TR18.2.2.
 

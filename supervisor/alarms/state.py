@@ -16,13 +16,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from config.model import Priority
+from config.model import SHELVING_MAX_H, SHELVING_MAX_P1_H, Priority
 from config.words import NS_PER_S
 
-SHELVING_MAX_NS: Final = 12 * 3600 * NS_PER_S
-"""Longest shelving where the rule says nothing [ns]. Source: plant documentation 3.3."""
-SHELVING_MAX_P1_NS: Final = 8 * 3600 * NS_PER_S
-"""The same for P1 and safety class [ns]."""
+SHELVING_MAX_NS: Final = SHELVING_MAX_H * 3600 * NS_PER_S
+SHELVING_MAX_P1_NS: Final = SHELVING_MAX_P1_H * 3600 * NS_PER_S
 
 BEATS: Final = 2
 BEAT_NS: Final = 30 * NS_PER_S
