@@ -8,7 +8,7 @@ It takes nobody for the new device who is another one of this plant: those were 
 `replacements.json` in the state folder holds what was accepted until the inventory says it, and the splices for good:
 
     {"identities": {"21605/CAB-0142.controller": {"instead_of": {"serial": "142"}, "accepted": {"serial": "9001"}}},
-     "splices": {"21605/CAB-0142/E_act": 88231.7}}
+     "splices": {"21605/CAB-0142/E_act": 88231.7}, "joined_ns": {"21605/CAB-0142/E_act": 1764331200000000000}}
 
 An accepted identity is forgotten once the inventory declares another one than it replaced.
 """
@@ -72,6 +72,7 @@ class Replacer:
         self._path = state_dir / FILE
         self._identities: dict[str, Any] = {}
         self._splices: dict[str, float] = {}
+        self._joined_ns: dict[str, int] = {}
 
     async def restore(self) -> None:
         """What was accepted and joined before this start. Call before the host starts.
@@ -82,14 +83,16 @@ class Replacer:
         try:
             kept = json.loads(await self._run(lambda: _read(self._path)))
             self._identities, self._splices = dict(kept["identities"]), dict(kept["splices"])
+            self._joined_ns = {name: int(at) for name, at in kept.get("joined_ns", {}).items()}
         except FileNotFoundError:
             return
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
             text = f"{self._path} is damaged ({error}); restore it from a backup, or remove it: counters will fall then"
             raise ValueError(text) from error
         for name, offset in self._splices.items():
             if (row := self._plant.row(name)) is not None:
-                self._table.splices.put(row, float(offset), modulus_of(self._plant, row), told=True)
+                joined_ns = self._joined_ns.get(name)
+                self._table.splices.put(row, float(offset), modulus_of(self._plant, row), joined_ns)
         for index, spec in enumerate(self._plant.devices):
             known = self._identities.get(spec.name)
             if known is not None and not self._host.accept(index, known["instead_of"], known["accepted"]):
@@ -115,14 +118,13 @@ class Replacer:
         told += [f"with {len(alike) - 1} more that it tells of"] if len(alike) > 1 else []
         told += [f"{tag} goes on at {s['shown']:.10g} (new meter: {s['first']:.10g})" for tag, s in splices.items()]
         text = f"replaced: {wish.reason}; {'; '.join(told)}"
-        record = Record(
-            self._clock.wall_ns(), RecordKind.CONFIG, user.name, wish.equipment, text[:1000], {"terminal": origin}
-        )
+        now_ns = self._clock.wall_ns()
+        record = Record(now_ns, RecordKind.CONFIG, user.name, wish.equipment, text[:1000], {"terminal": origin})
         await self._journal.append([record])
-        await self._keep(wish.equipment, [self._plant.devices[i].name for i in alike], (before, now), splices)
+        await self._keep(wish.equipment, [self._plant.devices[i].name for i in alike], (before, now), splices, now_ns)
         for tag, splice in splices.items():
             row = self._row(wish.equipment, tag)
-            self._table.splices.put(row, splice["offset"], modulus_of(self._plant, row))
+            self._table.splices.put(row, splice["offset"], modulus_of(self._plant, row), now_ns)
         for each in alike:
             self._host.accept(each, before, now)
         return {"device": spec.name, "before": before, "now": now, "counters": splices, "text": text}
@@ -231,6 +233,7 @@ class Replacer:
         devices: Sequence[str],
         change: tuple[dict[str, str], dict[str, str]],
         splices: Mapping[str, Mapping[str, float]],
+        now_ns: int,
     ) -> None:
         """These devices are to be the second instead of the first, and the counters of the equipment go on."""
         identities, joined = dict(self._identities), dict(self._splices)
@@ -240,9 +243,11 @@ class Replacer:
             of_inventory = earlier["instead_of"] if earlier["accepted"] == before else before
             identities[name] = {"instead_of": of_inventory, "accepted": now}
         joined |= {f"{equipment}/{tag}": splice["offset"] for tag, splice in splices.items()}
-        content = json.dumps({"identities": identities, "splices": joined}, indent=1, sort_keys=True).encode() + b"\n"
+        joined_ns = self._joined_ns | {f"{equipment}/{tag}": now_ns for tag in splices}
+        kept = {"identities": identities, "splices": joined, "joined_ns": joined_ns}
+        content = json.dumps(kept, indent=1, sort_keys=True).encode() + b"\n"
         await self._run(lambda: write_whole(self._path, content, 0o600))
-        self._identities, self._splices = identities, joined
+        self._identities, self._splices, self._joined_ns = identities, joined, joined_ns
 
 
 def _read(path: Path) -> bytes:

@@ -37,6 +37,7 @@ from supervisor.durable import write_whole
 from supervisor.failure import Failure
 from supervisor.jobs import JobFailed, Jobs
 from supervisor.offload import Offload
+from supervisor.recording.joined import forget_told
 from supervisor.recording.recorder import Recorder
 from supervisor.tags.table import TagTable
 
@@ -111,6 +112,7 @@ class History:
             store = await writing.run(lambda: open_store(folder / FOLDER, site, clock.wall_ns(), limits))
             opened = store
             await writing.run(lambda: _tell_about(folder / FOLDER, site, zone))
+            await writing.run(lambda: forget_told(opened.reader, table))
             measured = await writing.run(lambda: _measure(opened))
             recorder = Recorder(table, store, clock, writing.run, epoch, measured.accepted_before)
             return cls(store, recorder, clock, zone, ways, measured)

@@ -20,7 +20,6 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from typing import Final, Protocol
 
 import numpy as np
@@ -31,9 +30,10 @@ from config.words import BAD, NS_PER_S, Clock, Rows
 from historian.base import Run
 from historian.store.disk import StoreError
 from historian.store.rules import RuledBlock, rules_of
-from historian.store.samples import CLASSES, JOINED, Samples, concat
+from historian.store.samples import CLASSES, Samples, concat
 from historian.store.sieve import Sieve
 from supervisor.plant.plant import Plant
+from supervisor.recording.joined import marked
 from supervisor.tags.scan import Changes
 from supervisor.tags.table import TagTable
 
@@ -136,20 +136,7 @@ class Recorder:
             self._unsaid = self._unsaid[FIRST_MAX:]
         samples = self._sieve.step(rows, table.cells, table.status, table.source_ns, changes.now_ns, self._text)
         if len(samples):
-            self._offer(self._joined(samples), changes.now_ns)
-
-    def _joined(self, samples: Samples) -> Samples:
-        """The same; the first that has a value of a counter that was joined to another meter says so."""
-        untold = self._table.splices.untold
-        if not untold:
-            return samples
-        owners = {int(self._table.plant.series[row]): row for row in untold}
-        usable = np.flatnonzero((samples.status < BAD) & np.isin(samples.series, list(owners)))
-        found, first = np.unique(samples.series[usable], return_index=True)
-        untold.difference_update(owners[series] for series in found.tolist())
-        flags = samples.flags.copy()
-        flags[usable[first]] |= np.uint8(JOINED)
-        return replace(samples, flags=flags)
+            self._offer(marked(samples, table), changes.now_ns)
 
     def _text(self, index: int) -> str:
         """A text as it can be stored: half of a surrogate pair, which a device may send, is no Unicode."""

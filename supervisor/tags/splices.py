@@ -23,29 +23,29 @@ class Splices:
 
     Attributes:
         offsets: row -> what is added [unit of the tag]; few, hence a dict beside the mask.
-        untold: rows that were joined since the history has a sample of them: the next one will say so.
+        untold: row -> when it was joined [UTC ns], until the history has a sample of it that says so.
     """
 
     def __init__(self, rows: int) -> None:
         self.offsets: dict[int, float] = {}
-        self.untold: set[int] = set()
+        self.untold: dict[int, int] = {}
         self._moduli: dict[int, float] = {}
         self._mask: npt.NDArray[np.bool_] | None = None
         self._rows = rows
 
-    def put(self, row: int, offset: float, modulus: float | None, told: bool = False) -> None:
+    def put(self, row: int, offset: float, modulus: float | None, joined_ns: int | None = None) -> None:
         """Join a row. Replaces an earlier splice of it.
 
         Args:
-            told: the history knows already: an earlier run joined it.
             modulus: readings are 0 up to below this; None: it is not known to roll over.
+            joined_ns: when it was joined [UTC ns]; None: the history knows.
         """
         if self._mask is None:
             self._mask = np.zeros(self._rows, np.bool_)
         self._mask[row] = True
         self.offsets[row] = offset
-        if not told:
-            self.untold.add(row)
+        if joined_ns is not None:
+            self.untold[row] = joined_ns
         if modulus is not None:
             self._moduli[row] = modulus
 

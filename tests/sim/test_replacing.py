@@ -81,6 +81,7 @@ def test_a_new_controller_is_accepted_and_its_energy_goes_on(tmp_path: Path) -> 
         restore = Replacer.restore
         await town.start()
         await restore(replacer(town, tmp_path))
+        assert set(town.core.table.splices.untold.values()) == {record.time_ns}, "the history is asked if it knows"
         await asyncio.sleep(20)
         assert energy(town) == (pytest.approx(before + 2.5), 0)
         assert town.core.host.identities.wrong == {}

@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from config.words import Kind, StatusCode
 from historian.catalogue import Catalogue
 from historian.store.consumption import consumption
+from historian.store.samples import JOINED
 from historian.store.store import open_store
 from supervisor.cli.main import main as cli
 from supervisor.offload import Offload
+from supervisor.recording.history import History
 from supervisor.recording.recorder import Recorder
 from supervisor.tags.pool import StringPool
 from supervisor.tags.scan import Changes
@@ -103,7 +105,7 @@ def test_the_history_shows_one_counter_marked_where_the_new_meter_began(
     for quarter in range(13):
         reading = 500.0 + 2 * quarter if quarter < 6 else 7.0 + 2 * quarter
         if quarter == 7:
-            table.splices.put(row, table.floats[row] - reading, None)
+            table.splices.put(row, table.floats[row] - reading, None, at.wall_ns())
         status = np.array([StatusCode.BadConfigurationError if quarter == 6 else 0, 0], np.uint32)
         table.apply(rows, np.array([reading, quarter]).view(np.int64), status, np.full(2, at.wall_ns()))
         recorder.take(Changes(table.changed_rows(), at.wall_ns()))
@@ -128,9 +130,38 @@ def test_the_history_shows_one_counter_marked_where_the_new_meter_began(
     assert set(json.loads(capsys.readouterr().out)["note"]) == {""}, "its neighbour has its old meter"
 
 
+def test_a_server_that_died_before_the_first_sample_marks_it_in_its_next_life_and_in_no_other(tmp_path: Path) -> None:
+    energy = replace(tag("Double", unit="kWh"), history_class="C")
+    plant = make_plant({"MTR": TypeSpec({"E": energy})}, {"MTR": NAMES})
+    joined_ns, at = BEGIN + QUARTER, SteppedClock(BEGIN)
+
+    async def life(quarter: int, readings: list[float]) -> list[list[int]]:
+        """Flags of what is stored of both meters; the first one was joined at the first quarter."""
+        at.now_ns = BEGIN + quarter * QUARTER
+        table = TagTable(plant, StringPool(), at.wall_ns())
+        if quarter:
+            table.splices.put(0, 100.0, None, joined_ns)
+        history = await History.open(tmp_path, table, at, 1, "UTC")
+        history.recorder.start()
+        for reading in readings:
+            cells, times = np.full(2, reading).view(np.int64), np.full(2, at.wall_ns())
+            table.apply(np.array([0, 1]), cells, np.zeros(2, np.uint32), times)
+            history.recorder.take(Changes(table.changed_rows(), at.wall_ns()))
+            at.now_ns += QUARTER
+        await history.recorder.close()
+        flags = [history.reader.raw(int(series), 0, 2**62).samples.flags.tolist() for series in plant.series]
+        await history.close()
+        return flags
+
+    assert asyncio.run(life(0, [7.0])) == [[0], [0]]
+    assert asyncio.run(life(1, [])) == [[0], [0]], "it dies at once"
+    assert asyncio.run(life(2, [1.0, 2.0])) == [[0, JOINED, 0], [0, 0, 0]]
+    assert asyncio.run(life(4, [3.0])) == [[0, JOINED, 0, 0], [0, 0, 0, 0]]
+
+
 def test_a_splice_of_an_earlier_run_is_not_marked_again() -> None:
     splices = Splices(5)
-    splices.put(2, 10.0, None, told=True)
+    splices.put(2, 10.0, None)
     assert splices.offsets == {2: 10.0} and not splices.untold
 
 

@@ -178,24 +178,25 @@ from historian.store.store import open_store
 from tests.unit.test_store_full import BEGIN, DAY, DAY_NS, HOUR_NS, days_of, fill, noise
 from historian.store.segments import date_of
 
+DAYS = 28
 root = Path(sys.argv[1])
 store = open_store(root, "s", BEGIN, Limits(turn_rows=100_000))
-fill(store, 60, n=20_000)
+fill(store, DAYS, n=20_000)
 ledger = store.ledger()
 assert ledger.balanced, ledger
 assert ledger.lost == {}, ledger
 assert ledger.dropped["disk full"] > 0, ledger
 evidence, other = days_of(root, "E"), days_of(root, "A1")
-assert evidence == [date_of(DAY + k) for k in range(60)], evidence
-assert other == evidence[-len(other):] and 0 < len(other) < 60, other
+assert evidence == [date_of(DAY + k) for k in range(DAYS)], evidence
+assert other == evidence[-len(other):] and 0 < len(other) < DAYS, other
 store.close()
 
-store = open_store(root, "s", BEGIN + 60 * DAY_NS, Limits(turn_rows=100_000))
+store = open_store(root, "s", BEGIN + DAYS * DAY_NS, Limits(turn_rows=100_000))
 assert store.repair == [], store.repair
 refused = 0
 for k in range(400):  # until evidence alone fills the disk
     try:
-        store.append(noise(20_000, BEGIN + 60 * DAY_NS + k, "E", k), BEGIN + 60 * DAY_NS)
+        store.append(noise(20_000, BEGIN + DAYS * DAY_NS + k, "E", k), BEGIN + DAYS * DAY_NS)
     except StoreFull:
         refused += 1
         if refused > 3:
@@ -205,14 +206,14 @@ ledger = store.ledger()
 assert ledger.balanced and ledger.lost == {"disk full": 20_000 * refused}, ledger
 assert days_of(root, "E") == evidence
 store.close()
-open_store(root, "s", BEGIN + 60 * DAY_NS).close()
+open_store(root, "s", BEGIN + DAYS * DAY_NS).close()
 print("done", len(other), ledger)
 """
 
 
 def in_a_file_system_of_its_own(folder: Path, program: str) -> str:
-    """What a program prints that has 24 MiB mounted at the folder, in a name space of its own."""
-    mount = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=24m none "$1" && exec "$2" -c "$3" "$1"', "sh"]
+    """What a program prints that has 12 MiB mounted at the folder, in a name space of its own."""
+    mount = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=12m none "$1" && exec "$2" -c "$3" "$1"', "sh"]
     probe = subprocess.run([*mount, str(folder), "true", ""], capture_output=True, text=True, check=False)
     if probe.returncode:
         pytest.skip(f"no file system can be mounted here: {probe.stderr.strip()}")
