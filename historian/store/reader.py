@@ -291,7 +291,7 @@ class Reader:
                 return ask(self._view())
             except FileNotFoundError as error:
                 missing = error
-        raise StoreError(f"history: {missing.filename} is gone; run `vigie verify history`") from missing
+        raise StoreError(f"history: {missing.filename or missing}: is gone; run `vigie verify history`") from missing
 
     def close(self) -> None:
         """Hold no file."""
