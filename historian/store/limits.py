@@ -9,8 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
+from config.words import NS_PER_S
 from historian.store.upkeep import RETENTION_S
+
+FUTURE_NS: Final = 3600 * NS_PER_S
+"""How far ahead of the server a sample's time may be [ns]."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from config.words import NS_PER_S, Cells, Kind, Rows, StatusCode, Statuses, TimesNs
 from historian.store.chunk import Chunk
+from historian.store.limits import FUTURE_NS
 from historian.store.rules import NOT_STORED, RowRules
 from historian.store.samples import CLASSES, LATE, Samples, from_cells, speaks
 
@@ -242,7 +243,8 @@ class Sieve:
 
     def _times(self, at: _At, time_ns: TimesNs, last: TimesNs, now_ns: int, left: _Mask) -> TimesNs:
         """Source times; of now where a value is kept alive without a fresh reading, is what is `left` of an earlier
-        one, or was changed by the server itself: it is so now, and no older sample may be overwritten.
+        one, or was changed by the server itself: it is so now, and no older sample may be overwritten. What was
+        stored while the clock ran ahead is no older sample: to go on behind it would be out of time for the store.
         """
         known = (time_ns == last) | left
         known |= (last == NEVER) & (time_ns < self._begun_ns)
@@ -253,7 +255,8 @@ class Sieve:
             known |= due & ((time_ns < last) | (quiet & (longest > 0)))
         if not known.any():
             return time_ns.copy() if isinstance(at, slice) else time_ns
-        return np.where(known, np.maximum(self._cut(now_ns), last + self._step_ns), time_ns)
+        behind = np.where(last > now_ns + FUTURE_NS, NEVER, last + self._step_ns)
+        return np.where(known, np.maximum(self._cut(now_ns), behind), time_ns)
 
 
 def _is_left(status: Statuses) -> _Mask:

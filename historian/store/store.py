@@ -40,15 +40,13 @@ from historian.store.disk import (
 from historian.store.files import QUARANTINE, Files, added
 from historian.store.index import DAMAGED, RECORDED, SEALED, Change, Index, Removal
 from historian.store.ledger import LOST, Ledger, ledger_of
-from historian.store.limits import Limits
+from historian.store.limits import FUTURE_NS, Limits
 from historian.store.reader import Reader
 from historian.store.samples import CLASSES, ROW_BYTES, Samples, to_arrow
 from historian.store.segments import DAY_NS
 from historian.store.verify import findings, log_findings
 
 T = TypeVar("T")
-FUTURE_NS: Final = 3600 * NS_PER_S
-"""How far ahead of the server a sample's time may be [ns]."""
 GAP_MIN_NS: Final = 10 * NS_PER_S
 """A pause of the server that is worth recording as a gap [ns]."""
 FRAME_ROWS_MAX: Final = 500_000

@@ -237,6 +237,18 @@ def test_a_clock_set_on_a_year_and_back_says_everything_once_more_and_goes_on() 
     assert tag.values[3:] == [(40, 11.0)], "dead band and interval hold as before"
 
 
+def test_a_quiet_value_is_kept_alive_after_a_clock_that_ran_a_day_ahead() -> None:
+    """What was said of tomorrow stays there; from now on the value is said as of now, or the store would refuse it."""
+    tag, day = Tag("A1", deadband=1), 86_400
+    tag.at(0, 5.0)
+    tag.at(day)
+    assert tag.values == [(0, 5.0), (day, 5.0)]
+    flags = [tag.at(second).flags.tolist() for second in range(10, 1000, 10)]
+    again = [second for second, _ in tag.values[2:]]
+    assert len(again) == 3 and max(again) < 1000
+    assert [f for f in flags if f] == [[LATE]] * 3, "older than what is stored, and said to be"
+
+
 def test_texts_and_long_integers_are_exact() -> None:
     text = Tag("E", Kind.String)
     assert text.at(0, 4).flags.tolist() == [TEXT]
