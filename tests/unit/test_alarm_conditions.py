@@ -339,3 +339,24 @@ def test_a_deadband_holds_over_a_restart() -> None:
     after.conditions.restore(saved, both, both, bench.now_ns)
     moves = after.set("V", 252, 252).run()
     assert after.levels == [1, 0] and not len(moves.clear)
+
+
+def test_blindness_counts_for_the_outer_level_no_more_than_for_the_inner() -> None:
+    """High stands; high high has stood for 10 of its 15 min when the line is dead for 20: five minutes are left."""
+    bench = Bench(a_rule(on="limit", tag="V", high=253, high_high=264, on_delay="15 min"))
+    bench.set("V", 255).run(0)
+    for _ in range(15):
+        bench.run(60)
+    assert bench.levels == [1, 0]
+    bench.set("V", 270).run(0)
+    for _ in range(10):
+        bench.run(60)
+    bench.set("V", None).run(0)
+    for _ in range(20):
+        bench.run(60)
+    bench.set("V", 270).run(0)
+    for _ in range(4):
+        bench.run(60)
+    assert bench.levels == [1, 0]
+    bench.run(60)
+    assert bench.levels == [2, 0]
