@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An alarm storm through the whole desk: 34,000 conditions raised in one scan, journalled with their rows, shown."""
+"""350,000 rules in a scan; a storm through the whole desk: 34,000 conditions raised in one scan, journalled, shown."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ import uvloop
 from config.words import Clock
 from supervisor import memory
 from supervisor.clock import SystemClock
+from tests.cabinets import TAGS
+from tests.cabinets import Post as Plant
 from tests.desk import Post
 
 CABINETS = 17_000  # two conditions each
 ROUNDS = 3
+QUIET_SCANS = 10
 
 
 async def storm(folder: Path) -> dict[str, float]:
@@ -48,6 +51,21 @@ async def storm(folder: Path) -> dict[str, float]:
     return took
 
 
+def scan_ms() -> float:
+    """Best scan of 350,000 rules on 70,000 cabinets, every input new, none in alarm."""
+    post = Plant(70_000)
+    post.scan()
+    took = []
+    for volts in range(QUIET_SCANS):
+        for name in TAGS:
+            post.set(name, 230 + volts if name == "V" else 0)
+        begun_s = time.perf_counter()
+        post.scan(0.1)
+        took.append((time.perf_counter() - begun_s) * 1e3)
+    assert post.engine.book.count == 350_000 and not post.engine.living.of
+    return min(took)
+
+
 def rows() -> list[dict[str, Any]]:
     """The best of a few rounds of each."""
     rounds = []
@@ -58,6 +76,7 @@ def rows() -> list[dict[str, Any]]:
     what = f"alarms: {2 * CABINETS:,} conditions raised in one scan"
     note = "records and rows in one transaction; scan included"
     return [
+        {"what": "alarms: 350,000 rules in a scan, every input new", "ours": scan_ms(), "unit": "ms"},
         {"what": f"{what}, journalled and shown", "ours": best["all"], "unit": "s", "reach": "<= 0.5", "note": note},
         {"what": f"{what}: CPU of it, all threads", "ours": best["cpu"], "unit": "s"},
         {"what": f"{what}: the scan itself", "ours": best["scan"], "unit": "s"},

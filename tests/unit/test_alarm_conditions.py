@@ -194,6 +194,20 @@ def test_stale_counts_only_while_it_should_move() -> None:
     assert bench.levels == [0, 0]
 
 
+def test_a_meter_nobody_can_read_is_unknown_not_stale() -> None:
+    """The line is dead for an hour: that is another alarm's matter. Heard again, the meter has its time once more."""
+    bench = Bench(a_rule(on="stale", tag="E", after="30 min"))
+    bench.set("E", 7, 7).run()
+    bench.set("E", None, 7).run(0)
+    for minute in range(60):
+        bench.run(60)
+        assert bench.unknown == [True, False] and bench.levels == [0, int(minute >= 29)]
+    bench.set("E", 7, 8).run(1)
+    for _ in range(29):
+        bench.run(60)
+        assert bench.levels == [0, 0]
+
+
 def test_calculated_with_parameters_and_function_blocks() -> None:
     bench = Bench(a_rule(on="calculated", condition="V > limit_V and held_for(On, '3 s')"))
     bench.set("V", 270, 240).set("On", 1, 1).run()

@@ -17,7 +17,7 @@ from supervisor.plant.compile import compile_plant
 from supervisor.tags.locality import Locality
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
-from tests.cabinets import T0, Post, S, announced, by
+from tests.cabinets import T0, TAGS, Post, S, announced, by
 from tests.sites import sennecey
 
 
@@ -124,6 +124,17 @@ def test_a_storm_of_every_rule_in_one_scan() -> None:
     told = post.scan(2)
     assert len(announced(told)) == 2000
     assert counts(post.engine).suppressed == 4000
+
+
+def test_350_000_rules_are_one_look_a_scan_and_not_an_object_each() -> None:
+    post = Post(70_000)
+    assert post.engine.book.count == 350_000
+    for volts in (230, 231):
+        for name in TAGS:
+            post.set(name, volts if name == "V" else 0)
+        assert post.scan(0.1) == [] and not post.engine.living.of
+    (h,) = post.set("V", 255, of=69_999).scan(0.1)
+    assert h.name == "21000/CAB-70000/V" and len(post.engine.living.of) == 1
 
 
 def test_the_rules_of_the_shipped_types_are_understood() -> None:
