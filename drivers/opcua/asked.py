@@ -21,6 +21,7 @@ from drivers.opcua import codec
 from drivers.opcua.cells import Columns
 from drivers.opcua.layout import Bytes
 from drivers.opcua.link import OpcuaLink
+from drivers.opcua.making import Making
 from drivers.opcua.plan import Body
 from drivers.opcua.pulse import check_state
 from drivers.opcua.question import STATE_INDEX, STATE_KIND, Question, state_id
@@ -55,6 +56,7 @@ class Asked:
         self.cut(size_max)
         self._proof: Question | None = None
         self._push: Push | None = None
+        self._making: Making[list[int]] | None = None
         self._codes: list[int] | None = None  # what the subscription said of each; None: it does not have them
 
     def _prepare(self, root: str) -> None:
@@ -120,11 +122,9 @@ class Asked:
         subscription = self._link.subscription
         if not await subscription.ensure(timeout_s):
             return False
-        addresses = self._body.addresses
-        items = [(each, float(addresses[place].deadband)) for each, place in zip(self._ids, self.known, strict=True)]
         number = subscription.id
         if self._codes is None:  # else they are watched already, and only what was read behind it failed
-            codes = await subscription.add(_Part(self), items, timeout_s)
+            codes = await self._have_items(timeout_s)
             self._codes = codes if subscription.id == number else None
         await self.read(timeout_s)
         if subscription.id != number or self._codes is None:
@@ -132,6 +132,18 @@ class Asked:
         refused = [k for k, code in enumerate(self._codes) if code >= StatusCode.Bad]
         self._proof, self._push = self._make_proof(refused), push
         return True
+
+    async def _have_items(self, timeout_s: float) -> list[int]:
+        """What the subscription says of each item; they are made once, however many slots that takes."""
+        if (making := self._making) is None:
+            told = zip(self._ids, self.known.tolist(), strict=True)
+            items = [(each, float(self._body.addresses[place].deadband)) for each, place in told]
+            making = self._making = Making(self._link.subscription.add(_Part(self), items))
+        try:
+            return await making.result(timeout_s)
+        finally:
+            if making.is_over and self._making is making:
+                self._making = None
 
     def _make_proof(self, refused: list[int]) -> Question:
         """The server's state, and the nodes that are not watched."""
@@ -166,7 +178,7 @@ class Asked:
 
     def unwatched(self) -> None:
         """From now on it is read again."""
-        self._proof = self._push = self._codes = None
+        self._proof = self._push = self._codes = self._making = None
 
     # --- what came of it
 

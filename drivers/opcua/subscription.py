@@ -34,6 +34,7 @@ from drivers.opcua import codec
 from drivers.opcua.cells import Columns, columns
 from drivers.opcua.codec import ServiceFault
 from drivers.opcua.layout import Bytes, Garbled, alike, walk
+from drivers.opcua.making import MAKING_S, Making
 from drivers.opcua.session import Session
 
 PUBLISHES: Final = 2  # requests that wait at the server, so that one is there while a message is on its way
@@ -81,7 +82,7 @@ class Subscription:
         self.refused = ""
         self.messages = self.changes = self.breaks = 0
         self._session = session
-        self._making = asyncio.Lock()
+        self._making: Making[bool] | None = None
         self._owners: list[Watched] = []
         self._bases = np.zeros(0, np.int64)
         self._kinds: Bytes = np.zeros(0, np.uint8)
@@ -104,18 +105,17 @@ class Subscription:
         Raises:
             DriverError: the link broke or the server did not answer.
         """
-        if self.id:
-            return True
-        async with self._making:
-            if self.id or self._now_s() < self._retry_s:
-                return bool(self.id)
-            return await self._make(timeout_s)
+        if self.id or self._now_s() < self._retry_s:
+            return bool(self.id)
+        if self._making is None or self._making.is_over:
+            self._making = Making(self._make())
+        return await self._making.result(timeout_s)
 
-    async def _make(self, timeout_s: float) -> bool:
+    async def _make(self) -> bool:
         device, wire = self._session.device, self._session.wire
         wanted = codec.subscription_parameters(device.publishing, device.keep_alive)
         try:
-            data = await wire.ask(codec.CREATE_SUBSCRIPTION, wanted, timeout_s)
+            data = await wire.ask(codec.CREATE_SUBSCRIPTION, wanted, MAKING_S)
             at = codec.answer(data, codec.CREATE_SUBSCRIPTION_ANSWER)
             number, publishing_ms, _, count = struct.unpack_from("<IdII", data, at)
         except ServiceFault as fault:
@@ -174,7 +174,7 @@ class Subscription:
 
     # --- items
 
-    async def add(self, owner: Watched, items: Sequence[tuple[bytes, float]], timeout_s: float) -> list[int]:
+    async def add(self, owner: Watched, items: Sequence[tuple[bytes, float]]) -> list[int]:
         """Watch a list of nodes.
 
         Args:
@@ -193,24 +193,24 @@ class Subscription:
         self._kinds = np.append(self._kinds, owner.kinds)
         self._indexes = np.append(self._indexes, owner.indexes)
         try:
-            return await self._add(number, base, items, timeout_s)
+            return await self._add(number, base, items)
         except BaseException:
             self._break("its items were not made")  # nobody knows which the server has
             raise
 
-    async def _add(self, number: int, base: int, items: Sequence[tuple[bytes, float]], timeout_s: float) -> list[int]:
+    async def _add(self, number: int, base: int, items: Sequence[tuple[bytes, float]]) -> list[int]:
         """As `add`; where the server does not take a deadband, without it."""
         places = list(range(len(items)))
-        codes = await self._create(number, base, items, places, timeout_s)
+        codes = await self._create(number, base, items, places)
         plain = [i for i in places if codes[i] in FILTER_REFUSED and items[i][1] > 0]
         if plain:
             without = [(read, 0.0) for read, _ in items]
-            for i, code in zip(plain, await self._create(number, base, without, plain, timeout_s), strict=True):
+            for i, code in zip(plain, await self._create(number, base, without, plain), strict=True):
                 codes[i] = code
         return codes
 
     async def _create(
-        self, number: int, base: int, items: Sequence[tuple[bytes, float]], chosen: Sequence[int], timeout_s: float
+        self, number: int, base: int, items: Sequence[tuple[bytes, float]], chosen: Sequence[int]
     ) -> list[int]:
         device = self._session.device
         sampling_s = device.publishing if device.sampling is None else device.sampling
@@ -222,7 +222,8 @@ class Subscription:
                 for i in chosen[len(codes) : len(codes) + step]
             ]
             try:
-                data = await self._session.wire.ask(codec.CREATE_ITEMS, codec.items_parameters(number, part), timeout_s)
+                asked = codec.items_parameters(number, part)
+                data = await self._session.wire.ask(codec.CREATE_ITEMS, asked, MAKING_S)
                 codes += codec.item_results(data, codec.answer(data, codec.CREATE_ITEMS_ANSWER), len(part))
             except ServiceFault as fault:
                 if fault.code not in TOO_MUCH or len(part) == 1:

@@ -217,6 +217,23 @@ def test_items_are_made_once_however_often_the_reading_behind_them_fails() -> No
     virtual(main())
 
 
+def test_a_server_that_is_slow_for_a_while_costs_nobody_the_subscription() -> None:
+    """170 devices of a busy collector share one: one whose items take longer than a slot must not end it for all."""
+
+    async def main() -> None:
+        async with plant(doubles(25), watch=True) as made:
+            made.server.turn("late 1500 ms")
+            for _ in range(6):
+                with pytest.raises(DeviceSilent):
+                    await made.read()
+            made.server.heal()
+            assert (await made.values())[24] == 24.0
+            [told] = next(iter(made.server._connections))._told.values()
+            assert len(told.items) == 25 and made.link.subscription.breaks == 0, "made once, although a slot waits 1 s"
+
+    virtual(main())
+
+
 @pytest.mark.parametrize("publishing_ms", [float("nan"), float("inf"), -1.0, 1e300])
 def test_a_subscription_of_no_interval_is_no_answer(publishing_ms: float, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
