@@ -22,29 +22,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-import numpy as np
-
 from config.words import NS_PER_S
 from historian.store import frames, mend, segments, upkeep, wal
 from historian.store.chunk import Chunk
-from historian.store.disk import (
-    Steps,
-    StoreError,
-    StoreFull,
-    StoreUnwritable,
-    lock_folder,
-    make_folder,
-    no_step,
-    refused,
-)
+from historian.store.disk import Steps, StoreError, StoreFull, lock_folder, make_folder, no_step, refused
 from historian.store.files import QUARANTINE, Files, added
 from historian.store.index import DAMAGED, RECORDED, SEALED, Change, Index, Removal
 from historian.store.ledger import LOST, Ledger, ledger_of
-from historian.store.limits import FUTURE_NS, Limits
+from historian.store.limits import Limits
 from historian.store.reader import Reader
-from historian.store.samples import CLASSES, ROW_BYTES, Samples, to_arrow
+from historian.store.samples import ROW_BYTES, Samples
 from historian.store.segments import DAY_NS
 from historian.store.verify import findings, log_findings
+from historian.store.writer import Writer
 
 T = TypeVar("T")
 GAP_MIN_NS: Final = 10 * NS_PER_S
@@ -69,19 +59,13 @@ class Store:
         self._root = root
         self._lock_fd = lock_fd
         self._limits = limits
-        self._kept_ns = np.array([limits.retention_s[c] for c in CLASSES], np.int64) * NS_PER_S
-        self._writing = threading.Lock()
         self._keeping = threading.Lock()
         self._files = Files(root, index, steps)
         self._steps = steps
-        self._log: wal.LogFile | None = None
-        self._chunk: Chunk | None = None
-        self._begun_ns = 0
-        self._written_ns = 0
+        self._writer = Writer(root, self._files, limits, index.ledger().get(SEALED, 0))
         self._lost: Counter[str] = Counter()
         self._again_on = -1
         self.repair: list[str] = []
-        self._next = index.ledger().get(SEALED, 0) + 1
 
     @property
     def reader(self) -> Reader:
@@ -112,7 +96,7 @@ class Store:
         """
         if keeps and len(samples) > self.kept_max:
             raise ValueError(f"history: expected at most {self.kept_max} samples to be kept, got {len(samples)}")
-        fine = self._in_time(samples, now_ns)
+        fine = self._limits.in_time(samples, now_ns)
         step = self.kept_max
         for start in range(0, len(fine), step):
             part = fine.take(slice(start, start + step)) if len(fine) > step else fine
@@ -124,7 +108,7 @@ class Store:
                     self._lost[DISK_FULL if isinstance(error, StoreFull) else DISK_ERROR] += len(fine) - start
                 raise
         self.count_lost(len(samples) - len(fine), OUT_OF_TIME)
-        return self._next - 1
+        return self._writer.next - 1
 
     @property
     def kept_max(self) -> int:
@@ -136,61 +120,18 @@ class Store:
         if rows:
             self._lost[cause] += rows
 
-    def _in_time(self, samples: Samples, now_ns: int) -> Samples:
-        oldest, time_ns = now_ns - self._kept_ns, samples.time_ns
-        if len(samples) and time_ns.min() >= oldest.max() and time_ns.max() <= now_ns + FUTURE_NS:
-            return samples
-        fine = (time_ns >= np.maximum(oldest, 0)[samples.class_id]) & (time_ns <= now_ns + FUTURE_NS)
-        return samples if fine.all() else samples.take(fine)
-
     def _append(self, samples: Samples, now_ns: int, epoch: int, digest: bytes) -> None:
-        batch = to_arrow(samples, sparse=True)
         while True:
             try:
                 if not self._files.keep_reserve():
                     raise StoreFull(f"history: {self._root}: No space left on device; make room on this disk")
                 if sum(c.rows for c in self._files.chunks) + len(samples) > self._limits.unsealed_rows_max:
                     self.seal()
-                with self._writing:
-                    self._write(batch, samples, now_ns, epoch, digest)
+                self._writer.append(samples, now_ns, epoch, digest)
                 return
             except StoreFull:
                 if not self._make_room():
                     raise
-
-    def _write(self, batch: object, samples: Samples, now_ns: int, epoch: int, digest: bytes) -> None:
-        log, chunk = self._log, self._chunk
-        if log is None or chunk is None or not log.usable or chunk.rows + len(samples) > chunk.capacity:
-            log, chunk = self._begin(len(samples), now_ns)
-        try:
-            log.append(frames.encode(batch, self._next, epoch, now_ns, digest))
-        except StoreUnwritable:
-            if log.length:
-                self._turn()  # what refuses one file (its size, a bad block) may not refuse another
-            raise
-        chunk.add(samples)
-        self._next += len(samples)
-        self._written_ns = now_ns
-        if log.length >= self._limits.turn_bytes:
-            self._turn()
-
-    def _begin(self, rows: int, now_ns: int) -> tuple[wal.LogFile, Chunk]:
-        unused = self._chunk if self._chunk is not None and not self._chunk.rows else None
-        self._turn()
-        self._log = wal.LogFile(self._root / "wal", self._next)
-        if unused is not None and rows <= unused.capacity:
-            self._chunk = unused
-        else:
-            self._chunk = Chunk(self._next, max(self._limits.turn_rows, rows))
-            self._files.add_chunk(self._chunk)
-        self._begun_ns = now_ns
-        return self._log, self._chunk
-
-    def _turn(self) -> None:
-        """The open log file gets no more rows and may be sealed."""
-        if self._log is not None:
-            self._log.close()
-        self._log = self._chunk = None
 
     # ---------------------------------------------------------------------------------------------------------- upkeep
 
@@ -200,17 +141,15 @@ class Store:
         Raises:
             StoreFull, StoreUnwritable: the log still has them.
         """
-        with self._writing:
-            self._turn()
+        self._writer.turn()
         return self._seal_turned()
 
     def _seal_turned(self) -> int:
         rows = 0
         with self._keeping:
-            for chunk in self._files.chunks:
-                if chunk is not self._chunk:
-                    self._with_room(lambda chunk=chunk: self._seal(chunk))  # type: ignore[misc]
-                    rows += chunk.rows
+            for chunk in self._writer.turned():
+                self._with_room(lambda chunk=chunk: self._seal(chunk))  # type: ignore[misc]
+                rows += chunk.rows
             self._note_losses()
         return rows
 
@@ -239,7 +178,7 @@ class Store:
             add=tuple(made),
             ledger=((DAMAGED, chunk.damaged_rows),),
             sealed_through=last,
-            recorded_ns=self._written_ns,
+            recorded_ns=self._writer.written_ns,
             masks=added(self._files.view().masks, samples.series, samples.class_id),
         )
         self._files.commit(change, gone=chunk)
@@ -266,9 +205,7 @@ class Store:
         Raises:
             StoreError: something could not be done; it will be tried again.
         """
-        with self._writing:
-            if self._log is not None and now_ns - self._begun_ns >= self._limits.turn_age_s * NS_PER_S:
-                self._turn()
+        self._writer.turn(now_ns - self._limits.turn_age_s * NS_PER_S)
         sealed = self._seal_turned()
         with self._keeping:
             forgotten = self._with_room(lambda: self._keep(now_ns, now_ns if believed_ns is None else believed_ns))
@@ -315,7 +252,7 @@ class Store:
     @property
     def written_ns(self) -> int:
         """Server time of the newest append, of an earlier run too; 0 if there was none [UTC ns]."""
-        return self._written_ns
+        return self._writer.written_ns
 
     @property
     def days(self) -> int:
@@ -329,13 +266,13 @@ class Store:
 
     def ledger(self) -> Ledger:
         """What became of every sample. Waits for an append or seal under way."""
-        with self._keeping, self._writing:
-            return ledger_of(self._files.index.ledger(), self._next - 1, self._files.chunks, self._lost)
+        with self._keeping, self._writer.lock:
+            return ledger_of(self._files.index.ledger(), self._writer.next - 1, self._files.chunks, self._lost)
 
     def verify(self) -> list[str]:
         """Read everything there is; one sentence for each thing that is wrong. Takes its time."""
         with self._keeping:
-            with self._writing:
+            with self._writer.lock:
                 said = list(log_findings(self._root))
             said += findings(self._root, self._files.view)
         if not self.ledger().balanced:
@@ -350,8 +287,8 @@ class Store:
         """Release everything; what is in the log stays there. Idempotent."""
         if self._lock_fd < 0:
             return
-        with self._keeping, self._writing:
-            self._turn()
+        self._writer.turn()
+        with self._keeping:
             try:
                 self._note_losses()
             finally:
@@ -364,20 +301,15 @@ class Store:
 
     def recover(self, now_ns: int) -> None:
         """Take over what the log holds. Called once by `open_store`."""
-        recorded = self._files.index.ledger().get(RECORDED, 0)
-        found = wal.recover(self._root / "wal", self._root / QUARANTINE, self._next - 1, recorded)
+        found = self._writer.recover(self._root / QUARANTINE, self._files.index.ledger().get(RECORDED, 0))
         for file in found:
-            if file.next > file.first:
-                self._files.add_chunk(file.chunk())
-            self._next = max(self._next, file.next)
-            recorded = max(recorded, file.written_ns)
             if file.torn:
                 self.repair.append(f"{file.path.name}: a torn tail of {file.torn} bytes was cut")
             if file.damaged_rows:
                 self.repair.append(f"{file.path.name}: {file.damaged_rows} rows cannot be read")
         if losses := tuple(loss for file in found for loss in file.losses):
             self._files.commit(Change(losses=losses))
-        self._written_ns = recorded
+        recorded = self._writer.written_ns
         if recorded and now_ns - recorded > GAP_MIN_NS:
             self.record_gap(recorded, now_ns, "the server did not run")
         self._files.keep_reserve()
