@@ -127,9 +127,12 @@ def test_a_disk_that_refuses_shows_marks_refuses_actions_and_catches_up(tmp_path
         for _ in range(3):
             await post.scan()
         assert post.state("CAB-0001/V") is Isa.RTNUN, "what is shown stays the present"
+        shown: list[Isa] = []
+        post.desk.writer.told.append(lambda *_: shown.append(post.state("CAB-0001/V")))
         post.disk.refuses = False
         await asyncio.sleep(writer_module.RETRY_S + 1)
         await post.settle()
+        assert len(shown) == 2 and set(shown) == {Isa.RTNUN}, "an older batch that is written at last shows nothing old"
         assert post.desk.errors() == []
         assert await post.told() == [
             "CAB-0001/V alarm",
@@ -174,6 +177,35 @@ def test_what_is_owed_is_bounded_and_states_are_never_given_up(tmp_path: Path, m
         await post.close()
         await post.open()
         assert [post.state(f"CAB-000{i}/V") for i in (1, 2, 3)] == [Isa.UNACK] * 3
+
+    story(tmp_path, tell)
+
+
+def test_what_the_disk_is_writing_just_now_is_never_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that hangs and comes back: what it was asked to write stands there, each event with its own record."""
+    monkeypatch.setattr(writer_module, "OWED_MAX", 2)
+
+    async def tell(post: Post) -> None:
+        post.disk.slow.clear()
+        post.set("V", 255)
+        await post.scan()
+        await asyncio.sleep(writer_module.LATE_S + 0.5)
+        assert post.state("CAB-0003/V") is Isa.UNACK, "shown, and under way"
+        for volts in (230, 255, 230):
+            post.set("V", volts)
+            await post.scan()
+        post.disk.slow.set()
+        await post.settle()
+        told = await post.told()
+        assert told[:3] == [f"CAB-000{i}/V alarm" for i in (1, 2, 3)]
+        assert post.desk.writer.lost == 12 - len(told) > 0, "what is counted as lost is what is not there"
+        # Their present occurrence is the third batch's, whose record was given up; none shows another's.
+        found = await post.journal.query(Query(limit=100))
+        subject = {(e.position.epoch, e.position.sequence): e.record.subject for e in found.entries}
+        for condition, entry in post.desk.shown:
+            if entry.event is not None:
+                at = (entry.event.epoch, entry.event.sequence)
+                assert subject[at] == post.desk.book.name(condition)
 
     story(tmp_path, tell)
 
