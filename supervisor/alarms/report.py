@@ -78,7 +78,8 @@ class Tally:
             "records": self.records,
             "priorities": {p: self._priorities[p] for p in sorted(self._priorities)},
             "top": [{"name": n, "count": len(t), "share": len(t) / len(every)} for n, t in ranked],
-            "top_share": sum(len(t) for _, t in ranked) / max(1, len(every)),
+            # Of ten alarms or fewer the top ten are all: that says nothing.
+            "top_share": sum(len(t) for _, t in ranked) / len(every) if len(self._times) > TOP else None,
             "chattering": chattering,
             "chattering_total": len(chattering),
             "fleeting": fleeting[:TOP],

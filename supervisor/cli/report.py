@@ -125,7 +125,7 @@ def shared(title: str, rows: list[dict[str, Any]]) -> Any:
     for r in rows[:_SHARED_MAX]:
         p50 = r["acks"]["p50_s"]
         made.add_row(
-            ask.plain(r["name"] or "-"),
+            ask.plain(r.get("title") or r["name"] or "-"),
             f"{r['annunciated']:,}",
             f"{r['per_day']:,.1f}",
             f"{r['per_hour_max']:,}",

@@ -51,6 +51,9 @@ async def report(call: AlarmCall) -> Document:
         line["text"] = _text(book, line["name"])
     made["desks"] = _shared(tally, lambda name: _desk(book, name), Counter(_desk(book, book.name(c)) for c, _ in stale))
     made["areas"] = _shared(tally, _area, Counter(_area(book.name(c)) for c, _ in stale))
+    for area in made["areas"]:
+        known = book.plant.areas.get(area["name"])
+        area["title"] = area["name"] if known is None else known.title
     return made | {"measures": measures(made), "shares": shares(_configured(call), made["priorities"])}
 
 

@@ -128,7 +128,7 @@ def test_a_disk_that_refuses_shows_marks_refuses_actions_and_catches_up(tmp_path
             await post.scan()
         assert post.state("CAB-0001/V") is Isa.RTNUN, "what is shown stays the present"
         shown: list[Isa] = []
-        post.desk.writer.told.append(lambda *_: shown.append(post.state("CAB-0001/V")))
+        post.desk.writer.told.append(lambda *_: shown.append(post.state("CAB-0002/V")))
         post.disk.refuses = False
         await asyncio.sleep(writer_module.RETRY_S + 1)
         await post.settle()

@@ -119,6 +119,11 @@ def test_hours_with_more_than_thirty_and_the_top_ten_s_share() -> None:
     assert tally(*times[1:])["busy_share"] == 0, "thirty are not more than thirty"
 
 
+def test_of_ten_alarms_or_fewer_the_top_ten_say_nothing() -> None:
+    d = tally(*(record(60 * i, f"a/b/{i % 10}") for i in range(40)))
+    assert d["top_share"] is None and "top_share" not in {m["name"] for m in measures(d)}
+
+
 def ended(second: float, name: str, what: str, begun: float) -> Record:
     return record(second, name, what=what, announced=False, occurrence=T0 + round(begun * S))
 
