@@ -84,6 +84,7 @@ class Post:
         self.clock = clock or sim.clock()
         self.offload = Offload()
         self.epoch = 0
+        self.refuses = False
 
     async def open(
         self, names: Sequence[str] | None = None, old: dict[str, str] | None = None, life: str = "in service"
@@ -96,6 +97,7 @@ class Post:
         self.plant.old_names.update(old or {})
         self.journal = await ChainJournal.open(self.folder, self.epoch, self.offload.run, reserve_size=0)
         self.disk = Disk(self.journal)
+        self.disk.refuses = self.refuses
         self.table = TagTable(self.plant, StringPool(), self.clock.wall_ns())
         everything = np.arange(self.plant.rows)
         self.table.put(everything, np.zeros(len(everything), np.int64), np.zeros(len(everything), np.uint32), 0)

@@ -22,7 +22,7 @@ import numpy as np
 from config.model import AlarmRule, Site
 from config.words import NS_PER_S, Clock, StatusCode
 from drivers.identity import Identities
-from historian.base import Found, Query, Record, RecordKind, Run
+from historian.base import Found, JournalError, Query, Record, RecordKind, Run
 from supervisor.alarms.conditions import Conditions
 from supervisor.alarms.engine import AlarmEngine
 from supervisor.alarms.events import Operator, Refused
@@ -35,6 +35,8 @@ from supervisor.alarms.records import RATE, Batch, EventId, Glances, Scribe
 from supervisor.alarms.resuming import resume
 from supervisor.alarms.rows import Live
 from supervisor.alarms.rules import RuleBook
+from supervisor.alarms.settings import TABLE as SETTINGS
+from supervisor.alarms.settings import changes, settings
 from supervisor.alarms.shown import Shown
 from supervisor.alarms.writer import AlarmJournal, NotRecorded, Writer
 from supervisor.plant.plant import Plant
@@ -121,6 +123,20 @@ class AlarmDesk:
         self.found = f"{len(living)} alarms go on where they were"
         if closed:
             self.found += f"; {len(closed)} are no more or could not be read, see the journal"
+        await self._note_settings(now_ns)
+
+    async def _note_settings(self, now_ns: int) -> None:
+        """Tell the journal which settings are others than at the last start."""
+        records, rows = changes(await self._journal.rows(SETTINGS), settings(self.book), now_ns)
+        if not rows:
+            return
+        try:
+            await self._journal.append_with(records, rows)
+        except JournalError as e:  # what is not stored is found again at the next start
+            log.error("changes of alarm settings are not journalled yet: %s", e)
+            return
+        if records:
+            self.found += f"; alarm settings changed: {len(records)}, see the journal"
 
     def _show(self, living: Mapping[int, Live]) -> list[int]:
         """What the rows tell; which conditions people had to do with."""

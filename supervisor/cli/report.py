@@ -155,6 +155,8 @@ def hidden(r: dict[str, Any]) -> list[str]:
     lines += [f"    {w['name']} {w['what']}: expected {w['lacks']}" for w in r["unauthorised"]]
     lines.append(f"  out of service past their review: {now['overdue_total']:,}")
     lines += [f"    {o['name']} ({o['work_order']}), due {local(o['review'], date=True)}" for o in now["overdue"]]
+    lines.append(f"alarm settings changed: {r['settings_total']:,}; each needs its change record")
+    lines += [f"  {local(s['time'], date=True)}  {s['text']}" for s in r["settings"]]
     return lines
 
 

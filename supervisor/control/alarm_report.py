@@ -18,6 +18,7 @@ from supervisor.alarms.hiding import Hiding
 from supervisor.alarms.load import Document
 from supervisor.alarms.report import Tally
 from supervisor.alarms.rules import RuleBlock, RuleBook
+from supervisor.alarms.settings import WHAT as SETTING
 from supervisor.alarms.shown import Entry
 from supervisor.alarms.targets import measures, shares
 from supervisor.commands.values import iso
@@ -46,7 +47,7 @@ async def report(call: AlarmCall) -> Document:
     made = tally.document(lambda name: _is_head(book, name))
     made |= {"from": iso(from_ns), "until": iso(call.now_ns), "complete": whole}
     made |= {"stale_total": len(stale), "stale": _oldest(call, stale)}
-    made |= hiding.document() | {"hidden": _hidden(call)}
+    made |= hiding.document() | {"hidden": _hidden(call)} | await _settings(call, from_ns)
     for line in (*made["top"], *made["chattering"], *made["fleeting"], *made["upsets"]):
         line["text"] = _text(book, line["name"])
     made["desks"] = _shared(tally, lambda name: _desk(book, name), Counter(_desk(book, book.name(c)) for c, _ in stale))
@@ -69,6 +70,14 @@ async def _read(call: AlarmCall, tally: Tally, hiding: Hiding) -> bool:
             return True
         before = found.entries[0].position.sequence
     return False
+
+
+async def _settings(call: AlarmCall, from_ns: int) -> Document:
+    """Rules whose settings were changed, as the starts in that time found them."""
+    query = Query(from_ns, call.now_ns, frozenset({RecordKind.CONFIG}), limit=_PAGE)
+    found = [e.record for e in (await call.journal.query(query)).entries if e.record.data.get("what") == SETTING]
+    told = [{"time": iso(record.time_ns), "text": record.text} for record in found[-LIST_MAX:]]
+    return {"settings": told, "settings_total": len(found)}
 
 
 def _oldest(call: AlarmCall, stale: list[tuple[int, Entry]]) -> list[Document]:
