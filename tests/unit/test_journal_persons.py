@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from historian.base import Position, Query
+from historian.base import JournalUnwritable, Position, Query, Row
 from historian.journal.journal import ChainJournal
 from historian.journal.persons import hide, reveal
 from historian.journal.verify import verify
@@ -100,3 +100,14 @@ def test_more_names_than_are_remembered_stay_the_same_persons(tmp_path: Path, mo
         store.append([record(i, user=user) for i, user in enumerate(users)])
         assert [e.record.user for e in entries(store)] == users
     assert verify(tmp_path).persons == 10
+
+
+def test_who_first_came_with_a_record_that_was_refused_is_known_by_the_next(tmp_path: Path) -> None:
+    """Number and key went with the transaction; nobody may be told by a number that is not there."""
+    with opened(tmp_path) as store:
+        store.append([record(1)])
+        with pytest.raises(JournalUnwritable):
+            store.append([record(2, user="bob")], [Row("t", b"k", object())])  # type: ignore[arg-type]
+        store.append([record(3, user="bob")])
+        assert [e.record.user for e in entries(store)] == ["anne", "bob"]
+    assert (verify(tmp_path).whole, verify(tmp_path).persons) == (True, 2)
