@@ -23,7 +23,7 @@ from typing import Final, Protocol
 
 from historian.base import JournalError, JournalUnwritable, Later, Plain, Position, Record, Row, Run, Sheet
 from supervisor.alarms.records import Batch, EventId, Scribe, split, values_of
-from supervisor.alarms.shown import Shown, apply
+from supervisor.alarms.shown import STEP, Shown, apply
 from supervisor.offload import OffloadFull
 
 log = logging.getLogger(__name__)
@@ -222,7 +222,10 @@ class Writer:
         for owed in group:
             batch = owed.batch
             end = start + len(batch.happenings) + len(batch.notes)
-            events = [EventId(self._post, *p) for p in positions[start:end]]
+            events: list[EventId] = []
+            for at in range(start, end, STEP):
+                events += [EventId(self._post, *p) for p in positions[at : min(at + STEP, end)]]
+                await asyncio.sleep(0)
             start = end
             # What was shown already only gets its events: its states may be older than those shown now.
             show = replace(batch, lives={}) if owed.shown else batch

@@ -129,7 +129,7 @@ def test_what_is_wrong_with_a_filter_is_told_clause_by_clause(site: Site) -> Non
         (node_id("21605/CAB-0001/V1"), None, CODES.BadAttributeIdInvalid),
         (ua.NodeId(ua.ObjectIds.ObjectsFolder), None, CODES.BadNotSupported),
         (node_id("21605/CAB-9999"), None, CODES.BadNodeIdUnknown),
-        (SERVER, ua.DataChangeFilter(), CODES.BadEventFilterInvalid),
+        (SERVER, ua.DataChangeFilter(), CODES.BadFilterNotAllowed),
         (SERVER, event_filter([]), CODES.BadEventFilterInvalid),
     ],
 )

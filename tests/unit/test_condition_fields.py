@@ -20,7 +20,7 @@ from supervisor.hmi.events.filter import read_filter
 from supervisor.hmi.events.hierarchy import EventTypes
 from supervisor.hmi.events.queue import TEMPLATES_MAX, Group
 from supervisor.hmi.events.value import Type, Value
-from tests.nodeset import clause, event_filter, standard_types
+from tests.nodeset import clause, element, event_filter, standard_types
 from tests.plants import TypeSpec, make_plant, tag
 
 IDS = ua.ObjectIds
@@ -278,6 +278,22 @@ def test_what_a_group_packs_once_is_that_of_each_of_its_events(rule: dict[str, A
     other = replace(event(kind=kind_, **TOLD, value="CAB-0001"), **more)
     for each in (one, other, one):
         assert group.pack(each) == read.pack(each, "fr")
+
+
+@pytest.mark.parametrize("name", ["SourceName", "Severity", "EventType", "ConditionName", "LastSeverity"])
+def test_what_a_group_asks_once_is_true_of_each_of_its_events(name: str) -> None:
+    """Of events that are alike one is judged for all, unless the filter looks at what each has of its own."""
+    kind_ = kind(LIMITS)
+    alike = [event(kind=kind_), replace(event(kind=kind_), **TOLD), event(kind=kind_)]
+    for wanted in {alike[0].field(name, "fr"), alike[1].field(name, "fr"), v.string("none of them")}:
+        assert wanted is not None
+        data = ua.NodeId(*reversed(wanted.data)) if wanted.type is Type.NODE_ID else wanted.data
+        literal = ua.Variant(data, ua.VariantType(int(wanted.type)))
+        clauses = [element(ua.FilterOperator.Equals, clause(name), literal)]
+        read, _ = read_filter(event_filter([clause("Severity")], clauses), with_added())
+        assert read is not None
+        group = Group((b"", "fr"), read)
+        assert [group.wants(each) for each in alike] == [read.passes(each, "fr") for each in alike]
 
 
 def test_templates_are_bounded() -> None:

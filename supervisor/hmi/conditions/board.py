@@ -66,7 +66,12 @@ class _Ids:
 
     def __init__(self) -> None:
         self.occurrence_ns = 0
-        self.known: deque[bytes] = deque(maxlen=IDS_MAX)
+        self.known: list[bytes] = []
+
+    def add(self, *ids: bytes) -> None:
+        """The newest come last; IDS_MAX are kept."""
+        self.known += ids
+        del self.known[:-IDS_MAX]
 
 
 class Board:
@@ -263,7 +268,7 @@ class Board:
         )
         self._keep(event)
         if (ids := self._ids.get(condition)) is not None:
-            ids.known.extend(map(bytes, reversed(entry.later)))
+            ids.add(*map(bytes, reversed(entry.later)))
 
     def _keep(self, event: ConditionEvent) -> None:
         """The event is the present one of its condition; EventIds of former occurrences are forgotten."""
@@ -279,7 +284,7 @@ class Board:
         if ids.occurrence_ns != state.occurrence_ns:
             ids.occurrence_ns = state.occurrence_ns
             ids.known.clear()
-        ids.known.append(event.id)
+        ids.add(event.id)
 
 
 def _qualities(batch: Batch) -> Sequence[int]:

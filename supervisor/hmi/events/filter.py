@@ -54,6 +54,7 @@ class EventFilter:
     def template(self, event: Event, locale: str) -> Template:
         """What is wanted of all events that are alike, packed; what each has of its own is left open."""
         own, types = event.own, self.types
+        passes = None if self.where.fields & own else self.where.passes(event, locale, types)
         runs, left = [struct.pack("<i", len(self.select))], []
         for o in self.select:
             if o is not None and o.name in own:
@@ -61,7 +62,7 @@ class EventFilter:
                 runs.append(b"")
             else:
                 runs[-1] += NULL_BYTES if o is None else pack(o.get(event, locale, types))
-        return Template(tuple(runs), tuple(left), types)
+        return Template(passes, tuple(runs), tuple(left), types)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +70,12 @@ class Template:
     """EventFields of events that are alike.
 
     Attributes:
+        passes: whether they are wanted; None: the filter looks at what each has of its own.
         runs: bytes before, between and after what is left open: one more than `left`.
         left: what each event has of its own.
     """
 
+    passes: bool | None
     runs: tuple[bytes, ...]
     left: tuple[Operand, ...]
     types: EventTypes

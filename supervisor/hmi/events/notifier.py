@@ -157,12 +157,11 @@ class Notifier:
             self._hand_out(event, alike[0].group, alike)
 
     def _hand_out(self, event: Event, group: Group, items: list[EventItem]) -> None:
-        allowed = [item for item in items if self._allowed(item.user, event)]
-        if not allowed or not group.filter.passes(event, group.locale):
+        if not items or not group.wants(event):
             return
         parcel = Parcel(event, group)
-        for item in allowed:
-            if not item.put(parcel, self._overflow):
+        for item in items:
+            if self._allowed(item.user, event) and not item.put(parcel, self._overflow):
                 self._counters.events_lost += 1
 
     def _overflow(self) -> Event:

@@ -51,14 +51,26 @@ class Group:
 
     def pack(self, event: Event) -> bytes:
         """EventFields; what events that are alike have in common is packed once."""
+        template = self._template(event)
+        return self.filter.pack(event, self.locale) if template is None else template.fill(event, self.locale)
+
+    def wants(self, event: Event) -> bool:
+        """Whether it passes the filter; of events that are alike one is asked, where that is enough."""
+        template = None if event.bypasses_where else self._template(event)
+        if template is None or template.passes is None:
+            return self.filter.passes(event, self.locale)
+        return template.passes
+
+    def _template(self, event: Event) -> Template | None:
+        """None: it is like no other."""
         key = event.alike
         if key is None:
-            return self.filter.pack(event, self.locale)
+            return None
         if (template := self._templates.get(key)) is None:
             if len(self._templates) >= TEMPLATES_MAX:
                 self._templates.clear()
             template = self._templates[key] = self.filter.template(event, self.locale)
-        return template.fill(event, self.locale)
+        return template
 
 
 class Parcel:

@@ -103,8 +103,15 @@ def _text(data: str) -> bytes:
     return struct.pack("<i", len(raw)) + raw
 
 
-@lru_cache(4096)
 def _id(data: Id) -> bytes:
+    namespace, identifier = data
+    if isinstance(identifier, str):  # names of conditions and equipment: too many to be remembered
+        return struct.pack("<BH", 3, namespace) + _text(identifier)
+    return _known_id(data)
+
+
+@lru_cache(4096)
+def _known_id(data: Id) -> bytes:
     namespace, identifier = data
     if isinstance(identifier, int):
         if namespace == 0 and identifier < 256:
@@ -112,11 +119,11 @@ def _id(data: Id) -> bytes:
         if namespace < 256 and identifier < 65536:
             return struct.pack("<BBH", 1, namespace, identifier)
         return struct.pack("<BHI", 2, namespace, identifier)
-    if isinstance(identifier, str):
-        return struct.pack("<BH", 3, namespace) + _text(identifier)
     if isinstance(identifier, UUID):
         return struct.pack("<BH", 4, namespace) + identifier.bytes_le
-    return struct.pack("<BH", 5, namespace) + _bytes(identifier)
+    if isinstance(identifier, bytes):
+        return struct.pack("<BH", 5, namespace) + _bytes(identifier)
+    raise TypeError(f"expected the identifier of a NodeId, got {identifier!r}")
 
 
 def _localized(data: tuple[str, str]) -> bytes:

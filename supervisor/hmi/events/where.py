@@ -62,6 +62,11 @@ class Where:
 
     steps: tuple[Step | None, ...]  # None: nothing leads to this element
 
+    @property
+    def fields(self) -> frozenset[str]:
+        """Fields of events that it looks at."""
+        return frozenset(o.name for step in self.steps if step for o in step.operands if isinstance(o, Operand))
+
     def passes(self, event: Event, locale: str, types: EventTypes) -> bool:
         """Whether an event fits."""
         if not self.steps:

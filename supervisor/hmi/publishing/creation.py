@@ -78,6 +78,8 @@ class Creation:
         return _result(number, item.period_s * 1000, item.size)
 
     def _events(self, wanted: ua.ReadValueId, mode: int, asked: Any) -> ua.MonitoredItemCreateResult:
+        if isinstance(asked.Filter, wire.DataChangeFilter | wire.AggregateFilter):
+            raise ServiceError(_CODES.BadFilterNotAllowed)
         if not isinstance(asked.Filter, wire.EventFilter):
             raise ServiceError(_CODES.BadEventFilterInvalid)
         if self.subscription.events is None:

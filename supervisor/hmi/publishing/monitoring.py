@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from asyncua import ua
 from asyncua.common.utils import ServiceError
+from asyncua.ua import uaprotocol_auto as wire
 
 from supervisor.hmi.contract import Limits
 from supervisor.hmi.model.nodes import Nodes
@@ -123,7 +124,9 @@ class Monitoring:
         if self.subscriptions.node_items >= self.limits.node_items:
             raise ServiceError(_CODES.BadTooManyMonitoredItems)
         attribute = int(wanted.AttributeId)
-        trigger, band = data_filter(asked.Filter, attribute, attribute == _VALUE, float("nan"))
+        numeric = attribute == _VALUE and isinstance(asked.Filter, wire.DataChangeFilter)
+        numeric = numeric and subscription.nodes.is_number(wanted)
+        trigger, band = data_filter(asked.Filter, attribute, numeric, float("nan"))
         requested = np.array([asked.SamplingInterval], np.float64)
         sampling = float(revised_sampling(requested, subscription.terms.interval_ms, self.limits)[0])
         size, oldest = min(max(int(asked.QueueSize), 1), _NODE_QUEUE_MAX), bool(asked.DiscardOldest)

@@ -33,6 +33,8 @@ _REFUSED: Final = frozenset(
     )
 )  # fmt: skip
 
+_NUMBERS: Final = frozenset({0, *range(2, 12)})  # Null, and SByte to Double. Source: OPC 10000-6, 5.1.2
+
 
 @dataclass(slots=True, eq=False)
 class Watched:
@@ -139,11 +141,24 @@ class NodeItems:
         Raises:
             ServiceError: what a Read of the same attribute answers.
         """
-        value = self._reading.read(item.wanted, self.asker)
-        if value.StatusCode.value in _REFUSED:
-            raise ServiceError(value.StatusCode.value)
+        value = self._readable(item.wanted)
         self._items[number] = item
         self._take(number, item, now_s, value)
+
+    def _readable(self, wanted: ua.ReadValueId) -> ua.DataValue:
+        value = self._reading.read(wanted, self.asker)
+        if value.StatusCode.value in _REFUSED:
+            raise ServiceError(value.StatusCode.value)
+        return value
+
+    def is_number(self, wanted: ua.ReadValueId) -> bool:
+        """Whether a deadband makes sense; what has no value yet may become a number.
+
+        Raises:
+            ServiceError: what a Read of it answers.
+        """
+        variant = self._readable(wanted).Value
+        return variant is None or variant.VariantType.value in _NUMBERS
 
     def modify(self, number: int, new: Watched) -> None:
         """New settings; what its queue holds stays as far as it fits."""

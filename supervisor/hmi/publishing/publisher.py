@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import Final
 
 from config.words import Clock
-from supervisor.hmi.lane import Lane
+from supervisor.hmi.lane import ROUND, Lane
 from supervisor.hmi.publishing.cycle import Act
 from supervisor.hmi.publishing.messages import notification_message, publish_response, status_change
 from supervisor.hmi.publishing.outbox import Farewell, Outbox
@@ -28,7 +28,6 @@ from supervisor.hmi.publishing.subscription import Subscription
 _log = logging.getLogger(__name__)
 
 _HEAVY: Final = 1_000  # items above which a subscription's message waits for its turn
-_SLICE: Final = 100  # attributes sampled in one piece
 
 
 class Publisher:
@@ -202,7 +201,7 @@ class Publisher:
             for subscription in [s for s in subscriptions.values() if len(s.nodes)]:
                 now_s = loop.time()
                 for n, number in enumerate(subscription.nodes.due(now_s)):
-                    if n % _SLICE == _SLICE - 1:
+                    if n % ROUND == ROUND - 1:
                         await self._lane.turn()
                     subscription.nodes.sample(number, now_s)
 

@@ -80,6 +80,10 @@ REFUSED = [
     (item(V1, filter_=change(VALUE, PERCENT, -0.1)), CODES.BadDeadbandFilterInvalid),
     (item(DOUBLE, filter_=change(VALUE, PERCENT, 10.0)), CODES.BadDeadbandFilterInvalid),  # it has no EURange
     (item(value_id(2253, ua.AttributeIds.EventNotifier)), CODES.BadEventFilterInvalid),
+    (item(value_id(2258), filter_=change(VALUE, ABSOLUTE, 1.0)), CODES.BadFilterNotAllowed),  # a time is no number
+    (item(value_id(NAMESPACES), filter_=change(VALUE, PERCENT, 1.0)), CODES.BadFilterNotAllowed),
+    (item(value_id(2992), filter_=change(VALUE, PERCENT, 1.0)), CODES.BadDeadbandFilterInvalid),  # without EURange
+    (item(CAB + "Nothing", filter_=change(VALUE, PERCENT, 1.0)), CODES.BadNodeIdUnknown),
 ]
 
 
