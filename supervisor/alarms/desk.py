@@ -24,6 +24,7 @@ from config.words import NS_PER_S, Clock, StatusCode
 from drivers.identity import Identities
 from historian.base import Found, JournalError, Query, Record, RecordKind, Run
 from supervisor.alarms.conditions import Conditions
+from supervisor.alarms.counting import Counting
 from supervisor.alarms.engine import AlarmEngine
 from supervisor.alarms.events import Operator, Refused
 from supervisor.alarms.happening import By, Counts, Happening
@@ -80,6 +81,7 @@ class AlarmDesk:
         writer: on its way to the journal; `writer.told` takes those who send events.
         rate: annunciations of the last ten minutes.
         found: what was found at start, one sentence.
+        counting: where reports take their turn.
     """
 
     def __init__(self, engine: AlarmEngine, journal: DeskJournal, clock: Clock, run: Run, post: int = POST) -> None:
@@ -92,6 +94,7 @@ class AlarmDesk:
         self.writer = Writer(journal, self._scribe, self.shown, run, post)
         self.rate = Rate()
         self.found = ""
+        self.counting = Counting()
         self._journal = journal
         self._clock = clock
         self._run = run
@@ -162,6 +165,7 @@ class AlarmDesk:
     async def close(self) -> None:
         """Write what is owed and end. Idempotent."""
         await self.writer.close()
+        await self._run(self.counting.close)
 
     # --- the scan
 

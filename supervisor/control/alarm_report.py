@@ -9,11 +9,13 @@ what is there for who asks is counted.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import compress
-from typing import Any, Final
+from typing import Final
 
 from config.words import NS_PER_S
-from historian.base import Query, RecordKind
+from historian.base import Entry as Line
+from historian.base import Query, RecordKind, Run
 from supervisor.alarms.hiding import Hiding
 from supervisor.alarms.load import Document
 from supervisor.alarms.report import Tally
@@ -38,38 +40,55 @@ async def report(call: AlarmCall) -> Document:
     from_ns, book = call.now_ns - hours * 3600 * NS_PER_S, call.desk.book
     tally = Tally(from_ns, call.now_ns)
     hiding = Hiding(from_ns, call.now_ns, lambda name: _longest(book, name))
-    whole = await _read(call, tally, hiding)
-    stale = [
-        (c, e)
-        for c, e in list(call.desk.shown)
-        if call.now_ns - e.live.state.raised_ns > STALE_NS and LISTS["active"](e, book.block(c).rule) and call.sees(c)
-    ]
-    made = tally.document(lambda name: _is_head(book, name))
-    made |= {"from": iso(from_ns), "until": iso(call.now_ns), "complete": whole}
-    made |= {"stale_total": len(stale), "stale": _oldest(call, stale)}
-    made |= hiding.document() | {"hidden": _hidden(call)} | await _settings(call, from_ns)
+    async with call.desk.counting.turn() as off_loop:
+        whole = await _read(call, tally, hiding, off_loop)
+        old = _old(call)
+        made = {"from": iso(from_ns), "until": iso(call.now_ns), "complete": whole, "hidden": _hidden(call)}
+        made |= {"stale_total": len(old), "stale": _oldest(call, old)} | await _settings(call, from_ns)
+        return await off_loop(lambda: _finished(call, tally, made | hiding.document(), [c for c, _ in old]))
+
+
+async def _read(call: AlarmCall, tally: Tally, hiding: Hiding, off_loop: Run) -> bool:
+    """Count the records of the time, the newest first. False: there are more than REPORT_RECORDS_MAX."""
+    before: int | None = None
+    while tally.records < REPORT_RECORDS_MAX:
+        found = await call.journal.query(Query(tally.from_ns, call.now_ns, _ALARMS, before=before, limit=_PAGE))
+
+        def count(entries: list[Line] = found.entries) -> None:
+            records = [line.record for line in entries if call.sees_name(line.record.subject)]
+            tally.add(records)
+            hiding.add(records)
+
+        await off_loop(count)
+        if not found.more:
+            return True
+        before = found.entries[0].position.sequence
+    return False
+
+
+def _finished(call: AlarmCall, tally: Tally, made: Document, old: list[int]) -> Document:
+    """All that follows from what was counted; off the loop, so of the plant and its rules only."""
+    book = call.desk.book
+    made |= tally.document(lambda name: _is_head(book, name))
     for line in (*made["top"], *made["chattering"], *made["fleeting"], *made["upsets"]):
         line["text"] = _text(book, line["name"])
-    made["desks"] = _shared(tally, lambda name: _desk(book, name), Counter(_desk(book, book.name(c)) for c, _ in stale))
-    made["areas"] = _shared(tally, _area, Counter(_area(book.name(c)) for c, _ in stale))
+    names = [book.name(c) for c in old]
+    made["desks"] = _shared(tally, lambda name: _desk(book, name), names)
+    made["areas"] = _shared(tally, _area, names)
     for area in made["areas"]:
         known = book.plant.areas.get(area["name"])
         area["title"] = area["name"] if known is None else known.title
     return made | {"measures": measures(made), "shares": shares(_configured(call), made["priorities"])}
 
 
-async def _read(call: AlarmCall, tally: Tally, hiding: Hiding) -> bool:
-    """Count the records of the time, the newest first. False: there are more than REPORT_RECORDS_MAX."""
-    before: int | None = None
-    while tally.records < REPORT_RECORDS_MAX:
-        found = await call.journal.query(Query(tally.from_ns, call.now_ns, _ALARMS, before=before, limit=_PAGE))
-        records = [line.record for line in found.entries if call.sees_name(line.record.subject)]
-        tally.add(records)
-        hiding.add(records)
-        if not found.more:
-            return True
-        before = found.entries[0].position.sequence
-    return False
+def _old(call: AlarmCall) -> list[tuple[int, Entry]]:
+    """What has stood before the operators for more than a day."""
+    book = call.desk.book
+    return [
+        (c, e)
+        for c, e in list(call.desk.shown)
+        if call.now_ns - e.live.state.raised_ns > STALE_NS and LISTS["active"](e, book.block(c).rule) and call.sees(c)
+    ]
 
 
 async def _settings(call: AlarmCall, from_ns: int) -> Document:
@@ -80,13 +99,14 @@ async def _settings(call: AlarmCall, from_ns: int) -> Document:
     return {"settings": told, "settings_total": len(found)}
 
 
-def _oldest(call: AlarmCall, stale: list[tuple[int, Entry]]) -> list[Document]:
-    first = sorted(stale, key=lambda s: s[1].live.state.raised_ns)[:LIST_MAX]
+def _oldest(call: AlarmCall, old: list[tuple[int, Entry]]) -> list[Document]:
+    first = sorted(old, key=lambda s: s[1].live.state.raised_ns)[:LIST_MAX]
     return [call.document(c, e) for c, e in first]
 
 
-def _shared(tally: Tally, whose: Any, stale: Counter[str]) -> list[Document]:
+def _shared(tally: Tally, whose: Callable[[str], str], old: list[str]) -> list[Document]:
     """The load of each owner beside the targets, which are for one desk; the heaviest first."""
+    stale = Counter(map(whose, old))
     made = []
     for name, load in tally.shared(whose).items():
         whole = load | {"name": name, "stale_total": stale[name]}

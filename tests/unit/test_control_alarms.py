@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from typing import Any
 import pytest
 
 from config.model import Role
+from supervisor.alarms.counting import WAITING_MAX
+from supervisor.alarms.report import Tally
 from supervisor.alarms.rules import RuleBook
 from supervisor.control.alarm_call import AlarmCall
 from supervisor.control.alarm_names import matcher, resolve
@@ -187,6 +191,31 @@ def test_the_report_tells_what_people_hide(tmp_path: Path) -> None:
         assert not any(theirs["acts"].values()) and theirs["areas"] == []
 
     told(tmp_path, tell)
+
+
+def test_reports_are_counted_off_the_loop_one_after_another_and_so_many_may_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A month of a bad city takes seconds to count: the scan must not stand still meanwhile."""
+    threads: list[str] = []
+    made: dict[str, Callable[..., Any]] = {name: getattr(Tally, name) for name in ("add", "document", "shared")}
+    for name, method in made.items():
+
+        def seen(self: Tally, *args: Any, method: Callable[..., Any] = method) -> Any:
+            threads.append(threading.current_thread().name)
+            return method(self, *args)
+
+        monkeypatch.setattr(Tally, name, seen)
+
+    async def tell(post: Post) -> None:
+        asked = [call(post, "alarm_report") for _ in range(WAITING_MAX + 1)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert [a["annunciated"] for a in answers[:-1] if isinstance(a, dict)] == [3] * WAITING_MAX
+        assert "reports wait already; try again later" in str(answers[-1])
+        assert (await call(post, "alarm_report"))["annunciated"] == 3 and post.desk.counting.waiting == 0
+
+    told(tmp_path, tell)
+    assert threads and threading.current_thread().name not in threads
 
 
 def test_what_one_alarm_did_long_ago_is_found_and_a_pattern_says_where_it_stopped(
