@@ -9,10 +9,11 @@ nothing at all raises.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
-from drivers.base import DeviceSilent, NoTurn
+from drivers.base import Busy, DeviceSilent, NoTurn
 from drivers.dali import banks, curve, lunatone
 from drivers.dali import frames as f
 from drivers.dali.link import Job, LunatoneLink, sound
@@ -117,8 +118,9 @@ class Asker:
         return _bits(question, status, f.STATUS_BITS)
 
     async def _failures(self, job: Job, question: Question) -> Values:
-        await job.tell((f.ENABLE_DEVICE_TYPE, f.LED), ties=True)
-        status = await self._byte(job, f.LED_FAILURE_STATUS, question.values, "the LED failure status")
+        with self._unmeddled():
+            await job.tell((f.ENABLE_DEVICE_TYPE, f.LED), ties=True)
+            status = await self._byte(job, f.LED_FAILURE_STATUS, question.values, "the LED failure status")
         return _bits(question, status, f.FAILURE_BITS)
 
     async def _faults(self, job: Job, question: Question) -> Values:
@@ -134,7 +136,24 @@ class Asker:
             faults.told(whom, failed, self._loop.time())
         return dict.fromkeys(question.values, 0)
 
+    @contextmanager
+    def _unmeddled(self) -> Iterator[None]:
+        """What comes of several frames is believed only if no other master has changed what they go by.
+
+        Raises:
+            Busy: one has; the numbers may be another bank's.
+        """
+        line, before = self._link.line, self._link.line.meddled
+        yield
+        if line is self._link.line and line.meddled != before:
+            raise Busy("another master's frame came between the question's own")
+
     async def _bank(self, job: Job, question: Question) -> Values:
+        """As `_fields`, undisturbed."""
+        with self._unmeddled():
+            return await self._fields(job, question)
+
+    async def _fields(self, job: Job, question: Question) -> Values:
         """Fields of one memory bank, its numbers held still if it can."""
         bank = question.number
         await job.tell((f.DTR1, bank))
@@ -169,7 +188,7 @@ class Asker:
             LinkDown; DeviceSilent: it does not live; Busy.
         """
         said: dict[str, str] = {}
-        with self._link.job(Rank.LEVEL, timeout_s) as job:
+        with self._link.job(Rank.LEVEL, timeout_s) as job, self._unmeddled():
             await job.tell((f.DTR1, 0))
             for name in names:
                 first, last = banks.NAMEPLATE[name]

@@ -2,12 +2,14 @@
 # Tests: tests/unit/test_dali_busmodel.py
 """A simulated DALI bus: gear that hears frames, answers, collides, fails. One model behind every simulated gateway.
 
+Several gateways may be masters of one bus: its time is shared, and what one sends the others overhear.
+
 Law of this file: pure; no sockets. Time is an argument. Source: IEC 62386-102:2014, 9 and 11.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Hashable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -158,6 +160,7 @@ class Bus:
         scene: the last scene that all or a group were told; None: none yet.
         frames: how many were sent.
         free_s: when the bus is free again [s].
+        masters: who overhears what others send.
     """
 
     def __init__(self, gear: list[Gear]) -> None:
@@ -166,6 +169,7 @@ class Bus:
         self.scene: int | None = None
         self.frames = 0
         self.free_s = 0.0
+        self.masters: dict[Hashable, Callable[[f.Frame], None]] = {}
 
     @property
     def is_well(self) -> bool:
@@ -184,9 +188,14 @@ class Bus:
         self.free_s = max(self.free_s, now_s) + air_s
         return self.free_s
 
-    def send(self, frame: f.Frame) -> tuple[Said, int]:
-        """One frame; what is heard in answer. The caller has asked whether the bus is well."""
+    def send(self, frame: f.Frame, by: Hashable = None) -> tuple[Said, int]:
+        """One frame, by a master or a panel on the wall; what is heard in answer. The caller has asked whether the
+        bus is well.
+        """
         self.frames += 1
+        for master, overhear in self.masters.items():
+            if master != by:
+                overhear(frame)
         address, data = frame
         target = f.target_of(address)
         if target is None:

@@ -25,6 +25,7 @@ class Line:
         scene: the last scene told to all; None: none since the connection stands.
         counted: the line was counted: `faults.groups` holds every gear.
         counted_to: the short address whose turn is next in the count under way.
+        meddled: how often another master has changed the registers (DTR) or the device type that questions go by.
     """
 
     def __init__(self, fresh_s: float) -> None:
@@ -33,11 +34,18 @@ class Line:
         self.scene: int | None = None
         self.counted = False
         self.counted_to = 0
+        self.meddled = 0
         self._found: dict[int, int] = {}
         self._level_s: dict[int, float] = {}
         self._round_s: dict[int, float] = {}
 
     # --- told
+
+    def overheard(self, frame: f.Frame) -> None:
+        """Another master, or a panel on the wall, put a frame on the bus."""
+        address, data = frame
+        self.meddled += f.target_of(address) is None or (bool(address & 1) and data == f.READ_MEMORY)
+        self.heard(frame)
 
     def heard(self, frame: f.Frame) -> None:
         """A frame of ours or another's was on the bus: what it asks of whom."""

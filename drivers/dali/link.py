@@ -40,6 +40,7 @@ class LunatoneLink:
         self.line = Line(device.fault_fresh)
         self._gateway: Gateway | None = None
         self._opening: Opening[Gateway] = Opening(_drop)
+        self._on_air: f.Frame | None = None
         self._down = "not connected yet"
         self._on_lost: Callable[[str], None] | None = None
         self._loop = asyncio.get_running_loop()
@@ -111,8 +112,11 @@ class LunatoneLink:
                 self._on_lost(f"{self.device.where}: {gateway.down}")
 
     def _overheard(self, frame: f.Frame) -> None:
+        """A frame was on the bus; a gateway may tell ours, too."""
+        if frame == self._on_air:
+            return
         self.turns.schedule.heard(f.COMMAND_S, self._loop.time())
-        self.line.heard(frame)
+        self.line.overheard(frame)
 
     @property
     def is_up(self) -> bool:
@@ -159,6 +163,7 @@ class LunatoneLink:
         """As `Gateway.ask`."""
         if self._gateway is None:
             raise NotSent(f"{self.device.where}: {self._down}")
+        self._on_air = frame
         return await self._gateway.ask(frame, timeout_s, answer, twice, may_leave)
 
 

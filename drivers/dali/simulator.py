@@ -9,6 +9,7 @@ Law of this file: what the gateway says to a frame; connections are `serving`'s,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from drivers.dali import frames as f
@@ -40,6 +41,8 @@ class SimulatedGateway(Simulated):
         super().__init__(name, host, port, NOISE)
         self.serial = serial
         self.buses = list(buses)
+        for line, bus in enumerate(self.buses):
+            bus.masters[self] = partial(self._overheard, line)
         self.refused: set[f.Target] = set()
         self.heal()
 
@@ -87,9 +90,8 @@ class SimulatedGateway(Simulated):
 
     # --- serving
 
-    def put(self, line: int, frame: f.Frame) -> None:
-        """Another master, a wall panel, puts a frame on a bus: the gateway tells its clients."""
-        self.buses[line].send(frame)
+    def _overheard(self, line: int, frame: f.Frame) -> None:
+        """Another master, or a panel on the wall, has put a frame on a bus: the gateway tells its clients."""
         data = {"bits": 16, "data": list(frame), "line": line, "framingError": False}
         for connection in list(self._connections):
             connection.tell({"type": "daliMonitor", "data": data})
@@ -114,7 +116,7 @@ class SimulatedGateway(Simulated):
             return result(lunatone.NOT_FREE)
         asks, twice = bool(mode.get("waitForAnswer")), bool(mode.get("sendTwice"))
         at_s = bus.take(now_s, f.QUERY_S if asks else f.TWICE_S if twice else f.COMMAND_S)
-        said, value = bus.send(frame)
+        said, value = bus.send(frame, self)
         _, answers = result(lunatone.SENT)
         if asks:
             codes = {"nothing": lunatone.ANSWER_NONE, "value": lunatone.ANSWER_VALUE}

@@ -124,7 +124,7 @@ class GearBank:
         """One frame to all on each line: the local program."""
         lines = {(id(placed[0]), placed[1]): placed for placed in self._gateway if placed is not None}
         for gateway, line in lines.values():
-            gateway.put(line, f.direct_level(f.ALL, level))
+            gateway.buses[line].send(f.direct_level(f.ALL, level))
         for gear, placed in zip(self._gear, self._gateway, strict=True):
             if placed is None:
                 gear.go(level)
@@ -136,7 +136,7 @@ class GearBank:
         if placed is None:
             gear.go(level)
         else:
-            placed[0].put(placed[1], f.direct_level(f.Target(gear=gear.short), level))
+            placed[0].buses[placed[1]].send(f.direct_level(f.Target(gear=gear.short), level))
 
     def put_text(self, tag: str, instance: int, text: str) -> None:
         """Gear has no texts."""

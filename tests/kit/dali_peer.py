@@ -135,10 +135,6 @@ class LunatonePeer(GearPeer):
         for i in range(len(self._points)):
             self.hold(i, self.extremes(i)[0])
 
-    def panel(self, frame: f.Frame) -> None:
-        """The gateway tells of it."""
-        self.gateway.put(0, frame)
-
     def device(self) -> DaliDevice:
         return DaliDevice(
             wire="lunatone",

@@ -56,7 +56,7 @@ def test_a_day_of_faults() -> None:
 
         def move(moment: int) -> None:
             for short in SHORTS:  # a panel on the wall
-                gateway.put(0, f.direct_level(f.Target(gear=short), (moment * 7 + short) % 254 + 1))
+                gateway.buses[0].send(f.direct_level(f.Target(gear=short), (moment * 7 + short) % 254 + 1))
 
         judge = Judge(lambda: held(bus))
         host = Host(specs, {"dali": PROTOCOL}, clock(), judge, Random(1))
