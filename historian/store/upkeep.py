@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_store_full.py, tests/unit/test_store_crash.py
+# Tests: tests/unit/test_store_retention.py, tests/unit/test_store_full.py, tests/unit/test_store_crash.py
 """Upkeep of sealed files: merge small ones, close days, forget what is too old, make room.
 
 Law of this file: blocking I/O through `Files.commit` only, so that each change is whole or did not happen; one caller

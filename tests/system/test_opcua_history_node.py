@@ -12,9 +12,9 @@ import pytest
 
 from historian.store.store import open_store
 from supervisor.offload import Offload
+from tests.system.history_kit import CAB, LIMITS, NOON_NS, Kept, fill, history_plant
 from tests.system.node_kit import HERE, node_modules
 from tests.system.opcua_kit import PASSWORDS, client_certificate, in_background
-from tests.system.test_opcua_history import CAB, LIMITS, NOON_NS, Kept, fill, history_plant
 
 
 @pytest.mark.system

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +113,37 @@ def test_a_crash_after_any_step_loses_and_doubles_nothing(quick: Path) -> None:
         files = {p.relative_to(root).as_posix() for p in (root / "segments").rglob("*") if p.is_file()}
         assert files == {s.path for day in store.reader._view().segments.values() for s in day}, names[stop]
         store.close()
+
+
+def test_a_name_is_given_to_what_is_on_the_disk_and_the_log_goes_last(
+    quick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a power cut would show and a killed process does not: each file before its name, its name before the index,
+    the index before the log is removed.
+    """
+    done: list[str] = []
+
+    def told(patch: pytest.MonkeyPatch, name: str, call: Callable[..., None], path_of: Callable[..., object]) -> None:
+        def noted(*arguments: object) -> None:
+            call(*arguments)
+            path = Path(str(path_of(*arguments)))
+            done.append(f"{name} {path.suffix or path.name}")
+
+        patch.setattr(os, name, noted)
+
+    store = open_store(quick / "h", "s", BEGIN, LIMITS, lambda step: done.append(step) if "index" in step else None)
+    store.append(samples(5, BEGIN, 0), BEGIN)
+    with monkeypatch.context() as patch:
+        told(patch, "fsync", os.fsync, lambda fd: os.readlink(f"/proc/self/fd/{fd}"))
+        told(patch, "replace", os.replace, lambda _source, target: target)
+        told(patch, "unlink", os.unlink, lambda path: path)
+        store.seal()
+    date = segments.date_of(BEGIN // DAY_NS)
+    assert done == [
+        f"fsync {segments.FOLDER}", "fsync A2", "fsync .tmp", "replace .parquet", f"fsync {date}",
+        "index committed", "unlink .wal",
+    ]  # fmt: skip
+    store.close()
 
 
 def forget_locks(root: Path) -> None:

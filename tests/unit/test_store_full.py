@@ -19,7 +19,6 @@ from historian.store.rollups import QUARTER
 from historian.store.samples import CLASSES, Samples
 from historian.store.segments import DAY_NS, date_of
 from historian.store.store import Store, open_store
-from historian.store.upkeep import RETENTION_S
 
 DAY = 20_500
 BEGIN = DAY * DAY_NS
@@ -71,45 +70,6 @@ def test_a_store_at_its_bound_drops_the_oldest_days_that_are_no_evidence(tmp_pat
     assert store.size <= size - 400_000
     quarters = store.reader.buckets(1007, BEGIN, QUARTER, 8, BEGIN + 5 * DAY_NS)
     assert quarters.count.tolist() == [0, 0, 0, 0, 200, 0, 0, 0], "roll-ups outlive their samples"
-    store.close()
-
-
-def test_evidence_alone_is_never_dropped(tmp_path: Path) -> None:
-    store = open_store(tmp_path, "s", BEGIN, Limits(size_max=1))
-    fill(store, 3)
-    assert len(days_of(tmp_path, "E")) == 3
-    assert days_of(tmp_path, "A1") == [date_of(DAY + 2)]
-    ledger, gone = store.ledger(), store.removals()
-    assert ledger.balanced and {r.cause for r in gone} == {"disk full"}
-    assert sum(r.rows for r in gone) == ledger.dropped["disk full"] > 0, "all of it will be told to the journal"
-    store.told(gone[-1].number)
-    assert store.removals() == []
-    store.close()
-
-
-def test_each_class_is_kept_as_long_as_the_plant_documentation_says(tmp_path: Path) -> None:
-    store = open_store(tmp_path, "s", BEGIN)
-    for class_name in CLASSES:
-        store.append(noise(10, BEGIN + HOUR_NS, class_name), BEGIN + HOUR_NS)
-    store.seal()
-    for kept_s in sorted(set(RETENTION_S.values())):
-        end_ns = BEGIN + DAY_NS + kept_s * NS_PER_S
-        for now_ns, least in ((end_ns - 1, kept_s), (end_ns, kept_s + 1)):
-            store.maintain(now_ns)
-            assert {c for c in CLASSES if days_of(tmp_path, c)} == {c for c in CLASSES if RETENTION_S[c] >= least}
-    assert list((tmp_path / "rollups").rglob("*.roll")) == []
-    ledger = store.ledger()
-    assert (ledger.dropped, ledger.stored, ledger.balanced) == ({"retention": 10 * len(CLASSES)}, 0, True)
-    store.close()
-
-
-def test_personal_data_has_no_roll_up_and_is_gone_from_the_disk(tmp_path: Path) -> None:
-    store = open_store(tmp_path, "s", BEGIN)
-    store.append(noise(10, BEGIN + HOUR_NS, "P"), BEGIN + HOUR_NS)
-    store.maintain(BEGIN + 2 * DAY_NS)
-    store.maintain(BEGIN + 62 * DAY_NS)
-    left = {p.name for p in tmp_path.rglob("*") if p.is_file()}
-    assert left <= {"lock", "index.db", "index.db-wal", "index.db-shm", "reserve"}
     store.close()
 
 

@@ -56,8 +56,9 @@ class Tag:
         return [(second, value) for second, value, _ in self.stored]
 
 
-def test_an_event_is_stored_at_every_change_and_kept_alive_each_day() -> None:
-    tag = Tag("E", Kind.Boolean)
+@pytest.mark.parametrize("class_", ["E", "P"])
+def test_an_event_is_stored_at_every_change_and_kept_alive_each_day(class_: str) -> None:
+    tag = Tag(class_, Kind.Boolean)
     for second, value in ((0, 0), (1, 1), (1.5, 0), (5, 0)):
         tag.at(second, value)
     assert tag.values == [(0, 0), (1, 1), (1.5, 0)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/system/test_opcua_history.py
+# Tests: tests/system/test_opcua_history_processed.py
 """What the server says of its history: HistoryServerCapabilities, the aggregates it knows, its bounds.
 
 Law of this file: written once, before anybody looks. Source: OPC 10000-11, 5.4; OPC 10000-13, 4.2 and 4.4;

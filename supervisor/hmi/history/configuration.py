@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/system/test_opcua_history.py
+# Tests: tests/system/test_opcua_history_processed.py
 """`HA Configuration` of a tag with a past: whether it is stepped, and how its quality is weighed by default.
 
 Law of this file: computed when somebody looks; nothing is kept per tag. Source: OPC 10000-11, 5.2.3 and 5.2.4.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/system/test_opcua_history.py
+# Tests: tests/system/test_opcua_history_processed.py
 """Aggregates and values at times in pages.
 
 Law of this file: blocking reads of one page, bounded by its size; `state` is how many results were told before.
