@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_control_alarms.py
+# Tests: tests/unit/test_control_alarm_report.py
 """Where reports are counted: one at a time, off the loop, in a thread of their own.
 
 Law of this file: a turn and a thread, nothing else. A month of a bad city is a million records; counting them takes

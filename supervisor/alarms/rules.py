@@ -138,6 +138,10 @@ class RuleBook:
     def block(self, condition: int) -> RuleBlock:
         return self.blocks[self.block_of[condition]]
 
+    def rule(self, condition: int) -> Rule:
+        """What the machine knows of its rule."""
+        return self.blocks[self.block_of[condition]].rule
+
     def equipment(self, condition: int) -> str:
         """'21605/CAB-0003'."""
         block = self.block(condition)

@@ -8,6 +8,7 @@ who asked. Nothing is decided and nothing done.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from historian.base import Journal
 from supervisor.alarms.desk import COMMENT_LENGTH_MAX, AlarmDesk
 from supervisor.alarms.happening import By
 from supervisor.alarms.shown import Entry
-from supervisor.control.alarm_names import is_shown, resolve
+from supervisor.control.alarm_names import is_shown, resolve, seeing
 from supervisor.control.alarm_view import document
 from supervisor.people import User
 from supervisor.rights import Sight
@@ -62,6 +63,10 @@ class AlarmCall:
     def sees(self, condition: int) -> bool:
         """Whether an alarm is there for who asks."""
         return is_shown(self.desk.book, condition, self.sight)
+
+    def seeing(self) -> Callable[[int], bool]:
+        """`sees`, for many."""
+        return seeing(self.desk.book, self.sight)
 
     def sees_name(self, name: str) -> bool:
         """The same of a name, of which there may be no rule any more."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_control_alarms.py
+# Tests: tests/unit/test_control_alarm_report.py
 """The report on the alarm system: the journal's records of a time, read page by page and counted, and what stands now.
 
 Law of this file: gathers and names; what is counted how is in `supervisor.alarms` (report, load, hiding, targets). Only
@@ -83,11 +83,11 @@ def _finished(call: AlarmCall, tally: Tally, made: Document, old: list[int]) -> 
 
 def _old(call: AlarmCall) -> list[tuple[int, Entry]]:
     """What has stood before the operators for more than a day."""
-    book = call.desk.book
+    book, seen = call.desk.book, call.seeing()
     return [
         (c, e)
         for c, e in list(call.desk.shown)
-        if call.now_ns - e.live.state.raised_ns > STALE_NS and LISTS["active"](e, book.block(c).rule) and call.sees(c)
+        if call.now_ns - e.live.state.raised_ns > STALE_NS and LISTS["active"](e, book.rule(c)) and seen(c)
     ]
 
 
@@ -118,11 +118,11 @@ def _shared(tally: Tally, whose: Callable[[str], str], old: list[str]) -> list[D
 def _hidden(call: AlarmCall) -> Document:
     """What people hide now: how many of each, and what is out of service past the day of its review."""
     counted: Counter[str] = Counter()
-    overdue = []
+    overdue, seen = [], call.seeing()
     for condition, entry in list(call.desk.shown):
-        if not call.sees(condition):
-            continue
         state = entry.live.state
+        if not (state.shelved or state.out_of_service or not state.enabled) or not seen(condition):
+            continue
         counted["shelved"] += state.shelved
         counted["out of service"] += state.out_of_service
         counted["disabled"] += not state.enabled
@@ -164,10 +164,8 @@ def _text(book: RuleBook, name: str) -> dict[str, str] | None:
 def _configured(call: AlarmCall) -> dict[str, int]:
     """Rules in force of equipment that this person sees, by priority."""
     counted: Counter[str] = Counter()
-    seen: dict[str, list[bool]] = {}
+    seen = call.seeing()
     for block in call.desk.book.blocks:
-        if block.type not in seen:  # asked once for all rules of a type
-            conditions = range(block.conditions.start, block.conditions.stop)
-            seen[block.type] = [call.sees(condition) for condition in conditions]
-        counted[block.rule.priority.value] += sum(compress(seen[block.type], block.in_force.tolist()))
+        conditions = range(block.conditions.start, block.conditions.stop)
+        counted[block.rule.priority.value] += sum(map(seen, compress(conditions, block.in_force.tolist())))
     return dict(counted)

@@ -9,7 +9,9 @@ who asked. Answers are bounded. Who may do what is decided by the engine's table
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Awaitable, Callable, Iterator
+from operator import itemgetter
 from typing import Any, Final
 
 from config.words import NS_PER_S
@@ -30,6 +32,7 @@ from supervisor.alarms.events import (
 )
 from supervisor.alarms.records import EventId
 from supervisor.alarms.shown import Entry
+from supervisor.alarms.state import Rule
 from supervisor.alarms.wording import wording
 from supervisor.commands.values import iso
 from supervisor.control.alarm_call import LIST_MAX, AlarmCall
@@ -39,30 +42,52 @@ from supervisor.control.alarm_view import LISTS, order
 
 HISTORY_PAGES_MAX: Final = 20
 _PAGE: Final = 5000
+_STEP: Final = 1000
+"""Alarms looked at without letting the loop do anything else: a few milliseconds."""
 _ALARMS: Final = frozenset({RecordKind.ALARM})
 
 
 async def _list(call: AlarmCall) -> Any:
     """Alarms of one list whose names match, the urgent ones first."""
-    which, matches = call.text("list", "active"), matcher(call.text("pattern", ""))
+    which, pattern = call.text("list", "active"), call.text("pattern", "")
+    matches = matcher(pattern) if pattern else None
     limit = call.number("limit", 200, LIST_MAX)
     if which not in LISTS:
         raise ValueError(f"list: expected one of {', '.join(LISTS)}, got '{which[:30]}'")
-    name, belongs = call.desk.book.name, LISTS[which]
-    found: list[tuple[int, Entry]] = []
-    for n, (condition, entry) in enumerate(list(call.desk.shown)):
-        block = call.desk.book.block(condition)
-        if belongs(entry, block.rule) and matches(name(condition)) and call.sees(condition):
-            found.append((condition, entry))
-        if n % 2000 == 1999:
-            await asyncio.sleep(0)
+    found = await _found(call, LISTS[which], matches)
     key = order(call.desk.book, newest=bool(call.arguments.get("newest")))
-    found.sort(key=lambda f: key(*f))
+    first = await _first(found, key, limit)
     return {
         "total": len(found),
         "errors": call.desk.errors(),
-        "alarms": [call.document(c, e) for c, e in found[:limit]],
+        "alarms": [call.document(c, e) for c, e in first],
     }
+
+
+async def _found(
+    call: AlarmCall, belongs: Callable[[Entry, Rule], bool], matches: Callable[[str], bool] | None
+) -> list[tuple[int, Entry]]:
+    """Alarms shown that belong to a list; in a storm they are many, so the loop is let go now and then."""
+    book, seen = call.desk.book, call.seeing()
+    found = []
+    shown = list(call.desk.shown)
+    for start in range(0, len(shown), _STEP):
+        for condition, entry in shown[start : start + _STEP]:
+            if belongs(entry, book.rule(condition)) and seen(condition):
+                if matches is None or matches(book.name(condition)):
+                    found.append((condition, entry))
+        await asyncio.sleep(0)
+    return found
+
+
+async def _first(found: list[tuple[int, Entry]], key: Callable[[int, Entry], Any], n: int) -> list[tuple[int, Entry]]:
+    """The `n` that come first: the best of some are compared with the next, so that nobody waits for a long sort."""
+    best: list[tuple[Any, int, Entry]] = []
+    for start in range(0, len(found), _STEP):
+        some = [(key(c, e), c, e) for c, e in found[start : start + _STEP]]
+        best = heapq.nsmallest(n, best + some, key=itemgetter(0))
+        await asyncio.sleep(0)
+    return [(c, e) for _, c, e in best]
 
 
 async def _ack(call: AlarmCall) -> Any:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,16 +10,15 @@ from typing import Any
 import pytest
 
 from config.model import Role
-from supervisor.alarms.counting import WAITING_MAX
-from supervisor.alarms.report import Tally
 from supervisor.alarms.rules import RuleBook
 from supervisor.control.alarm_call import AlarmCall
-from supervisor.control.alarm_names import matcher, resolve
+from supervisor.control.alarm_names import is_shown, matcher, resolve, seeing
 from supervisor.control.alarm_view import document
 from supervisor.control.alarms import ALARM_OPERATIONS
 from supervisor.people import User
 from supervisor.rights import Sight
 from tests.desk import Post, story
+from tests.sites import compiled, sennecey
 
 ANNE = User("anne", Role.OPERATOR)
 LEA = User("lea", Role.SUPERVISOR)
@@ -173,51 +170,6 @@ def test_history_and_report(tmp_path: Path) -> None:
     told(tmp_path, tell)
 
 
-def test_the_report_tells_what_people_hide(tmp_path: Path) -> None:
-    async def tell(post: Post) -> None:
-        await call(post, "shelve", condition="CAB-0002/V", seconds=3600, note="travaux")
-        await call(post, "alarm_remove", LEA, condition="CAB-0001/V", work_order="OT 12", days=1)
-        await post.scan()
-        report = await call(post, "alarm_report", hours=1)
-        assert report["acts"] == {"shelved": 1, "out of service": 1, "disabled": 0}
-        assert report["hidden"]["now"] == report["acts"] and report["hidden"]["overdue_total"] == 0
-        await post.scan(2 * 86_400)
-        late = (await call(post, "alarm_report", hours=72))["hidden"]
-        assert late["now"] == {"shelved": 0, "out of service": 1, "disabled": 0}
-        assert [(o["name"], o["work_order"]) for o in late["overdue"]] == [("21000/CAB-0001/V", "OT 12")]
-        abroad = User("ida", Role.SUPERVISOR, sees=frozenset({"21605"}))
-        theirs = await call(post, "alarm_report", abroad, hours=72)
-        assert not any(theirs["hidden"]["now"].values()) and theirs["hidden"]["overdue"] == []
-        assert not any(theirs["acts"].values()) and theirs["areas"] == []
-
-    told(tmp_path, tell)
-
-
-def test_reports_are_counted_off_the_loop_one_after_another_and_so_many_may_wait(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A month of a bad city takes seconds to count: the scan must not stand still meanwhile."""
-    threads: list[str] = []
-    made: dict[str, Callable[..., Any]] = {name: getattr(Tally, name) for name in ("add", "document", "shared")}
-    for name, method in made.items():
-
-        def seen(self: Tally, *args: Any, method: Callable[..., Any] = method) -> Any:
-            threads.append(threading.current_thread().name)
-            return method(self, *args)
-
-        monkeypatch.setattr(Tally, name, seen)
-
-    async def tell(post: Post) -> None:
-        asked = [call(post, "alarm_report") for _ in range(WAITING_MAX + 1)]
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-        assert [a["annunciated"] for a in answers[:-1] if isinstance(a, dict)] == [3] * WAITING_MAX
-        assert "reports wait already; try again later" in str(answers[-1])
-        assert (await call(post, "alarm_report"))["annunciated"] == 3 and post.desk.counting.waiting == 0
-
-    told(tmp_path, tell)
-    assert threads and threading.current_thread().name not in threads
-
-
 def test_what_one_alarm_did_long_ago_is_found_and_a_pattern_says_where_it_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,6 +267,38 @@ def test_alarms_of_what_a_person_may_not_see_are_not_there(tmp_path: Path) -> No
         assert post.desk.counts().unacked == 3
 
     told(tmp_path, tell)
+
+
+THERE, ABROAD = (User(name, Role.VIEWER, sees=frozenset({area})) for name, area in (("ida", "21605"), ("eva", "21000")))
+
+
+@pytest.mark.parametrize("user", [ANNE, LEA, THERE, ABROAD], ids=lambda u: u.name)
+def test_what_is_there_for_a_person_is_the_same_asked_once_or_for_all(user: User) -> None:
+    site = sennecey()
+    book = RuleBook(compiled(site), {name: t.alarms for name, t in site.types.items()})
+    sight = Sight(book.plant, user)
+    seen = seeing(book, sight)
+    each = [is_shown(book, c, sight) for c in range(book.count)]
+    assert [seen(c) for c in range(book.count)] == each
+    assert any(each) is (user is not ABROAD)
+
+
+def test_in_a_storm_the_first_of_a_list_are_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list is gone through in parts: whatever the parts, what is shown is the head of the whole."""
+
+    async def tell(post: Post) -> None:
+        for i in range(1, 30):
+            post.set(f"CAB-{i:04d}/V", (230, 255, 270)[i % 3])
+            post.set(f"CAB-{i:04d}/Trip", i % 7 == 0)
+            await post.scan()
+        whole = [a["name"] for a in (await call(post, "alarms", limit=1000))["alarms"]]
+        assert len(whole) > 20
+        for step, n in ((1, 5), (2, 1), (7, 10), (1000, 3)):
+            monkeypatch.setattr("supervisor.control.alarms._STEP", step)
+            answer = await call(post, "alarms", limit=n)
+            assert ([a["name"] for a in answer["alarms"]], answer["total"]) == (whole[:n], len(whole))
+
+    story(tmp_path, tell, 30)
 
 
 def test_below_an_alarm_only_what_is_there_for_them_is_listed(tmp_path: Path) -> None:
