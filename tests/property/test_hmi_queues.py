@@ -251,3 +251,15 @@ def test_room_of_removed_items_is_used_again() -> None:
         items.take_out(np.arange(len(items) - 1))
         assert items.slots == 100
     assert len(items._slots["cells"]) < 2_000
+
+
+@pytest.mark.parametrize("step_ns", [-(10**9), -150, 10**9])
+def test_a_clock_that_is_set_silences_no_item(step_ns: int) -> None:
+    """An item that is sampled every 100 ns goes on as before, wherever the clock stands now."""
+    table, items = TagTable(PLANT, StringPool(), 0), QueuedItems()
+    start_ns = 10**10
+    insert(items, 1, [(0, Mode.REPORTING, 9, True, 0.0, Trigger.VALUE, 100)], start_ns)
+    scan(items, [], table, start_ns, {0: (1, StatusCode.Good)})
+    for elapsed_ns in range(10, 310, 10):
+        scan(items, [], table, start_ns + step_ns + elapsed_ns, {0: (elapsed_ns, StatusCode.Good)})
+    assert 3 <= len(items.take(9).at) <= 5

@@ -12,6 +12,7 @@ import pytest
 from asyncua import Client, ua
 
 from supervisor.hmi.contract import Limits
+from supervisor.hmi.entrance.login import Login
 from tests.system.opcua_kit import Site, client_certificate, in_background, make_client, node_id
 
 CODES = ua.StatusCodes
@@ -188,6 +189,28 @@ def test_a_session_cannot_be_taken_to_a_channel_of_another_certificate(site: Sit
             await thief.close_secure_channel()
             thief.disconnect_socket()
             assert await victim.get_node(ua.NodeId(2258)).read_value() is not None
+
+    asyncio.run(main())
+
+
+def test_a_session_that_ends_while_its_user_is_checked_stays_ended(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise it would live on beside all bounds: counted by nobody, ended by nothing."""
+
+    async def main() -> None:
+        running = site.server._running
+        assert running is not None
+        engine, identify = running.engine, Login.identify
+
+        async def slowly(self: Login, claim: Any) -> Any:
+            for session in engine.sessions:
+                await session.close_session(True)
+            return await identify(self, claim)
+
+        monkeypatch.setattr(Login, "identify", slowly)
+        assert await refused(await make_client(site, "op")) == "BadSessionClosed"
+        monkeypatch.undo()
+        assert site.server.sessions == 0
+        assert await refused(await make_client(site, "op")) == "connected"
 
     asyncio.run(main())
 

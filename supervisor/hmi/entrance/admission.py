@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from asyncua import ua
 from asyncua.common.utils import ServiceError
+from asyncua.server.internal_session import SessionState
 from asyncua.ua.ua_binary import struct_from_binary
 
 from supervisor.hmi.entrance.judge import application_name, parse_chain, uris
@@ -97,6 +98,8 @@ class Admission(Wire):
             self._tell_refusal(refusal)
             await self._pause_after_failure()
             raise
+        if session.state is SessionState.Closed:  # while the password was checked
+            raise ServiceError(ua.StatusCodes.BadSessionClosed)
         if session.is_activated() and session.owner is not self and session.asker.user != user:
             raise ServiceError(ua.StatusCodes.BadIdentityChangeNotSupported)
         self._tell_login(session, user)

@@ -155,8 +155,11 @@ class QueuedItems(Columns):
         return at
 
     def _in_time(self, now_ns: int) -> Mask:
-        """Items whose sampling interval has passed; it begins anew, without making up for missed ones."""
-        passed: Mask = self.due_ns <= now_ns
+        """Items whose sampling interval has passed; it begins anew, without making up for missed ones.
+
+        One that would have to wait for longer than its interval waits for a clock that was set back.
+        """
+        passed: Mask = (self.due_ns <= now_ns) | (self.due_ns > now_ns + self.period_ns)
         slow = np.flatnonzero(passed & (self.period_ns > 0))
         late = now_ns - self.due_ns[slow]
         self.due_ns[slow] += (late // self.period_ns[slow] + 1) * self.period_ns[slow]
