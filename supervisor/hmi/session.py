@@ -64,7 +64,7 @@ class Session(InternalSession):
         self.asker = Asker(ANONYMOUS)
         self.bookmarks = Bookmarks()
         self.history_points = Points()
-        self.outbox = Outbox()
+        self.outbox = Outbox[Subscription]()
         self.introduction = ua.CreateSessionParameters()
         self.mechanism = ""
         self.begun_ns = engine.clock.wall_ns()

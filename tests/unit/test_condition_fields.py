@@ -12,9 +12,10 @@ from asyncua import ua
 from config.model import AlarmRule
 from supervisor.alarms.rules import RuleBook
 from supervisor.alarms.state import REST, Cause, State
-from supervisor.hmi.conditions.condition import ConditionEvent, Remark, where_heard
+from supervisor.hmi.conditions.condition import ConditionEvent, where_heard
 from supervisor.hmi.conditions.fields import ADDED, FIELDS
 from supervisor.hmi.conditions.kind import Expiring, kind_of
+from supervisor.hmi.conditions.moment import Remark
 from supervisor.hmi.events import value as v
 from supervisor.hmi.events.filter import read_filter
 from supervisor.hmi.events.hierarchy import EventTypes

@@ -30,8 +30,9 @@ from supervisor.alarms.happening import Happening
 from supervisor.alarms.records import Batch, EventId
 from supervisor.alarms.shown import Entry
 from supervisor.alarms.state import State
-from supervisor.hmi.conditions.condition import NO_REMARK, ConditionEvent, Remark, where_heard
+from supervisor.hmi.conditions.condition import ConditionEvent, where_heard
 from supervisor.hmi.conditions.kind import CERTIFICATE_EXPIRES, Expiring, Kind, kind_of
+from supervisor.hmi.conditions.moment import NO_REMARK, Remark
 from supervisor.hmi.events.event import PlainEvent
 from supervisor.hmi.events.notifier import Notifier
 from supervisor.hmi.events.value import Id

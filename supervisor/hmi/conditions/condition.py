@@ -1,72 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/unit/test_condition_fields.py
-"""A condition at one moment, as an event: what happened to it, and how it stood afterwards.
+"""A condition at one moment, as an event: its type, who may hear of it, and its fields when somebody asks for them.
 
-Law of this file: nobody changes one once it is made; it holds rows of the alarm engine and makes no field before
-somebody asks (`fields`).
+Law of this file: what `Event` demands, answered from the moment (`moment.py`) and the table of fields (`fields.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
-from historian.base import Plain
-from supervisor.alarms.state import State
 from supervisor.hmi.conditions.fields import FIELDS, own
-from supervisor.hmi.conditions.kind import Expiring, Kind
+from supervisor.hmi.conditions.moment import Moment
 from supervisor.hmi.events.event import notifiers_of
 from supervisor.hmi.events.value import Id, Value
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """The last thing somebody said, or did without a word. `ns` 0: nobody did yet."""
-
-    user: str = ""
-    comment: str = ""
-    ns: int = 0
-
-
-NO_REMARK = Remark()
-
-
-@dataclass(slots=True, eq=False)  # not frozen: that costs four microseconds an event, and a storm has thousands
-class ConditionEvent:
-    """One event of a condition.
-
-    Attributes:
-        number: of the condition in this generation.
-        name: its ConditionId: '21605/CAB-0003/V'.
-        id: EventId.
-        time_ns: when it happened, by the field's clock where the field tells [UTC ns].
-        receive_ns: when the server knew.
-        what: what happened, in the journal's word.
-        limit_of: the limit of a condition at a level.
-        quality: StatusCode of its inputs.
-        recorded: False while the journal does not take it; it will come again with another EventId.
-        expiring: the certificate that an alarm on certificates is about.
-        seen_ns: the moment for which durations to come are told; that of the event, or of a refresh.
-    """
-
-    kind: Kind
-    number: int
-    name: str
-    id: bytes
-    state: State
-    time_ns: int
-    receive_ns: int
-    what: str
-    limit_of: Callable[[int, int], float | None]
-    notifiers: tuple[str, ...]
-    domain: tuple[str, str] | None
-    value: Plain = None
-    quality: int = 0
-    first: bool = False
-    recorded: bool = True
-    remark: Remark = NO_REMARK
-    expiring: Expiring | None = None
-    seen_ns: int = 0
+@dataclass(slots=True, eq=False)
+class ConditionEvent(Moment):
+    """One event of a condition."""
 
     @property
     def type(self) -> Id:
@@ -88,10 +40,6 @@ class ConditionEvent:
     @property
     def own(self) -> frozenset[str]:
         return own(self.kind)
-
-    @property
-    def equipment(self) -> str:
-        return self.name.rpartition("/")[0]
 
     def field(self, name: str, locale: str) -> Value | None:
         made = FIELDS.get(name)

@@ -11,7 +11,7 @@ Source: OPC 10000-9, 5.5 to 5.8 (types), 5.2 (two-state variables); states as pl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from asyncua import ua
 
@@ -19,12 +19,10 @@ from historian.base import Plain
 from supervisor.alarms.state import State
 from supervisor.alarms.wording import wording
 from supervisor.hmi.conditions.kind import CERTIFICATE_EXPIRES, LIMITED, NAMESPACE, Kind
+from supervisor.hmi.conditions.moment import Moment
 from supervisor.hmi.events import value as v
 from supervisor.hmi.events.hierarchy import CONDITION_ID, Field
 from supervisor.hmi.events.value import Type, Value
-
-if TYPE_CHECKING:
-    from supervisor.hmi.conditions.condition import ConditionEvent
 
 _TAGS: Final = 2
 _NS_PER_MS: Final = 1_000_000
@@ -33,7 +31,7 @@ _APPLICATION: Final = v.node_id(0, ua.ObjectIds.RsaSha256ApplicationCertificateT
 _MS_PER_DAY: Final = 86_400_000.0
 
 _Texts: TypeAlias = dict[str, str]
-_Maker: TypeAlias = Callable[["ConditionEvent", str], Value | None]
+_Maker: TypeAlias = Callable[[Moment, str], Value | None]
 
 LEVELS: Final[dict[int, _Texts]] = {
     -2: {"fr": "très bas", "en": "low low"},
@@ -67,7 +65,7 @@ def _duration(ns: int | None) -> Value | None:
     return None if ns is None else Value(Type.DOUBLE, ns / _NS_PER_MS)
 
 
-def _tag(e: ConditionEvent, tag: str | None) -> Value:
+def _tag(e: Moment, tag: str | None) -> Value:
     """NodeId of a tag of the same equipment; null: none."""
     return _NULL_ID if tag is None else v.node_id(_TAGS, f"{e.equipment}/{tag}")
 
@@ -75,18 +73,18 @@ def _tag(e: ConditionEvent, tag: str | None) -> Value:
 # --- what it says ---------------------------------------------------------------------------------------------------
 
 
-def message(e: ConditionEvent, locale: str) -> str:
+def message(e: Moment, locale: str) -> str:
     """The rule's text, and how far it is where it has limits."""
     words = wording(e.kind.block.model, e.name, e.value)["fr" if locale == "fr" else "en"]
     level = LEVELS.get(e.state.level) if e.kind.block.model.on in LIMITED else None
     return f"{words} ({level[locale]})" if level else words
 
 
-def _severity(e: ConditionEvent, level: int) -> Value:
+def _severity(e: Moment, level: int) -> Value:
     return Value(Type.UINT16, e.kind.block.rule.severity_at(level))
 
 
-def _effective(e: ConditionEvent, locale: str) -> Value:
+def _effective(e: Moment, locale: str) -> Value:
     """The whole state in one line: 'active, non acquittée, mise de côté'."""
     s = e.state
     words = [_ENABLED[0][locale]] if s.enabled else [_ENABLED[1][locale]]
@@ -114,7 +112,7 @@ _MARKS: Final[tuple[tuple[Callable[[State], bool], _Texts], ...]] = (
 )
 
 
-def _expiration_limit(e: ConditionEvent) -> Value | None:
+def _expiration_limit(e: Moment) -> Value | None:
     """How long before its end a certificate raises the alarm [ms]; its rule counts days."""
     days = e.kind.block.model.low if e.kind.type == CERTIFICATE_EXPIRES else None
     return Value(Type.DOUBLE, days * _MS_PER_DAY) if isinstance(days, int | float) else None
@@ -136,46 +134,46 @@ def _two_state(
     }
 
 
-def _shelving(e: ConditionEvent) -> tuple[int, _Texts]:
+def _shelving(e: Moment) -> tuple[int, _Texts]:
     if not e.state.shelved:
         return _UNSHELVED
     return _ONE_SHOT if e.state.one_shot else _TIMED
 
 
-def _unshelve_time(e: ConditionEvent) -> Value | None:
+def _unshelve_time(e: Moment) -> Value | None:
     until_ns = e.state.shelved_until_ns
     return None if until_ns is None else _duration(max(0, until_ns - (e.seen_ns or e.receive_ns)))
 
 
-def _limit_state(e: ConditionEvent) -> tuple[int, str] | None:
+def _limit_state(e: Moment) -> tuple[int, str] | None:
     """Only while it is beyond a limit. Source: OPC 10000-9, 5.8.19."""
     if e.kind.block.model.on not in LIMITED or not e.state.process:
         return None
     return _LIMIT_STATES.get(e.state.level)
 
 
-def _limit_text(e: ConditionEvent, locale: str) -> Value | None:
+def _limit_text(e: Moment, locale: str) -> Value | None:
     return None if (known := _limit_state(e)) is None else v.text(known[1], "en")
 
 
-def _limit_id(e: ConditionEvent) -> Value | None:
+def _limit_id(e: Moment) -> Value | None:
     return None if (known := _limit_state(e)) is None else v.node_id(0, known[0])
 
 
 def _limits(name: str, level: int, key: str) -> dict[str, _Maker]:
     """A limit with its severity and deadband, null where the rule has no such limit. `key`: as the rule spells it."""
 
-    def given(e: ConditionEvent) -> Any:
+    def given(e: Moment) -> Any:
         model = e.kind.block.model
         return getattr(model, key) if model.on in LIMITED else None
 
-    def limit(e: ConditionEvent, _locale: str) -> Value | None:
+    def limit(e: Moment, _locale: str) -> Value | None:
         written = given(e)
         if isinstance(written, str):  # an expression: each instance may have its own
             written = e.limit_of(e.number, level)
         return None if written is None else Value(Type.DOUBLE, float(written))
 
-    def deadband(e: ConditionEvent, _locale: str) -> Value | None:
+    def deadband(e: Moment, _locale: str) -> Value | None:
         return None if given(e) is None else Value(Type.DOUBLE, float(e.kind.block.model.deadband))
 
     return {
@@ -185,7 +183,7 @@ def _limits(name: str, level: int, key: str) -> dict[str, _Maker]:
     }
 
 
-def _limit_now(e: ConditionEvent) -> Value | None:
+def _limit_now(e: Moment) -> Value | None:
     """The limit it is beyond."""
     limit = e.limit_of(e.number, e.state.level) if e.kind.block.model.on in LIMITED else None
     return None if limit is None else Value(Type.DOUBLE, limit)
@@ -216,7 +214,7 @@ def _two(texts: Any) -> Callable[[str], str | None]:
 def _rationale(name: str) -> _Maker:
     """A text of the rule's rationalisation."""
 
-    def make(e: ConditionEvent, locale: str) -> Value | None:
+    def make(e: Moment, locale: str) -> Value | None:
         words = _two(getattr(e.kind.block.model, name))(locale)
         return None if words is None else v.text(words, locale)
 

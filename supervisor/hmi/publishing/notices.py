@@ -12,15 +12,12 @@ by `pending()` again: MoreNotifications.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from collections.abc import Iterable
+from typing import Final, NamedTuple, Protocol
 
 from asyncua import ua
 
 from supervisor.people import User
-
-if TYPE_CHECKING:
-    from supervisor.hmi.publishing.subscription import Subscription
 
 DATA_CHANGE: Final = int(ua.ObjectIds.DataChangeNotification_Encoding_DefaultBinary)
 EVENT_LIST: Final = int(ua.ObjectIds.EventNotificationList_Encoding_DefaultBinary)
@@ -107,6 +104,3 @@ class ItemSource(NotificationSource, Protocol):
     def close(self) -> None:
         """The subscription has ended: let go of everything."""
         ...
-
-
-EventItems = Callable[["Subscription", Any], ItemSource]  # (subscription, asker) -> its event items

@@ -14,15 +14,13 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from asyncua import ua
 
 from supervisor.hmi.publishing.notices import Notice
 
-if TYPE_CHECKING:
-    from supervisor.hmi.publishing.subscription import Subscription
-
+S = TypeVar("S")
 _CODES: Final = ua.StatusCodes
 _LAST_WORDS_MAX: Final = 1_000  # farewells of subscriptions that nobody has fetched
 
@@ -61,7 +59,7 @@ class Outlet(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class Outbox:
+class Outbox(Generic[S]):
     """One session's.
 
     Attributes:
@@ -73,7 +71,7 @@ class Outbox:
 
     outlet: Outlet | None = None
     requests: deque[Waiting] = field(default_factory=deque)
-    subscriptions: dict[int, Subscription] = field(default_factory=dict)
+    subscriptions: dict[int, S] = field(default_factory=dict)
     farewells: deque[Farewell] = field(default_factory=lambda: deque(maxlen=_LAST_WORDS_MAX))
 
     def push(self, request: Waiting, most: int, now_s: float) -> None:

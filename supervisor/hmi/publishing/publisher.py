@@ -44,7 +44,7 @@ class Publisher:
         self._timers: list[tuple[float, int, Subscription]] = []
         self._count = 0
         self._woken, self._watched = asyncio.Event(), asyncio.Event()
-        self._alarms: dict[Outbox, asyncio.TimerHandle] = {}
+        self._alarms: dict[Outbox[Subscription], asyncio.TimerHandle] = {}
 
     # -- timers -------------------------------------------------------------------------------------------------------
 
@@ -137,7 +137,7 @@ class Publisher:
             publish_response(now_ns, request.handle, subscription.number, available, more, message, request.results),
         )
 
-    async def serve(self, outbox: Outbox) -> None:
+    async def serve(self, outbox: Outbox[Subscription]) -> None:
         """A Publish request has come: whoever of the session waits for it is served."""
         self.farewell(outbox)
         for subscription in sorted(outbox.subscriptions.values(), key=lambda s: (-s.terms.priority, s.late_s)):
@@ -150,7 +150,7 @@ class Publisher:
                     await self._publish(subscription, act)
         self._set_alarm(outbox)
 
-    def farewell(self, outbox: Outbox) -> None:
+    def farewell(self, outbox: Outbox[Subscription]) -> None:
         """Last words go out as long as there are requests."""
         now_s = asyncio.get_running_loop().time()
         while outbox.farewells and (request := outbox.pop(now_s)) is not None:
@@ -161,25 +161,25 @@ class Publisher:
                 publish_response(now_ns, request.handle, last.subscription, (), False, message, request.results),
             )
 
-    def part(self, subscription: Subscription, outbox: Outbox, code: int) -> None:
+    def part(self, subscription: Subscription, outbox: Outbox[Subscription], code: int) -> None:
         """Tell a session that a subscription is not its any more, and why."""
         outbox.farewells.append(Farewell(subscription.number, subscription.sequence, status_change(code)))
         self.farewell(outbox)
 
     # -- requests that time out ---------------------------------------------------------------------------------------
 
-    def _set_alarm(self, outbox: Outbox) -> None:
+    def _set_alarm(self, outbox: Outbox[Subscription]) -> None:
         """Answer requests when their TimeoutHint has passed, even if no subscription publishes until then."""
         loop = asyncio.get_running_loop()
         due_s = outbox.expire(loop.time())
         if due_s < math.inf and outbox not in self._alarms:
             self._alarms[outbox] = loop.call_at(due_s, self._ring, outbox)
 
-    def _ring(self, outbox: Outbox) -> None:
+    def _ring(self, outbox: Outbox[Subscription]) -> None:
         del self._alarms[outbox]
         self._set_alarm(outbox)
 
-    def forget(self, outbox: Outbox, code: int) -> None:
+    def forget(self, outbox: Outbox[Subscription], code: int) -> None:
         """The session has ended."""
         outbox.clear(code)
         if (alarm := self._alarms.pop(outbox, None)) is not None:

@@ -110,7 +110,7 @@ class Subscription:
         number: int,
         session_id: ua.NodeId,
         asker: Asker,
-        outbox: Outbox,
+        outbox: Outbox[Subscription],
         terms: Terms,
         enabled: bool,
     ) -> None:

@@ -9,6 +9,7 @@ or is gone. Who may touch which is the session's matter (`session.py`).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from asyncua.common.utils import ServiceError
 from config.words import Cells, Rows
 from supervisor.hmi.lane import Lane
 from supervisor.hmi.model.nodes import Asker
-from supervisor.hmi.publishing.notices import EventItems
+from supervisor.hmi.publishing.notices import ItemSource
 from supervisor.hmi.publishing.outbox import Outbox
 from supervisor.hmi.publishing.publisher import Publisher
 from supervisor.hmi.publishing.subscription import Source, Subscription, Terms
@@ -27,6 +28,10 @@ from supervisor.hmi.publishing.subscription import Source, Subscription, Terms
 _CODES: Final = ua.StatusCodes
 _INTERVAL_MS_MAX: Final = 86_400_000.0
 _FIRST: Final = 78
+
+
+EventItems = Callable[[Subscription, Asker], ItemSource]
+"""Makes the event items of a subscription."""
 
 
 class Subscriptions:
@@ -107,7 +112,7 @@ class Subscriptions:
     # -- services -----------------------------------------------------------------------------------------------------
 
     def open(
-        self, params: ua.CreateSubscriptionParameters, session_id: ua.NodeId, asker: Asker, outbox: Outbox
+        self, params: ua.CreateSubscriptionParameters, session_id: ua.NodeId, asker: Asker, outbox: Outbox[Subscription]
     ) -> Subscription:
         """CreateSubscription for a session.
 
@@ -172,7 +177,9 @@ class Subscriptions:
                 self.end(found)
         return [ua.StatusCode()] * len(numbers)
 
-    def move(self, subscription: Subscription, session_id: ua.NodeId, asker: Asker, outbox: Outbox) -> None:
+    def move(
+        self, subscription: Subscription, session_id: ua.NodeId, asker: Asker, outbox: Outbox[Subscription]
+    ) -> None:
         """To another session of the same user; the old one is told. Source: OPC 10000-4, 5.14.7."""
         old = subscription.outbox
         del old.subscriptions[subscription.number]
