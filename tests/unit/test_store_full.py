@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from config.words import NS_PER_S
-from historian.store.disk import StoreUnwritable
+from historian.store.disk import StoreError, StoreFull, StoreUnwritable
+from historian.store.files import RESERVE_BYTES
 from historian.store.limits import Limits
 from historian.store.rollups import QUARTER
 from historian.store.samples import CLASSES, Samples
@@ -260,23 +261,44 @@ def test_what_the_caller_keeps_is_not_lost_when_it_is_refused(tmp_path: Path) ->
     store.close()
 
 
-def test_a_failed_sync_is_no_acceptance_and_another_file_goes_on(
+def test_nothing_is_accepted_while_there_is_no_room_for_the_reserve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index must be able to say what a full disk costs: its room comes first."""
+    store = open_store(tmp_path, "s", BEGIN)
+    store._files.release_reserve()
+
+    def full(_fd: int, _at: int, _length: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "posix_fallocate", full)
+        with pytest.raises(StoreFull, match="No space left on device; make room on this disk"):
+            store.append(noise(10, BEGIN, "E"), BEGIN)
+    store.append(noise(20, BEGIN, "E"), BEGIN)
+    assert (store.ledger().accepted, store.ledger().lost) == (20, {"disk full": 10})
+    assert (tmp_path / "reserve").stat().st_size == RESERVE_BYTES
+    store.close()
+
+
+@pytest.mark.parametrize(("number", "cause"), [(errno.EIO, "disk error"), (errno.ENOSPC, "disk full")])
+def test_a_failed_sync_is_no_acceptance_and_another_file_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, cause: str
 ) -> None:
     """After a failed fdatasync nobody knows what reached the disk: the file is left, its last rows are void."""
     store = open_store(tmp_path, "s", BEGIN)
     store.append(noise(200, BEGIN, "E", 1), BEGIN)
 
     def fail(_fd: int) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+        raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as broken:
         broken.setattr(os, "fdatasync", fail)
-        with pytest.raises(StoreUnwritable, match="Input/output error"):
+        with pytest.raises(StoreError, match=os.strerror(number)):
             store.append(noise(200, BEGIN + 1, "E", 2), BEGIN)
     assert store.append(noise(200, BEGIN + 2, "E", 3), BEGIN) == 400
     ledger = store.ledger()
-    assert (ledger.offered, ledger.accepted, ledger.lost) == (600, 400, {"disk error": 200})
+    assert (ledger.offered, ledger.accepted, ledger.lost) == (600, 400, {cause: 200})
     expected = store.reader.raw(1, 0, 2**62).samples.time_ns.tolist()
     assert {(t - BEGIN) % 5000 for t in expected} == {0, 2}
     store.close()

@@ -134,6 +134,8 @@ def test_roll_ups_made_before_the_damage_answer_for_it(tmp_path: Path) -> None:
 
 def test_a_day_with_a_damaged_part_gets_no_roll_ups_that_would_hide_it(tmp_path: Path) -> None:
     store, (first, _, _) = sealed(tmp_path)
+    store.append(quarters(0, (3,)), BEGIN + 4 * DAY_NS)  # of the same day, in a file that can be read
+    store.seal()
     flip(first)
     store.maintain(BEGIN + 4 * DAY_NS)
     rolled = {p.parent.name for p in (tmp_path / "rollups").rglob("*.roll")}

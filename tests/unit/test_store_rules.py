@@ -296,12 +296,12 @@ def test_rows_without_a_block_are_not_stored() -> None:
 def test_what_was_known_before_recording_began_is_said_as_of_now() -> None:
     """A last value of an earlier run, now uncertain, must not overwrite the good sample that run had stored."""
     begun = BEGIN * NS_PER_S
-    sieve = Sieve(rules("A2", n=2), begun)
-    cells, status = np.zeros(2, np.int64), np.array([UNCERTAIN, GOOD], np.uint32)
-    source = np.array([begun - HOUR * NS_PER_S, begun + 1000])
-    samples = sieve.step(np.arange(2), cells, status, source, begun + NS_PER_S)
-    assert samples.time_ns.tolist() == [begun + NS_PER_S, begun + 1000]
-    assert samples.flags.tolist() == [0, 0]
+    sieve = Sieve(rules("A2", n=3), begun)
+    cells, status = np.zeros(3, np.int64), np.array([UNCERTAIN, GOOD, GOOD], np.uint32)
+    source = np.array([begun - HOUR * NS_PER_S, begun + 1000, begun - HOUR * NS_PER_S])
+    samples = sieve.step(np.arange(3), cells, status, source, begun + NS_PER_S)
+    assert samples.time_ns.tolist() == [begun + NS_PER_S, begun + 1000, begun + NS_PER_S]
+    assert samples.flags.tolist() == [0, 0, 0], "a value that did not change meanwhile is known again after the pause"
 
 
 def test_after_a_loss_everything_that_is_stored_at_all_is_said_again_once() -> None:
