@@ -111,6 +111,8 @@ class AlarmEngine:
                 moved = replace(live.state, release_ns=at_ns + skew_ns)
                 self.living.put(condition, live._replace(state=moved), self.rule(condition))
         self.turns.next_ns += skew_ns
+        if self.settle_ns is not None:
+            self.settle_ns += skew_ns
 
     def _risen(self, rise: Rows, table: TagTable, now_ns: int, out: list[Happening]) -> None:
         """Feeders, then parents, then as the field says, so that the first of a group is known."""

@@ -50,7 +50,15 @@ class AlarmCall:
         return value
 
     def by(self) -> By:
-        return By(self.user, self.origin, self.text("note", "")[:COMMENT_LENGTH_MAX])
+        return By(self.user, self.origin, self.note())
+
+    def note(self) -> str:
+        """What is said of it, or why; never cut in silence."""
+        if len(note := self.text("note", "")) > COMMENT_LENGTH_MAX:
+            raise ValueError(
+                f"note: expected at most {COMMENT_LENGTH_MAX} characters, got {len(note)}; 'vigie note' holds more"
+            )
+        return note
 
     def condition(self) -> str:
         """The condition that is meant, by its whole name."""

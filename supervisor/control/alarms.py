@@ -17,7 +17,7 @@ from typing import Any, Final
 from config.words import NS_PER_S
 from historian.base import Entry as Line
 from historian.base import Query, RecordKind
-from supervisor.alarms.desk import ACTIONS_MAX, COMMENT_LENGTH_MAX, AlarmDesk
+from supervisor.alarms.desk import ACTIONS_MAX, AlarmDesk
 from supervisor.alarms.events import (
     Acknowledge,
     Confirm,
@@ -147,7 +147,7 @@ async def _shelve(call: AlarmCall) -> Any:
     if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float)):
         raise ValueError("seconds: expected a number or null")
     duration_ns = None if seconds is None else round(min(max(float(seconds), 0.0), 1e9) * NS_PER_S)
-    return await _act(call, Shelve(duration_ns, call.text("note", "")[:COMMENT_LENGTH_MAX]))
+    return await _act(call, Shelve(duration_ns, call.note()))
 
 
 async def _unshelve(call: AlarmCall) -> Any:

@@ -145,6 +145,18 @@ def test_what_has_no_inputs_after_a_restart_is_unknown_soon() -> None:
     assert h.log.what is What.UNKNOWN and not h.state.evaluable
 
 
+@pytest.mark.parametrize("step_s", [-3600, 3600], ids=["back", "forward"])
+def test_a_clock_set_after_a_restart_makes_it_neither_later_nor_sooner(step_s: int) -> None:
+    post = Post(1)
+    post.set("V", 255).scan()
+    post.restart()
+    post.set("V", 255, status=StatusCode.BadWaitingForInitialData)
+    assert post.scan() == []
+    post.now_ns += step_s * S
+    told = [h.log.what for _ in range(9) for h in post.scan()]
+    assert told == [] and [h.log.what for _ in range(2) for h in post.scan()] == [What.UNKNOWN]
+
+
 def test_a_rule_that_is_gone_is_named() -> None:
     post = Post(1)
     post.set("V", 255).set("Sw", 1).scan()

@@ -210,6 +210,8 @@ def test_what_one_alarm_did_long_ago_is_found_and_a_pattern_says_where_it_stoppe
         ("unshelve", {"condition": "XYZ/V"}, "no alarm 'XYZ/V'; expected <area>/<equipment>/<alarm>"),
         ("alarm_remove", {"condition": "CAB-0002/V", "work_order": "x"}, "this takes engineer, supervisor"),
         ("alarm_comment", {"condition": "CAB-0002/V"}, "expected a comment"),
+        ("ack", {"what": "*", "note": "x" * 501}, "note: expected at most 500 characters, got 501"),
+        ("shelve", {"condition": "CAB-0002/V", "seconds": 60, "note": "x" * 501}, "note: expected at most 500"),
         ("alarm_report", {"hours": True}, "hours: expected a whole number"),
     ],
 )
