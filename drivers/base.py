@@ -342,6 +342,8 @@ class ProtocolSpec:
             the same while nothing new is learned, without times; None: nothing worth keeping. None: nothing is kept.
         import_state: (request, plain data, loop.time() [s]) the other way, before the first read of a new run on the
             same plan; raises ValueError if the data does not fit, and changes nothing then.
+        certificate_days: (devices, UTC now [ns]) -> days until the first certificate of their connections expires, 0:
+            it has; None: they have none. Blocking; raises OSError. None: the protocol knows no certificates.
     """
 
     name: str
@@ -355,6 +357,7 @@ class ProtocolSpec:
     plan_key: Callable[[Any], Hashable] | None = None
     export_state: Callable[[Request], dict[str, Any] | None] | None = None
     import_state: Callable[[Request, dict[str, Any], float], None] | None = None
+    certificate_days: Callable[[Sequence[Any], int], int | None] | None = None
 
 
 L = TypeVar("L")

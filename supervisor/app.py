@@ -61,7 +61,7 @@ from supervisor.plant.plant import Plant
 from supervisor.replacing import Replacer
 from supervisor.state import StateFolder
 from supervisor.telling import Telling
-from supervisor.vitals import Vitals
+from supervisor.vitals import Vitals, certificate_days
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +184,7 @@ class App:
     async def _open_core(self, stack: AsyncExitStack) -> None:
         used = {d.protocol for d in self.plant.devices}
         try:
-            protocols = registry.protocols(used)
+            protocols = self.protocols = registry.protocols(used)
             self.core = Core.build(self.site, self.plant, protocols, self.clock, SystemRandom(), self._measured)
             open_files(self.core.host.links)
             engine = make_engine(self.site, self.plant, self.core.host.identities)
@@ -316,6 +316,10 @@ class App:
 
     # --- living
 
+    def _certificate_days(self) -> float | None:
+        door, now_ns = self.hmi.certificate_days(), self.clock.wall_ns()
+        return certificate_days(door, self.plant.devices, self.protocols, now_ns)
+
     async def _live(self, stack: AsyncExitStack) -> int:
         await self._say(f"server started, epoch {self.epoch}; {self.keeper.found}; {self.alarms.found}")
         if self.history.found:
@@ -324,7 +328,7 @@ class App:
             self.core.run(lambda: self._beat("scan")),
             self.keeper.run(),
             self._beat_on(),
-            self.vitals.watch(Machine(self.options.state_dir), self._kept, self.hmi.certificate_days),
+            self.vitals.watch(Machine(self.options.state_dir), self._kept, self._certificate_days),
             self.alarms.run(),
             self.history.recorder.run(),
             self.jobs.run(),

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
+from drivers.base import DeviceSpec, ProtocolSpec
 from supervisor.machine import UNKNOWN, Machine
 from supervisor.offload import Offload, OffloadFull
 
@@ -19,6 +20,21 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 VITALS_S: Final = 2.0  # how often the machine is asked how it is
+
+
+def certificate_days(
+    door: float | None, devices: Sequence[DeviceSpec], protocols: Mapping[str, ProtocolSpec], now_ns: int
+) -> float | None:
+    """Days until the first certificate expires, of the door or of a connection to the field; None: not known. Blocking.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    found = [door]
+    for name, protocol in protocols.items():
+        if protocol.certificate_days is not None:
+            found.append(protocol.certificate_days([d.device for d in devices if d.protocol == name], now_ns))
+    return min((days for days in found if days is not None), default=None)
 
 
 class Vitals:

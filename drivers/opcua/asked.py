@@ -5,8 +5,8 @@
 Law of this file: asking and remembering; what errors mean is `driver`'s.
 
 A request is either *read*, whole, each time; or *watched*: then its answer is what the subscription has told, proved at
-each slot by one small question that the server must answer: its state (asked for all of its devices at once, `pulse`),
-and those nodes that it would not watch.
+each slot by one small question that the server must answer: its state (asked for all of its devices at once, `pulse`).
+Those nodes that it would not watch are read beside it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from drivers.opcua.layout import Bytes
 from drivers.opcua.link import OpcuaLink
 from drivers.opcua.making import Making
 from drivers.opcua.plan import Body
-from drivers.opcua.pulse import check_state
-from drivers.opcua.question import STATE_INDEX, STATE_KIND, Question, state_id
+from drivers.opcua.question import Question
 
 Push = Callable[[Batch], None]
 
@@ -52,9 +51,9 @@ class Asked:
         self._source_ns = np.full(n, link.now_ns(), np.int64)
         self._texts: dict[int, str] = {}
         self._prepare(root)
-        self._questions: list[Question] = []
+        self._beside: list[int] = []  # nodes that the server would not watch
+        self._proofs: list[Question] | None = None  # how they are read beside what is told; None: nothing is told
         self.cut(size_max)
-        self._proof: Question | None = None
         self._push: Push | None = None
         self._making: Making[list[int]] | None = None
         self._codes: list[int] | None = None  # what the subscription said of each; None: it does not have them
@@ -74,10 +73,14 @@ class Asked:
     def cut(self, size_max: int) -> None:
         """Into questions for all nodes, none longer than the server allows; `size_max` 0: it was not found out."""
         limits = [each for each in (size_max, self._link.server.read_max) if each]
-        step = max(1, min(limits, default=len(self._ids) or 1))
-        self._questions = [
-            self._question(list(range(at, min(at + step, len(self._ids))))) for at in range(0, len(self._ids), step)
-        ]
+        self._step = max(1, min(limits, default=len(self._ids) or 1))
+        self._questions = self._pieces(list(range(len(self._ids))))
+        if self._proofs is not None:
+            self._proofs = self._pieces(self._beside)
+
+    def _pieces(self, chosen: list[int]) -> list[Question]:
+        """Questions for some of the nodes."""
+        return [self._question(chosen[at : at + self._step]) for at in range(0, len(chosen), self._step)]
 
     def _question(self, chosen: list[int]) -> Question:
         places = self.known[chosen]
@@ -111,7 +114,7 @@ class Asked:
     @property
     def is_watched(self) -> bool:
         """True while changes are told."""
-        return self._proof is not None
+        return self._proofs is not None
 
     async def watch(self, push: Push, timeout_s: float) -> bool:
         """Have changes told, and read everything once behind it; False: the server gives no subscription.
@@ -129,8 +132,8 @@ class Asked:
         await self.read(timeout_s)
         if subscription.id != number or self._codes is None:
             return True  # it broke meanwhile; what was read is true
-        refused = [k for k, code in enumerate(self._codes) if code >= StatusCode.Bad]
-        self._proof, self._push = self._make_proof(refused), push
+        self._beside = [k for k, code in enumerate(self._codes) if code >= StatusCode.Bad]
+        self._proofs, self._push = self._pieces(self._beside), push
         return True
 
     async def _have_items(self, timeout_s: float) -> list[int]:
@@ -145,13 +148,6 @@ class Asked:
             if making.is_over and self._making is making:
                 self._making = None
 
-    def _make_proof(self, refused: list[int]) -> Question:
-        """The server's state, and the nodes that are not watched."""
-        places = self.known[refused]
-        kinds = np.concatenate(([STATE_KIND], self.kinds[places]))
-        indexes = np.concatenate(([STATE_INDEX], self.indexes[places]))
-        return Question([state_id(), *(self._ids[k] for k in refused)], places, kinds, indexes)
-
     async def prove(self, timeout_s: float) -> None:
         """Have the server answer, so that what it has told so far is known to stand.
 
@@ -159,15 +155,9 @@ class Asked:
             DeviceSilent: it answers, but is not running.
             DriverError, ServiceFault, Garbled.
         """
-        question = self._proof
-        if question is None:
-            return
-        if not len(question.places):
-            await self._link.pulse.feel(timeout_s)
-            return
-        found = await question.ask(self._link, timeout_s)
-        check_state(found)
-        self._take(question.places, found.some(np.arange(1, len(found.cells))))
+        await self._link.pulse.feel(timeout_s)
+        for question in self._proofs or ():
+            self._take(question.places, await question.ask(self._link, timeout_s))
 
     def changed(self, positions: Cells, found: Columns) -> None:
         """The subscription tells new values; they go on at once."""
@@ -178,7 +168,7 @@ class Asked:
 
     def unwatched(self) -> None:
         """From now on it is read again."""
-        self._proof = self._push = self._codes = self._making = None
+        self._proofs = self._push = self._codes = self._making = None
 
     # --- what came of it
 

@@ -7,6 +7,7 @@ late 5 s               each answer is held that long; later questions are not bl
 slow 200 ms            each answer that long after its question, in order
 silent [30 s]          subscriptions stop telling anything; all else is answered
 no_subscriptions       no subscription is given any more: BadTooManySubscriptions
+items 50               so many nodes are watched, further ones are BadTooManyMonitoredItems
 forget                 all sessions are forgotten: BadSessionIdInvalid
 reset                  all connections are reset once
 refuse [30 s]          connections are reset, new ones too
@@ -31,7 +32,7 @@ WORDS: Final = Words(
     lasting=("hang", "refuse", "silent"),
     timed=("late", "slow"),
     counted=("garble", "truncate", "duplicate", "wrong_id", "busy"),
-    numbered={"clients": (1, 100)},
+    numbered={"clients": (1, 100), "items": (0, 100_000)},
     named=("reject", "accept"),
     plain=("no_subscriptions", "forget", "reset", "restart", "heal"),
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from asyncua import Client, ua
@@ -75,6 +76,7 @@ class OpcuaLink:
         self._client: Client | None = None
         self._opening: Opening[tuple[Client, Wire, Server]] = Opening(lambda made: made[1].drop("given up"))
         self._renewing: asyncio.Task[None] | None = None
+        self._judge: Callable[[int], None] | None = None  # both certificates, at a time [ns]; None: there are none
         self._down = "not connected yet"
         self._on_lost: Callable[[str], None] | None = None
 
@@ -155,6 +157,7 @@ class OpcuaLink:
             ) from None
         theirs = _first_cert_from_chain(endpoint.ServerCertificate or b"")
         await asyncio.to_thread(trust.judge, pki, theirs, now_ns)
+        self._judge = partial(trust.judge_again, pki, theirs, identity.certificate)
         client.application_uri = identity.application_uri
         client.security_policy = policy(
             uacrypto.x509_from_der(theirs),
@@ -185,12 +188,18 @@ class OpcuaLink:
         return [_value(result) for result in response.Results]
 
     async def _renew(self, client: Client, wire: Wire) -> None:
-        """Renew the channel's keys before they expire; a channel that cannot be renewed is lost."""
+        """Renew the channel's keys before they expire; a channel that cannot be renewed is lost. Both certificates are
+        judged before, as they were when it was opened. Source: OPC 10000-4, 6.1.3 and 5.5.2.
+        """
         try:
             while not wire.down:
                 await asyncio.sleep(max(RENEW_MIN_S, RENEW_AT * client.secure_channel_timeout / 1000))
+                if self._judge is not None:
+                    await asyncio.to_thread(self._judge, self._clock.wall_ns())
                 await client.open_secure_channel(renew=True)
                 wire.revolve_security_token()
+        except trust.Untrusted as error:
+            wire.drop(str(error))
         except (ua.UaError, OSError, TimeoutError, DriverError) as error:
             wire.drop(f"the secure channel could not be renewed: {error or type(error).__name__}")
 

@@ -34,6 +34,14 @@ def _make_driver(name: str, device: OpcuaDevice, points: Sequence[Point], link: 
     return OpcuaDriver(name, device, points, own_link(name, link, OpcuaLink), clock)
 
 
+def _certificate_days(devices: Sequence[OpcuaDevice], now_ns: int) -> int | None:
+    from drivers.opcua import trust
+
+    folders = {trust.folder(device.certificates) for device in devices if device.security != "None"}
+    found = [days for folder in folders if (days := trust.days(folder, now_ns)) is not None]
+    return min(found, default=None)
+
+
 PROTOCOL: Final = ProtocolSpec(
     name="opcua",
     device_model=OpcuaDevice,
@@ -44,4 +52,5 @@ PROTOCOL: Final = ProtocolSpec(
     make_link=_make_link,
     make_driver=_make_driver,
     plan_key=_plan_key,
+    certificate_days=_certificate_days,
 )

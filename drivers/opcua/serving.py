@@ -43,6 +43,7 @@ SERVICE_FAULT: Final = 397
 TOO_BUSY: Final = 0x80EE0000
 UNSUPPORTED, SESSION_INVALID, TOO_MANY_SUBSCRIPTIONS = 0x800B0000, 0x80250000, 0x80770000
 NO_SUBSCRIPTION, TOO_MANY_PUBLISHES, TOO_MANY_OPERATIONS = 0x80790000, 0x80780000, 0x80100000
+TOO_MANY_ITEMS: Final = 0x80DB0000
 
 _IDS = ua.ObjectIds
 _CHANNELS = itertools.count(1)
@@ -62,6 +63,7 @@ class Served(Debtor, Protocol):
     nodes: Nodes
     uri: str
     gives_subscriptions: bool
+    items_max: int
 
     @property
     def endpoint(self) -> str: ...
@@ -316,6 +318,8 @@ class Serving(asyncio.Protocol):
             node, code, item = self.server.nodes.get(each.ItemToMonitor.NodeId), 0, 0
             if node is None:
                 code = UNKNOWN
+            elif len(told.items) >= self.server.items_max:
+                code = TOO_MANY_ITEMS
             else:
                 asked, item = each.RequestedParameters, next(self._items)
                 deadband = getattr(asked.Filter, "DeadbandValue", 0.0)

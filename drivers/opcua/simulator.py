@@ -22,6 +22,7 @@ WRITE: Final = 673
 PUBLISH, PUBLISHED = 826, 829
 NOT_COUNTED: Final = (0, PUBLISH, PUBLISHED)
 REQUEST_ID: Final = 20  # where it stands in a message
+ITEMS_MAX: Final = 100_000
 NOISE: Final = (0, 0xFF)  # no message begins so
 
 
@@ -32,6 +33,7 @@ class SimulatedServer(Simulated):
         nodes: what it holds.
         uri: its ApplicationUri.
         gives_subscriptions: False: BadTooManySubscriptions.
+        items_max: items that a subscription may have; further ones are BadTooManyMonitoredItems.
     """
 
     parse = staticmethod(parse)
@@ -41,6 +43,7 @@ class SimulatedServer(Simulated):
         super().__init__(uri, host, port, NOISE)
         self.nodes, self.uri = nodes, uri
         self.gives_subscriptions = True
+        self.items_max = ITEMS_MAX
 
     async def _listen(self) -> tuple[Door, int]:
         return await self._serve_tcp(lambda: Serving(self))
@@ -51,6 +54,7 @@ class SimulatedServer(Simulated):
         """Turn every knob back."""
         super().heal()
         self.gives_subscriptions = True
+        self.items_max = ITEMS_MAX
         self.nodes.rejected.clear()
 
     def forget(self) -> None:
@@ -68,6 +72,7 @@ class SimulatedServer(Simulated):
 
     own: ClassVar = {
         "no_subscriptions": lambda server, knob: setattr(server, "gives_subscriptions", False),
+        "items": lambda server, knob: setattr(server, "items_max", knob.count),
         "forget": lambda server, knob: server.forget(),
         "reject": lambda server, knob: server.reject(knob.what),
         "accept": lambda server, knob: server.accept(knob.what),

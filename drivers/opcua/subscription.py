@@ -40,6 +40,8 @@ from drivers.opcua.session import Session
 PUBLISHES: Final = 2  # requests that wait at the server, so that one is there while a message is on its way
 RETRY_S: Final = 600.0
 PUBLISHING_MAX_MS: Final = 86_400_000.0
+STRETCH_MAX: Final = 10.0
+"""A server may make the silence that was asked for so many times longer; beyond it, a loss would be found too late."""
 ITEMS_MAX: Final = 1_000_000
 HANDLE_BYTES: Final = 4
 DELETE_SUBSCRIPTIONS: Final = 847
@@ -127,6 +129,11 @@ class Subscription:
             raise Garbled("a subscription without its times") from error
         if not 0 <= publishing_ms <= PUBLISHING_MAX_MS:
             raise Garbled(f"a subscription that is to tell every {publishing_ms:g} ms")
+        silence_s = count * publishing_ms / 1000
+        if silence_s > STRETCH_MAX * max(device.keep_alive, device.publishing):
+            self._discard(number)
+            self._refuse(f"it would be silent for {silence_s:g} s, {device.keep_alive:g} s were asked for")
+            return False
         self.id, self.refused, self._sequence = number, "", 0
         self._silent_s = max(2 * count * publishing_ms / 1000, 2 * publishing_ms / 1000, 0.1)
         self._heard_s = self._since_s = self._now_s()
@@ -170,7 +177,11 @@ class Subscription:
         log.warning("%s: subscription given up: %s; values are read until it is made anew", self._session.where, reason)
         self._forget()
         if delete and self._session.is_up:
-            self._post(DELETE_SUBSCRIPTIONS, struct.pack("<iI", 1, number)).add_done_callback(_swallow)
+            self._discard(number)
+
+    def _discard(self, number: int) -> None:
+        """Have the server forget it."""
+        self._post(DELETE_SUBSCRIPTIONS, struct.pack("<iI", 1, number)).add_done_callback(_swallow)
 
     # --- items
 

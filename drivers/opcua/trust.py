@@ -146,6 +146,33 @@ def judge(pki: Path, der: bytes, now_ns: int) -> None:
         raise Untrusted(f"the server's certificate is not trusted; if it is the right one, move {kept} to trusted/")
 
 
+def judge_again(pki: Path, theirs: bytes, ours: bytes, now_ns: int) -> None:
+    """Whether the certificates of a session that stands are still good: neither has expired, the server's is still in
+    trusted/, and ours is still the one that is used.
+
+    Raises:
+        Untrusted: as `own` and `judge`, or ours has been replaced.
+    """
+    if own(pki, now_ns).certificate != ours:
+        raise Untrusted(f"our own certificate in {pki / 'own'} has been replaced: the session is made anew with it")
+    judge(pki, theirs, now_ns)
+
+
+def days(pki: Path, now_ns: int) -> int | None:
+    """Days until the first of our own and the trusted certificates expires, 0: it has; None: there are none yet.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    ends = []
+    for path in (*(pki / "own").glob("*.der"), *(pki / "trusted").glob("*.der")):
+        try:
+            ends.append(x509.load_der_x509_certificate(path.read_bytes()).not_valid_after_utc)
+        except ValueError:
+            continue  # it vouches for nobody; who needs it says so when it connects
+    return max((min(ends) - _time(now_ns)) // timedelta(days=1), 0) if ends else None
+
+
 def _vouches(path: Path, certificate: x509.Certificate, der: bytes, now: datetime) -> bool:
     """True if the file is this certificate, or that of an authority that signed it."""
     data = path.read_bytes()

@@ -24,8 +24,8 @@ from tests.sim.loop import clock, run
 
 N = 10
 KNOBS = (
-    "hang", "late 1500 ms", "slow 300 ms", "silent", "no_subscriptions", "forget", "reset", "refuse 30 s", "restart",
-    "garble 3", "truncate 3", "duplicate 3", "wrong_id 3", "busy 5", "clients 1", "reject ns=2;i=7",
+    "hang", "late 1500 ms", "slow 300 ms", "silent", "items 4", "no_subscriptions", "forget", "reset", "refuse 30 s",
+    "restart", "garble 3", "truncate 3", "duplicate 3", "wrong_id 3", "busy 5", "clients 1", "reject ns=2;i=7",
 )  # fmt: skip
 
 

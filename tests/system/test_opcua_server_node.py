@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from config.words import Access, Batch, Kind, LinkState, Outcome, Permit, StatusCode, cell_of
+from config.words import NS_PER_S, Access, Batch, Kind, LinkState, Outcome, Permit, StatusCode, cell_of
 from drivers.base import DeviceSpec, LinkDown, Point, PollClass, Request, WriteItem, bind
 from drivers.host import Host, HostLimits
 from drivers.link import Backoff
@@ -25,6 +25,7 @@ from drivers.opcua.driver import OpcuaDriver
 from drivers.opcua.link import OpcuaLink
 from drivers.opcua.plan import plan
 from drivers.opcua.protocol import PROTOCOL
+from drivers.opcua.trust import Untrusted
 from supervisor.clock import SystemClock
 from tests.system.node_kit import SERVER, environment
 
@@ -32,6 +33,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
 URI = "urn:vigie:test:node-opcua"
 PERMIT = Permit(1, np.inf)
+MANY = 10_000
 
 
 def node(name: str) -> str:
@@ -59,10 +61,11 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self._folder = folder
-        self.start()
+        self.start(MANY)
 
-    def start(self) -> None:
-        command = ["node", str(SERVER / "serve.js"), str(self.port), str(self._folder / "node-pki")]
+    def start(self, many: int = 0) -> None:
+        """With so many Floats beside its few nodes."""
+        command = ["node", str(SERVER / "serve.js"), str(self.port), str(self._folder / "node-pki"), str(many)]
         self.process = subprocess.Popen(
             command, env=environment(SERVER), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -150,20 +153,18 @@ def test_everything_is_read_written_and_told(server: Server) -> None:
     asyncio.run(main())
 
 
-def test_two_thousand_floats_come_in_columns_within_its_limits(server: Server) -> None:
+def test_ten_thousand_floats_come_in_columns_within_its_limits(server: Server) -> None:
     points = tuple(
-        Point(f"m{i}", Kind.Float, Access.R, OpcuaPoint(node=f"nsu={URI};i={10000 + i}"), "p") for i in range(2000)
+        Point(f"m{i}", Kind.Float, Access.R, OpcuaPoint(node=f"nsu={URI};i={10000 + i}"), "p") for i in range(MANY)
     )
 
     async def main() -> None:
         link, driver, requests = await opened(device(server), points)
-        for watch in (False, True):
-            if watch:
-                driver.watch(lambda _: None)
-            for request in requests:
-                seen = await driver.read(request, 30.0)
-                assert (seen.cells.view(float) == seen.rows).all() and not seen.statuses.any()
-        await until(lambda: link.subscription.changes >= 2000)
+        driver.watch(lambda _: None)
+        for request in requests:
+            seen = await driver.read(request, 30.0)
+            assert (seen.cells.view(float) == seen.rows).all() and not seen.statuses.any()
+        await until(lambda: link.subscription.changes >= MANY)
         for request in requests:
             proved = await driver.read(request, 30.0)
             assert (proved.cells.view(float) == proved.rows).all() and not proved.statuses.any()
@@ -186,6 +187,10 @@ def test_it_is_entered_with_certificate_user_and_password_only_when_trusted(
         kept.rename(tmp_path / "trusted" / kept.name)
         link, driver, [request] = await opened(settings)
         assert (await driver.read(request, 20.0)).statuses[0] == 0
+        assert link._judge is not None
+        link._judge(SystemClock().wall_ns())
+        with pytest.raises(Untrusted, match=r"have it renewed|expired on"):
+            link._judge(SystemClock().wall_ns() + 20 * 365 * 86_400 * NS_PER_S)
         await link.close()
         monkeypatch.setenv("VIGIE_SECRET_NODE", "wrong")
         with pytest.raises(LinkDown, match=r"opc\.tcp://127\.0\.0\.1:\d+: .*(Identity|User|Access)"):

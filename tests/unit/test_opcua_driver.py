@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import struct
 from collections.abc import Coroutine
 from typing import Any
@@ -11,13 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from config.words import Access, Kind, StatusCode
-from drivers.base import Busy, DeviceSilent, Identified, Point, Watching
+from config.words import Access, Kind, Outcome, Permit, StatusCode, cell_of
+from drivers.base import Busy, DeviceSilent, Identified, Point, Watching, WriteItem
 from drivers.opcua import codec
 from drivers.opcua.address import OpcuaDevice, OpcuaPoint
+from drivers.opcua.nodes import Nodes
 from drivers.opcua.plan import plan
-from tests.opcua import URI, doubles, plant
-from tests.sim.loop import run
+from drivers.opcua.simulator import SimulatedServer
+from tests.opcua import URI, Plant, doubles, plant
+from tests.sim.loop import clock, run
 
 
 def virtual(main: Coroutine[Any, Any, None]) -> None:
@@ -96,5 +99,37 @@ def test_a_busy_server_is_busy_and_any_other_refusal_names_its_code() -> None:
                 await made.read()
             await asyncio.sleep(2)
             assert await made.values() == [0.0]
+
+    virtual(main())
+
+
+def test_a_namespace_that_has_another_index_after_a_restart_is_found_by_its_name() -> None:
+    """OPC 10000-5, 6.3.1: the table of a server may change whenever it starts; an index is good for a session."""
+
+    async def main() -> None:
+        points = tuple(
+            Point(f"p{i}", Kind.Double, Access.RW, OpcuaPoint(node=f"nsu=urn:plant;i={i}"), "kit") for i in range(2)
+        )
+        nodes = Nodes(clock(), URI, ["urn:plant"])
+        for i in range(2):
+            nodes.add(f"ns=2;i={i}", "Double", float(i), True)
+        server = SimulatedServer(nodes, URI)
+        await server.start()
+        made = Plant(points, server, {})
+        try:
+            await made.open(watch=True)
+            assert await made.values() == [0.0, 1.0]
+            nodes["i=2255"].value = ["http://opcfoundation.org/UA/", URI, "urn:other", "urn:plant"]
+            for i in range(2):
+                nodes.add(f"ns=3;i={i}", "Double", 100.0 + i, True)
+            await server.restart()
+            await asyncio.sleep(0.1)
+            await made.open(watch=True)
+            assert await made.values() == [100.0, 101.0]
+            [outcome] = await made.driver.write([WriteItem(1, cell_of(Kind.Double, 7.0))], Permit(1, math.inf), 1.0)
+            assert (outcome.outcome, nodes["ns=3;i=1"].value, nodes["ns=2;i=1"].value) == (Outcome.ACCEPTED, 7.0, 1.0)
+        finally:
+            await made.link.close()
+            await server.stop()
 
     virtual(main())

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from config.words import NS_PER_S
 from drivers.base import DeviceSilent, LinkDown
-from drivers.opcua import codec
+from drivers.opcua import codec, trust
 from drivers.opcua.address import OpcuaDevice
 from drivers.opcua.link import OpcuaLink
 from drivers.opcua.subscription import SESSION_GONE
@@ -131,6 +132,28 @@ def test_a_channel_that_is_not_renewed_is_lost() -> None:
             made.server.turn("hang")
             await asyncio.sleep(3600)
             assert not made.link.is_up and "could not be renewed" in lost[0]
+
+    virtual(main())
+
+
+def test_a_session_whose_certificate_has_expired_ends_with_its_channel() -> None:
+    """OPC 10000-4, 5.5.2: a channel is renewed as it was opened; the reason says which certificate it was."""
+
+    async def main() -> None:
+        async with plant(doubles(1)) as made:
+            lost: list[str] = []
+            made.link.on_lost(lost.append)
+            expires_ns = clock().wall_ns() + 4000 * NS_PER_S
+
+            def judge(now_ns: int) -> None:
+                if now_ns > expires_ns:
+                    raise trust.Untrusted("the server's certificate is valid until yesterday; have it renewed")
+
+            made.link._judge = judge
+            await asyncio.sleep(3600)
+            assert made.link.is_up, "renewed once, and still valid"
+            await asyncio.sleep(2400)
+            assert not made.link.is_up and lost[0].endswith("valid until yesterday; have it renewed")
 
     virtual(main())
 

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 
 from config.words import NS_PER_S
 from drivers.opcua import trust
+from drivers.opcua.address import OpcuaDevice
+from drivers.opcua.protocol import PROTOCOL
 from drivers.opcua.secrets import NoSecret, secret
 
 NOW = round(datetime(2026, 6, 1, tzinfo=UTC).timestamp()) * NS_PER_S
@@ -51,6 +53,35 @@ def test_a_server_is_trusted_by_a_person_only(tmp_path: Path) -> None:
         trust.judge(tmp_path, der, NOW + 6 * YEAR)
     with pytest.raises(trust.Untrusted, match="no certificate that can be read"):
         trust.judge(tmp_path, b"\x30\x82", NOW)
+
+
+def test_what_a_session_stands_on_is_judged_again(tmp_path: Path) -> None:
+    ours = trust.own(tmp_path, NOW).certificate
+    theirs = certificate(tmp_path / "server", NOW - YEAR)
+    kept = tmp_path / "trusted" / "collector.der"
+    kept.write_bytes(theirs)
+    trust.judge_again(tmp_path, theirs, ours, NOW)
+    with pytest.raises(trust.Untrusted, match="have it renewed"):
+        trust.judge_again(tmp_path, theirs, ours, NOW + 9 * YEAR // 2)
+    with pytest.raises(trust.Untrusted, match=r"our own certificate .* expired on 2031"):
+        trust.judge_again(tmp_path, theirs, ours, NOW + 6 * YEAR)
+    with pytest.raises(trust.Untrusted, match="has been replaced"):
+        trust.judge_again(tmp_path, theirs, theirs, NOW)
+    kept.unlink()
+    with pytest.raises(trust.Untrusted, match="is not trusted"):
+        trust.judge_again(tmp_path, theirs, ours, NOW)
+
+
+def test_the_days_left_are_those_of_the_first_to_expire(tmp_path: Path) -> None:
+    secured = {"host": "h", "security": "Basic256Sha256", "mode": "Sign", "certificates": str(tmp_path)}
+    secure, open_, left = OpcuaDevice.model_validate(secured), OpcuaDevice(host="h"), PROTOCOL.certificate_days
+    assert left is not None and left([secure], NOW) is None
+    trust.own(tmp_path, NOW)
+    assert left([open_, secure], NOW) == 5 * 365
+    (tmp_path / "trusted" / "collector.der").write_bytes(certificate(tmp_path / "server", NOW - 4 * YEAR))
+    (tmp_path / "trusted" / "noise.der").write_bytes(b"0")
+    assert (left([secure], NOW), left([secure], NOW + 2 * YEAR)) == (365, 0)
+    assert left([open_], NOW) is None, "nothing is secured, nothing expires"
 
 
 def test_only_an_authority_vouches_for_others(tmp_path: Path) -> None:

@@ -250,3 +250,38 @@ def test_a_subscription_of_no_interval_is_no_answer(publishing_ms: float, monkey
                 await made.read()
 
     virtual(main())
+
+
+def test_a_server_that_watches_a_few_of_many_has_the_others_read_within_its_limits() -> None:
+    """BadTooManyMonitoredItems of each item beyond the 50th; what is left is read, ten at a time."""
+
+    async def main() -> None:
+        async with plant(doubles(100), limits={"read": 10, "items": 20}, watch=True) as made:
+            made.server.turn("items 50")
+            await made.read()
+            for i in (3, 70):
+                made.nodes[f"ns=2;i={i}"].set(1000.0 + i, clock().wall_ns())
+            await asyncio.sleep(1.5)
+            before = made.server.requests
+            values = await made.values()
+            assert (values[3], values[70], values[99]) == (1003.0, 1070.0, 99.0)
+            assert made.server.requests - before == 6, "the state, and five questions of ten"
+
+    virtual(main())
+
+
+def test_a_server_that_would_be_silent_for_a_day_is_polled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change that was lost would be believed for two days, for the server's state is well."""
+
+    async def main() -> None:
+        def rare(serving: Serving, number: int, handle: int, body: Any) -> bytes:
+            return serving._head(790, handle) + struct.pack("<IdII", 7, 1000.0, 3_000_000, 86_400)
+
+        monkeypatch.setattr(Serving, "_create_subscription", rare)
+        async with plant(doubles(2), watch=True) as made:
+            assert await made.values() == [0.0, 1.0]
+            assert made.link.subscription.id == 0 and "silent for 86400 s, 2 s were" in made.link.subscription.refused
+            made.nodes["ns=2;i=1"].set(11.0, clock().wall_ns())
+            assert await made.values() == [0.0, 11.0]
+
+    virtual(main())

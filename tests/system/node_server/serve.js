@@ -10,7 +10,7 @@ const { StatusCodes } = require("node-opcua-status-code");
 const { OPCUACertificateManager } = require("node-opcua-certificate-manager");
 const { nodesets } = require("node-opcua-nodesets");
 
-const [port, rootFolder] = process.argv.slice(2);
+const [port, rootFolder, many] = process.argv.slice(2);
 const held = { Level: 1.5, Code: 1, Text: "é", Array: Int16Array.from([10, 11, 12, 13]), Put: 0 };
 
 async function main() {
@@ -44,7 +44,7 @@ async function main() {
     arrayDimensions: [4], minimumSamplingInterval: 0,
     value: new Variant({ dataType: DataType.Int16, arrayType: VariantArrayType.Array, value: held.Array }),
   });
-  for (let i = 0; i < 2000; i++) {
+  for (let i = 0; i < Number(many); i++) {
     namespace.addVariable({
       organizedBy: space.rootFolder.objects, browseName: `Many${i}`, nodeId: `i=${10000 + i}`, dataType: "Float",
       value: new Variant({ dataType: DataType.Float, value: i }),
