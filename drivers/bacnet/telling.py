@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from config.words import Batch
@@ -31,7 +32,8 @@ A_SLOT_MAX: Final = 16
 """Subscriptions asked for in one slot of a request, so that values do not wait for them."""
 PROCESS: Final = 1
 """Our number for all of them: a device tells subscriptions apart by address, number and object (clause 13.1)."""
-UNRECOGNIZED_SERVICE: Final = 9
+INVALID_TAG, UNRECOGNIZED_SERVICE = 4, 9
+UNKNOWN_SUBSCRIPTION: Final = (5, 79)
 
 log = logging.getLogger("vigie.field")
 
@@ -147,24 +149,38 @@ class Telling:
             if frame.code == frames.I_AM:
                 self.restarted()
             elif frame.code == frames.UNCONFIRMED_COV:
-                self._notification(frame)
+                with suppress(Garbled):
+                    self._notification(frame)
         elif frame.is_segment:
             station.tell(frames.abort(frame.id, frames.SEGMENTATION_NOT_SUPPORTED))
         elif frame.code == Service.CONFIRMED_COV:
-            station.tell(frames.simple_ack(frame.id, Service.CONFIRMED_COV))
-            self._notification(frame)
+            station.tell(self._confirmed(frame))
         else:
             station.tell(frames.reject(frame.id, UNRECOGNIZED_SERVICE))
 
-    def _notification(self, frame: Frame) -> None:
+    def _confirmed(self, frame: Frame) -> bytes:
+        """Take a notification; the answer to it. A subscription that is none of ours, or no more, is said to be unknown
+        so that the device may give its place to another. Source: clauses 13.6, 18.
+        """
         try:
-            told_ = cov.notification(frame.data, frame.body)
+            known = self._notification(frame)
         except Garbled:
-            return
-        if told_.process != PROCESS or self._push is None:
-            return
-        for request, place in self._where.get(told_.oid, ()):
+            return frames.reject(frame.id, INVALID_TAG)
+        if known:
+            return frames.simple_ack(frame.id, Service.CONFIRMED_COV)
+        return frames.error(frame.id, Service.CONFIRMED_COV, *UNKNOWN_SUBSCRIPTION)
+
+    def _notification(self, frame: Frame) -> bool:
+        """What a device tells; False: nobody has asked for it.
+
+        Raises:
+            Garbled.
+        """
+        told_ = cov.notification(frame.data, frame.body)
+        wanted = self._where.get(told_.oid, ()) if told_.process == PROCESS and self._push is not None else ()
+        for request, place in wanted:
             self._tell(request, place, told_)
+        return bool(wanted)
 
     def _tell(self, request: int, place: int, told_: Notification) -> None:
         value = told_.values.get(PRESENT_VALUE)

@@ -42,6 +42,9 @@ RETRY_S: Final = 600.0
 PUBLISHING_MAX_MS: Final = 86_400_000.0
 STRETCH_MAX: Final = 10.0
 """A server may make the silence that was asked for so many times longer; beyond it, a loss would be found too late."""
+HASTE_S: Final = 0.01
+HASTE_MAX: Final = 10
+"""So many keep-alives, each so soon after the message before, are none: no more are asked for."""
 ITEMS_MAX: Final = 1_000_000
 HANDLE_BYTES: Final = 4
 DELETE_SUBSCRIPTIONS: Final = 847
@@ -92,7 +95,7 @@ class Subscription:
         self._waiting = 0
         self._items_max = 0  # in one call, as was found out
         self._received: list[tuple[int, int]] = []
-        self._sequence = 0
+        self._sequence = self._hasty = 0
         self._heard_s = self._since_s = 0.0
         self._silent_s = math.inf
         self._failures = 0
@@ -287,8 +290,13 @@ class Subscription:
         if told.subscription != self.id:
             self._publish()
             return
+        hasty = told.is_keep_alive and self._now_s() < self._heard_s + HASTE_S
+        self._hasty = self._hasty + 1 if hasty else 0
         self._heard_s = self._now_s()
         self.messages += 1
+        if self._hasty > HASTE_MAX:
+            self._break("keep-alives without a pause between them")
+            return
         if told.ended:
             self._break(f"the server has ended it: {codec.status_name(told.ended)}", delete=False)
             return

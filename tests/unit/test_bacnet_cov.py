@@ -8,6 +8,7 @@ import asyncio
 import pytest
 
 from config.words import Batch, StatusCode
+from drivers.bacnet import frames, serving
 from drivers.bacnet.cov import RETRY_S, Event, State, Subscription, step
 from drivers.bacnet.quality import OVERRIDDEN
 from drivers.bacnet.tags import REAL
@@ -214,5 +215,34 @@ def test_the_reason_of_an_old_fault_is_not_that_of_a_new_one() -> None:
             assert [b.statuses[0] for b in told[-2:]] == [StatusCode.Good, StatusCode.BadDeviceFailure]
             await asyncio.sleep(900.0)
             assert (await r.read())[0][1] == StatusCode.BadSensorFailure
+
+    run(main())
+
+
+def test_what_nobody_has_subscribed_is_said_to_be_unknown_and_never_believed() -> None:
+    async def main() -> None:
+        made, told = objects(2), list[Batch]()
+        async with rig(inputs(2), made, cov="confirmed") as r:
+            r.driver.watch(told.append)
+            await poll(r)
+            told.clear()
+            station, said = await r.link.station(r.device), list[bytes]()
+            station.tell = said.append  # type: ignore[method-assign]
+            each = next(iter(made))
+
+            def notify(process: int, oid: int, cut: int = 0) -> bytes:
+                content = bytearray(serving.notification(made, each, process, 60.0))
+                at = content.index(each.oid.to_bytes(4, "big"))
+                content[at : at + 4] = oid.to_bytes(4, "big")
+                apdu = frames.confirmed(9, frames.Service.CONFIRMED_COV, bytes(content[: len(content) - cut]))
+                station.heard(frames.parse(frames.envelope(b"\x01\x04", apdu)))
+                return said.pop()
+
+            unknown = frames.error(9, frames.Service.CONFIRMED_COV, 5, 79)
+            assert notify(1, each.oid) == frames.simple_ack(9, frames.Service.CONFIRMED_COV) and len(told) == 1
+            assert notify(2, each.oid) == unknown, "another subscriber's"
+            assert notify(1, each.oid + 77) == unknown, "an object nobody asked for"
+            assert notify(1, each.oid, cut=3) == frames.reject(9, 4), "cut: invalid tag"
+            assert len(told) == 1
 
     run(main())

@@ -285,3 +285,25 @@ def test_a_server_that_would_be_silent_for_a_day_is_polled(monkeypatch: pytest.M
             assert await made.values() == [0.0, 11.0]
 
     virtual(main())
+
+
+def test_a_server_that_answers_every_publish_at_once_is_not_asked_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        publish, asked = Serving._publish, list[float]()
+
+        def hasty(serving: Serving, number: int, handle: int, body: Any) -> bytes | None:
+            asked.append(asyncio.get_running_loop().time())
+            said = publish(serving, number, handle, body)
+            for told in serving._told.values():
+                serving.tell(told)
+            return said
+
+        monkeypatch.setattr(Serving, "_publish", hasty)
+        async with plant(doubles(1), watch=True) as made:
+            for second in range(60):
+                made.nodes["ns=2;i=0"].set(float(second), clock().wall_ns())
+                await asyncio.sleep(1)
+                assert await made.values() == [float(second)]
+            assert 10 < len(asked) < 200
+
+    virtual(main())
