@@ -30,6 +30,7 @@ from drivers.base import LinkDown
 from drivers.dali.frames import QUERY_S, TWICE_S, Frame
 from drivers.sockets import stuck
 
+UNSENT_MAX: Final = 65_536  # bytes of ours that a gateway has not taken
 MESSAGE_MAX: Final = 65536
 
 SENT: Final = 0
@@ -159,6 +160,8 @@ class Gateway(asyncio.Protocol):
             for data in self._protocol.data_to_send():
                 if data:
                     self._transport.write(data)
+            if self._transport.get_write_buffer_size() > UNSENT_MAX:
+                self._break("the gateway asks (ping) and does not take the answers")
 
     # --- messages
 

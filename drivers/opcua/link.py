@@ -27,7 +27,7 @@ from drivers.opcua.pulse import Pulse
 from drivers.opcua.secrets import NoSecret, secret
 from drivers.opcua.session import Server
 from drivers.opcua.subscription import Subscription
-from drivers.opcua.wire import Wire
+from drivers.opcua.wire import CHUNKS_MAX, MESSAGE_MAX, Wire
 from drivers.opening import NotOpened, Opening, reason_of
 
 CHANNEL_S: Final = 3600.0
@@ -131,6 +131,7 @@ class OpcuaLink:
         )
         client.name = client.description = "Vigie"
         client.application_uri, client.product_uri = trust.APPLICATION_URI, "urn:vigie"
+        client.max_messagesize, client.max_chunkcount = MESSAGE_MAX, CHUNKS_MAX
         client.session_timeout = round(device.session_timeout * 1000)
         client.secure_channel_timeout = round(CHANNEL_S * 1000)
         return client

@@ -151,8 +151,7 @@ class Serving(asyncio.Protocol):
         header = header_from_binary(buffer)
         message = self._channel.receive_from_header_and_body(header, buffer)
         if isinstance(message, ua.Hello):
-            acknowledge = ua.Acknowledge(0, FRAME_MAX, FRAME_MAX, 0, 0)
-            self.server.asked(self, 0, lambda: uatcp_to_binary(ua.MessageType.Acknowledge, acknowledge))
+            self.server.asked(self, 0, lambda: uatcp_to_binary(ua.MessageType.Acknowledge, self._acknowledge()))
         elif header.MessageType == ua.MessageType.SecureClose:
             self.abort()
         elif isinstance(message, ua.Message):
@@ -162,6 +161,10 @@ class Serving(asyncio.Protocol):
                 self.server.asked(self, 0, lambda: self._open(request, number))
             else:
                 self._message(body, number)
+
+    def _acknowledge(self) -> Any:
+        """What it takes."""
+        return ua.Acknowledge(0, FRAME_MAX, FRAME_MAX, 0, 0)
 
     def get_new_channel_id(self) -> int:
         """As asyncua's channel asks for it."""

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from asyncua import ua
 from asyncua.client.ua_client import UASocketProtocol, UASocketState
+from asyncua.common.connection import SecureConnection, TransportLimits
 from asyncua.crypto.security_policies import SecurityPolicy
 from asyncua.ua.ua_binary import header_from_binary, nodeid_to_binary, struct_from_binary
 
@@ -32,6 +33,10 @@ from drivers.opcua import codec
 from drivers.sockets import close_in_order, prepare, stuck
 
 FRAME_MAX: Final = 65_535  # what our Hello allows in one chunk
+FRAME_MIN: Final = 8_192  # what every server must take in one. Source: OPC 10000-6, 7.1.2.4
+MESSAGE_MAX: Final = 16 * 2**20  # an answer, in all its chunks
+CHUNKS_MAX: Final = MESSAGE_MAX // FRAME_MIN
+REQUEST_TOO_LARGE: Final = 0x80B80000
 GIVEN_UP_MAX: Final = 64
 TYPES: Final = (b"MSG", b"OPN", b"ACK", b"ERR")
 
@@ -61,6 +66,8 @@ class Wire(UASocketProtocol):
         on_lost: Callable[[Wire], None],
     ) -> None:
         super().__init__(timeout_s, policy)
+        self._limits = TransportLimits(FRAME_MAX, FRAME_MAX, CHUNKS_MAX, MESSAGE_MAX)
+        self._connection = SecureConnection(policy, self._limits)
         self.down = ""
         self.late = 0
         self._clock, self._user_timeout_s, self._keepalive_s = clock, user_timeout_s, keepalive_s
@@ -68,6 +75,7 @@ class Wire(UASocketProtocol):
         self._on_lost = on_lost
         self._buffer = bytearray()
         self._given_up = 0
+        self._request_max = 0
         self._token: ua.NodeId | None = None
         self._token_bytes = b""
 
@@ -133,11 +141,23 @@ class Wire(UASocketProtocol):
         if isinstance(message, ua.ErrorMessage):
             raise LinkDown(f"the server says {codec.status_name(message.Error.value)}: {message.Reason or 'no reason'}")
         if isinstance(message, ua.Acknowledge):
+            self._agree(message)
             self._resolve(0, message)
         elif isinstance(message, ua.Message):
             if header.MessageType == ua.MessageType.SecureOpen:
                 self._opened(message)
             self._resolve(message.request_id(), message.body())
+
+    def _agree(self, theirs: ua.Acknowledge) -> None:
+        """What the server takes bounds what we send, what our Hello said bounds what we take: asyncua has the two the
+        other way round, and takes messages without end where a server names no limit. Source: OPC 10000-6, 7.1.2.4.
+        """
+        if theirs.ReceiveBufferSize < FRAME_MIN:
+            raise LinkDown(f"expected a server that takes {FRAME_MIN} bytes, it takes {theirs.ReceiveBufferSize}")
+        limits = self._limits
+        limits.max_send_buffer, limits.max_recv_buffer = min(FRAME_MAX, theirs.ReceiveBufferSize), FRAME_MAX
+        limits.max_message_size, limits.max_chunk_count = MESSAGE_MAX, CHUNKS_MAX
+        self._request_max = theirs.MaxMessageSize
 
     def _opened(self, message: ua.Message) -> None:
         asked: Any = self._open_secure_channel_exchange
@@ -164,7 +184,7 @@ class Wire(UASocketProtocol):
         """Send a question outside the window; the future has the response's bytes.
 
         Raises:
-            LinkDown: the connection has ended.
+            LinkDown: the connection has ended; ServiceFault: the server takes no question of this length.
         """
         if self.transport is None:
             raise LinkDown(self.down or "not connected")
@@ -175,6 +195,8 @@ class Wire(UASocketProtocol):
         body = codec.request(
             type_id, self._token_bytes, self._request_handle, self._clock.wall_ns(), timeout_s, parameters
         )
+        if 0 < self._request_max < len(body):
+            raise codec.ServiceFault(REQUEST_TOO_LARGE)
         self.revolve_security_token()
         frame = self._connection.message_to_binary(body, request_id=self._request_id)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -255,5 +256,26 @@ def test_a_number_that_the_kind_cannot_hold_is_out_of_range_and_alone() -> None:
             found = await made.read([point("gear_starts", Kind.Int16), point("gear_on_time")], 3)
             assert found == {"gear_starts": "BadOutOfRange", "gear_on_time": 3600.0}
             assert await made.read([point("arc_level", Kind.SByte)], 3) == {"arc_level": "BadOutOfRange"}
+
+    run(main(), debug=False)
+
+
+def test_a_gateway_that_floods_with_pings_and_takes_no_answer_is_left() -> None:
+    async def main() -> None:
+        async with site() as made:
+            [serving] = made.gateway._connections
+            gateway = made.link.gateway
+            assert gateway is not None and gateway._transport is not None
+            gateway._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            serving._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            serving._transport.pause_reading()
+            for _ in range(200):
+                for _ in range(100):
+                    serving._protocol.send_ping(bytes(125))
+                serving._flush()
+                await asyncio.sleep(0.01)
+                if not made.link.is_up:
+                    break
+            assert "does not take the answers" in gateway.down
 
     run(main(), debug=False)

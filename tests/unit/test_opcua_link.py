@@ -10,12 +10,14 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from asyncua import ua
 
 from config.words import NS_PER_S
-from drivers.base import DeviceSilent, LinkDown
-from drivers.opcua import codec, trust
+from drivers.base import Busy, DeviceSilent, LinkDown
+from drivers.opcua import codec, trust, wire
 from drivers.opcua.address import OpcuaDevice
 from drivers.opcua.link import OpcuaLink
+from drivers.opcua.serving import Serving
 from drivers.opcua.subscription import SESSION_GONE
 from drivers.opcua.wire import GIVEN_UP_MAX
 from tests.opcua import URI, doubles, plant
@@ -183,3 +185,48 @@ def test_a_refusal_with_info_bits_is_that_refusal() -> None:
     with pytest.raises(codec.ServiceFault) as raised:
         codec.answer(fault, codec.READ_ANSWER)
     assert raised.value.code in SESSION_GONE
+
+
+def test_a_small_server_gets_small_chunks_and_may_send_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OPC 10000-6, 7.1.2.4: each side's ReceiveBufferSize bounds what the other sends; MaxMessageSize the whole."""
+
+    async def main() -> None:
+        came, frame = list[int](), Serving._frame
+        monkeypatch.setattr(Serving, "_acknowledge", lambda _: ua.Acknowledge(0, 8192, 65_535, 15_000, 0))
+        monkeypatch.setattr(Serving, "_frame", lambda serving, data: (came.append(len(data)), frame(serving, data))[1])
+        async with plant(doubles(1000)) as made:
+            with pytest.raises(Busy, match=r"BadRequestTooLarge.*asked 500 at a time"):
+                await made.read()
+            assert await made.values() == [float(i) for i in range(1000)]
+            assert 4096 < max(came) <= 8192
+
+    virtual(main())
+
+
+def test_a_server_that_takes_less_than_the_standard_says_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        monkeypatch.setattr(Serving, "_acknowledge", lambda _: ua.Acknowledge(0, 100, 65_535, 0, 0))
+        with pytest.raises(LinkDown, match="expected a server that takes 8192 bytes, it takes 100"):
+            async with plant(doubles(1)):
+                pass
+
+    virtual(main())
+
+
+def test_an_answer_without_end_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        monkeypatch.setattr(wire, "MESSAGE_MAX", 300_000)
+
+        def endless(serving: Serving, number: int, handle: int, body: Any) -> None:
+            for _ in range(100):
+                part = bytearray(serving._framed(bytes(60_000), number))
+                part[3:4] = b"C"  # one of several chunks, and never the last
+                serving._say(bytes(part))
+
+        async with plant(doubles(1)) as made:
+            [serving] = made.server._connections
+            serving._services[codec.READ] = lambda *asked: endless(serving, *asked)
+            with pytest.raises(LinkDown, match="BadRequestTooLarge"):
+                await made.read()
+
+    virtual(main())
