@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/sim/test_recording.py, tests/system/test_history.py
+# Tests: tests/unit/test_recording_upkeep.py, tests/sim/test_recording.py, tests/system/test_history.py
 """The history of a running server: store, recorder and upkeep together.
 
 Law of this file: puts together. The store has two ways off the loop: one thread that writes, and others for upkeep and
