@@ -53,6 +53,7 @@ LIMIT: Final = Rule("V1_limits", Priority.P3, Priority.P2, on_delay_ns=60 * S)
 LATCHING: Final = Rule("K1_trip", Priority.P2, Priority.P2, latching=True)
 SELF_ACK: Final = Rule("Program_changed", Priority.P4, Priority.P4, ack_required=False)
 TWO_STEP: Final = Rule("RCD_trip", Priority.P1, Priority.P1, safety=True, confirm_required=True)
+TREATED: Final = Rule("Lamp_out", Priority.P3, Priority.P3, confirm_required=True)
 SLOW_P1: Final = replace(TWO_STEP, on_delay_ns=60 * S)
 REPEATING: Final = Rule("Door_open", Priority.P3, Priority.P3, re_alarm_ns=2 * H)
 PARENT: Final = Rule("Supply_Loss", Priority.P2, Priority.P2, parent=True)
@@ -179,6 +180,8 @@ ROWS = [
     Row("20 returned before the parent", PLAIN, [Alarm(), Return()], D, Suppress(SUPPLY), D, False, True, None),
     Row("20 came and went on the shelf before the parent", PLAIN, [SHELVE, Alarm(), Return(), Unshelve()], D,
         Suppress(SUPPLY), D, False, True, None),
+    Row("20 unconfirmed before, waits for a parent that comes", TREATED, [Alarm(), Ack(), Return(),
+        Alarm(1, hold_until_ns=T0 + H)], HH, Suppress(SUPPLY), HH, False, True, What.SUPPRESSED),
     Row("20 P1 is not held back by a parent", TWO_STEP, [], A, Suppress(SUPPLY), A, False, False, None),
     Row("20 latching is not held back by a parent", LATCHING, [], A, Suppress(SUPPLY), A, False, False, None),
     Row("20 a parent is not held back by a parent", PARENT, [], A, Suppress(COMM), A, False, False, None),
@@ -202,6 +205,8 @@ ROWS = [
         False, True, What.RELEASED),
     Row("21 came and went while suppressed", PLAIN, [Suppress(SUPPLY), Alarm(), Return()], HH, Release(SUPPLY), A,
         False, False, What.RELEASED),
+    Row("21 got worse and went while suppressed: no duty is left", LIMIT, [Suppress(DESIGN), Alarm(1), Alarm(2),
+        Return()], HH, Release(DESIGN), A, False, False, What.RELEASED),
     Row("21 P1 came and went while suppressed by design", TWO_STEP, [Suppress(DESIGN), Alarm(), Return()], HH,
         Release(DESIGN), D, False, True, What.RELEASED),
     Row("22 unacknowledged, out of service", PLAIN, [Alarm()], B, REMOVE, OO, False, True, What.REMOVED),
@@ -323,6 +328,22 @@ def test_what_topology_held_back_it_holds_back_until_released() -> None:
 def test_what_is_protected_waits_for_no_parent(rule: Rule) -> None:
     state, effects, _ = play(rule, [Alarm(1, hold_until_ns=T0 + 10 * S)])
     assert state.flat is Isa.UNACK and isinstance(effects[0], Announce)
+
+
+def test_what_came_and_went_while_disabled_left_nothing_and_what_stays_rose_when_it_rose() -> None:
+    state, _, _ = play(LIMIT, [Alarm(2), Ack(), Disable("MOC-7"), Return(), Enable("MOC-8")])
+    assert state.at_rest and (state.level, state.annunciated) == (0, False)
+    state, _, _ = play(LIMIT, [Disable("MOC-7"), Alarm(1), Alarm(2)])
+    assert (state.raised_ns, state.level) == (T0 + 2 * S, 2)
+
+
+def test_repetitions_are_counted_since_it_rose() -> None:
+    """Part 9: ReAlarmRepeatCount."""
+    again = After(2 * 3600, Tick())
+    state, _, now_ns = play(REPEATING, [Alarm(), Ack(), again, Ack(), again])
+    assert state.re_alarms == 2
+    state, _, _ = play(REPEATING, [Ack(), Return(), Alarm()], state, now_ns)
+    assert state.re_alarms == 0
 
 
 def test_confirm_keeps_it_in_the_list_until_the_cause_is_treated() -> None:
