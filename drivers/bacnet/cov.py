@@ -24,6 +24,7 @@ from typing import Final
 from drivers.bacnet import tags
 from drivers.bacnet.address import BacnetPoint
 from drivers.bacnet.frames import Service
+from drivers.bacnet.names import ANY_INSTANCE
 from drivers.bacnet.tags import Garbled
 
 RETRY_S: Final = 600.0
@@ -98,11 +99,13 @@ class Notification:
 
     Attributes:
         process: the number we subscribed with.
+        device: instance of the device that tells it.
         oid: the object.
         values: property -> its value as it came, with its tag; constructed ones are left out.
     """
 
     process: int
+    device: int
     oid: int
     values: dict[int, bytes]
 
@@ -114,7 +117,7 @@ def notification(data: bytes, at: int) -> Notification:
         Garbled.
     """
     process, at = _context(data, at, 0)
-    _, at = _context(data, at, 1)
+    device, at = _context(data, at, 1)
     oid, at = _context(data, at, 2)
     _, at = _context(data, at, 3)
     if not data.startswith(tags.opening(4), at):
@@ -123,7 +126,7 @@ def notification(data: bytes, at: int) -> Notification:
     values: dict[int, bytes] = {}
     for _ in range(PROPERTIES_MAX):
         if data.startswith(tags.closing(4), at):
-            return Notification(process, oid, values)
+            return Notification(process, device & ANY_INSTANCE, oid, values)
         pid, at = _context(data, at, 0)
         if _is(data, at, 1):
             at = tags.skip(data, at)

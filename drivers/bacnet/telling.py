@@ -171,13 +171,14 @@ class Telling:
         return frames.error(frame.id, Service.CONFIRMED_COV, *UNKNOWN_SUBSCRIPTION)
 
     def _notification(self, frame: Frame) -> bool:
-        """What a device tells; False: nobody has asked for it.
+        """What the device tells; False: nobody has asked for it, or another one tells it at this address.
 
         Raises:
             Garbled.
         """
         told_ = cov.notification(frame.data, frame.body)
-        wanted = self._where.get(told_.oid, ()) if told_.process == PROCESS and self._push is not None else ()
+        ours = told_.process == PROCESS and told_.device == self._device.instance and self._push is not None
+        wanted = self._where.get(told_.oid, ()) if ours else ()
         for request, place in wanted:
             self._tell(request, place, told_)
         return bool(wanted)

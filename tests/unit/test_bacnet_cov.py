@@ -13,7 +13,7 @@ from drivers.bacnet.cov import RETRY_S, Event, State, Subscription, step
 from drivers.bacnet.quality import OVERRIDDEN
 from drivers.bacnet.tags import REAL
 from drivers.base import DeviceSilent
-from tests.bacnet import Rig, inputs, objects, rig
+from tests.bacnet import INSTANCE, Rig, inputs, objects, rig
 from tests.sim.loop import run
 
 POLL_S = 5.0
@@ -230,8 +230,8 @@ def test_what_nobody_has_subscribed_is_said_to_be_unknown_and_never_believed() -
             station.tell = said.append  # type: ignore[method-assign]
             each = next(iter(made))
 
-            def notify(process: int, oid: int, cut: int = 0) -> bytes:
-                content = bytearray(serving.notification(made, each, process, 60.0))
+            def notify(process: int, oid: int, cut: int = 0, device: int = INSTANCE) -> bytes:
+                content = bytearray(serving.notification(objects(1, device), each, process, 60.0))
                 at = content.index(each.oid.to_bytes(4, "big"))
                 content[at : at + 4] = oid.to_bytes(4, "big")
                 apdu = frames.confirmed(9, frames.Service.CONFIRMED_COV, bytes(content[: len(content) - cut]))
@@ -242,6 +242,7 @@ def test_what_nobody_has_subscribed_is_said_to_be_unknown_and_never_believed() -
             assert notify(1, each.oid) == frames.simple_ack(9, frames.Service.CONFIRMED_COV) and len(told) == 1
             assert notify(2, each.oid) == unknown, "another subscriber's"
             assert notify(1, each.oid + 77) == unknown, "an object nobody asked for"
+            assert notify(1, each.oid, device=INSTANCE + 1) == unknown, "another device, at this address since today"
             assert notify(1, each.oid, cut=3) == frames.reject(9, 4), "cut: invalid tag"
             assert len(told) == 1
 

@@ -6,13 +6,16 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 import pytest
+from asyncua import ua
+from asyncua.ua.ua_binary import struct_from_binary
 
 from config.words import StatusCode
 from drivers.base import Busy, DeviceSilent, LinkDown
-from drivers.opcua import subscription
+from drivers.opcua import codec, subscription
 from drivers.opcua.serving import Serving
 from tests.opcua import doubles, plant
 from tests.sim.loop import clock, run
@@ -305,5 +308,48 @@ def test_a_server_that_answers_every_publish_at_once_is_not_asked_without_end(mo
                 await asyncio.sleep(1)
                 assert await made.values() == [float(second)]
             assert 10 < len(asked) < 200
+
+    virtual(main())
+
+
+def test_sampling_queue_and_deadband_are_asked_for_as_they_are_configured() -> None:
+    """OPC 10000-4, 7.21 (MonitoringParameters) and 7.22.2 (DataChangeFilter), read by asyncua's decoder."""
+
+    async def main() -> None:
+        asked: list[Any] = []
+
+        def create(serving: Serving, number: int, handle: int, body: Any) -> bytes:
+            wanted = struct_from_binary(ua.CreateMonitoredItemsParameters, body.copy()).ItemsToCreate
+            asked.extend(each.RequestedParameters for each in wanted)
+            return make(serving, number, handle, body)
+
+        make = Serving._create_items
+        for settings in ({"sampling": "250 ms", "queue": 7}, {}):
+            async with plant((*doubles(1), *doubles(1, deadband=0.5)), watch=True, **settings) as made:
+                [serving] = made.server._connections
+                serving._services[codec.CREATE_ITEMS] = partial(create, serving)
+                await made.read()
+        assert [each.SamplingInterval for each in asked] == [250.0, 250.0, 1000.0, 1000.0], "as it publishes, by itself"
+        assert [each.QueueSize for each in asked] == [7, 7, 1, 1] and all(each.DiscardOldest for each in asked)
+        assert asked[0].Filter.Body is None and asked[1].Filter.DeadbandValue == 0.5
+
+    virtual(main())
+
+
+def test_of_several_samples_in_one_message_the_last_one_stands() -> None:
+    async def main() -> None:
+        async with plant(doubles(3), watch=True, queue=2) as made:
+            await made.read()
+            await asyncio.sleep(1.5)
+            made.told.clear()
+            [told] = next(iter(made.server._connections))._told.values()
+            node, now_ns = made.nodes["ns=2;i=1"], clock().wall_ns()
+            node.set(10.0, now_ns)
+            [(item, older)] = told.pending.items()
+            node.set(11.0, now_ns + 1_000_000)
+            told.pending = {-1: older, item: told.pending[item]}
+            await asyncio.sleep(1.1)
+            [batch] = made.told
+            assert (batch.rows.tolist(), batch.cells.view(float).tolist()) == ([1], [11.0])
 
     virtual(main())
