@@ -79,6 +79,7 @@ class Peer:
     """A client of the server's own protocol object, logged in or not, on the loopback port without security."""
 
     door = 1
+    first = 2  # where garbling begins
 
     def __init__(self, site: Site) -> None:
         engine = site.server._running
@@ -210,11 +211,11 @@ def seeds(authentication: ua.NodeId) -> list[bytes]:
     return [struct_to_binary(request) for request in requests]
 
 
-def garble(seed: bytes, chance: random.Random) -> bytes:
-    """A request with a few bytes, counts or its end changed."""
+def garble(seed: bytes, chance: random.Random, first: int = 2) -> bytes:
+    """A request with a few bytes, counts or its end changed, from `first` on."""
     body = bytearray(seed)
     for _ in range(chance.choice((1, 1, 2, 4, 16))):
-        at = chance.randrange(2, max(len(body), 3))
+        at = chance.randrange(first, max(len(body), first + 1))
         match chance.randrange(5):
             case 0:
                 body[at : at + 1] = bytes((chance.choice(_BYTES),))
@@ -267,7 +268,7 @@ async def attack(
                 await peer.log_in()
             session = peer.protocol.processor.session
             peer.seeds = seeds(session.auth_token if session else ua.NodeId())
-        body = garble(chance.choice(peer.seeds), chance)
+        body = garble(chance.choice(peer.seeds), chance, peer.first)
         raw = peer.frame(body)
         if chance.random() < 0.1:
             raw = garble(raw, chance)
