@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/system/conformance/test_monitored_items.py
+# Tests: tests/system/conformance/test_item_filters.py
 """What a DataChangeFilter asks for: a trigger, and an absolute deadband.
 
 Law of this file: pure; a filter in, or the code that refuses it.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/system/conformance/test_monitored_items.py
+# Tests: tests/system/conformance/test_item_filters.py
 """Monitored attributes of nodes, one object an item: the server's own variables, names and access levels, parts of
 texts. Values of tags do not come here (`tag_items.py`).
 

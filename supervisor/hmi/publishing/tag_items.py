@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/system/conformance/test_monitored_items.py, tests/property/test_hmi_queues.py
+# Tests: tests/system/conformance/test_item_queues.py, tests/property/test_hmi_queues.py
 """Monitored values of tags in one subscription: those that report the table as it is, and those with a queue.
 
 Law of this file: no asyncua, no I/O; ids and positions in, encoded notifications out. Which of the two kinds an item is

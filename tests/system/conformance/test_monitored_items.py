@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CreateMonitoredItems, ModifyMonitoredItems, SetMonitoringMode, DeleteMonitoredItems.
+"""CreateMonitoredItems, ModifyMonitoredItems, DeleteMonitoredItems: what is refused, revised and changed.
 
-Source: OPC 10000-4, 5.13.1 (model), 5.13.2, 5.13.3, 5.13.4, 5.13.6, 7.21, 7.22; OPC 10000-8, 7.2 (PercentDeadband).
+Source: OPC 10000-4, 5.13.2, 5.13.3, 5.13.6, 7.21, 7.22.
 """
 
 from __future__ import annotations
@@ -12,45 +12,27 @@ from typing import Any
 import pytest
 from asyncua import ua
 
-from config.words import StatusCode
 from supervisor.hmi.publishing.queues import OVERFLOW
 from tests.system.conformance.conftest import LIMITS
+from tests.system.conformance.monitoring import (
+    ABSOLUTE,
+    CODES,
+    DOUBLE,
+    INT64,
+    NAME,
+    NAMESPACES,
+    PERCENT,
+    SERVICE_LEVEL,
+    STRING,
+    V1,
+    VALUE,
+    change,
+    delete,
+    modify,
+    set_mode,
+)
 from tests.system.conformance.raw import CAB, Fault, RawClient, changes, codes, item, value_id
 from tests.system.opcua_kit import Site
-
-CODES = ua.StatusCodes
-V1, DOUBLE, INT64, STRING = (CAB + name for name in ("V1", "Double", "Int64", "String"))
-CURRENT_TIME, SERVICE_LEVEL, NAMESPACES = 2258, 2267, 2255
-STATUS, VALUE, TIMESTAMP = ua.DataChangeTrigger
-ABSOLUTE, PERCENT = ua.DeadbandType.Absolute, ua.DeadbandType.Percent
-NAME = ua.AttributeIds.DisplayName
-
-
-def change(trigger: Any = VALUE, type_: Any = ua.DeadbandType.None_, value: float = 0.0) -> ua.DataChangeFilter:
-    return ua.DataChangeFilter(trigger, type_, value)
-
-
-def modify(number: int, *items: Any, stamps: int = 2) -> Any:
-    request = ua.ModifyMonitoredItemsRequest()
-    request.Parameters.SubscriptionId = number
-    request.Parameters.TimestampsToReturn = ua.TimestampsToReturn(stamps)
-    request.Parameters.ItemsToModify = [
-        ua.MonitoredItemModifyRequest(i, ua.MonitoringParameters(*parameters)) for i, *parameters in items
-    ]
-    return request
-
-
-def set_mode(number: int, mode: int, *items: int) -> Any:
-    request = ua.SetMonitoringModeRequest()
-    request.Parameters = ua.SetMonitoringModeParameters(number, ua.MonitoringMode(mode), list(items))
-    return request
-
-
-def delete(number: int, *items: int) -> Any:
-    request = ua.DeleteMonitoredItemsRequest()
-    request.Parameters = ua.DeleteMonitoredItemsParameters(number, list(items))
-    return request
-
 
 # -- what is refused, item by item ------------------------------------------------------------------------------------
 
@@ -162,236 +144,6 @@ def test_all_queues_together_are_bounded(client: RawClient, site: Site) -> None:
     assert [r.RevisedQueueSize for r in results] == [50, 50, 50, 50, 1, 1]
     client.call(delete(number, *[r.MonitoredItemId for r in results]))
     assert client.monitor(number, item(V1, queue=50))[0].RevisedQueueSize == 50
-
-
-# -- queues -----------------------------------------------------------------------------------------------------------
-
-
-def fill(client: RawClient, site: Site, values: list[float], **settings: Any) -> list[tuple[Any, int]]:
-    """What an item reports after these values, one a scan."""
-    site.set(V1, values[0])
-    number = client.subscribe()
-    client.item(number, V1, **settings)
-    for value in values[1:]:
-        site.set(V1, value)
-    return [(value, status) for _, value, status in client.notified()]
-
-
-def test_every_change_of_every_scan_is_queued(client: RawClient, site: Site) -> None:
-    assert fill(client, site, [1.0, 2.0, 2.0, 1.0, 3.0], queue=10) == [(1.0, 0), (2.0, 0), (1.0, 0), (3.0, 0)]
-
-
-def test_a_full_queue_discards_the_oldest_and_marks_the_next(client: RawClient, site: Site) -> None:
-    """5.13.1.5, figure 17."""
-    assert fill(client, site, [1.0, 2.0, 3.0, 4.0, 5.0], queue=3) == [(3.0, OVERFLOW), (4.0, 0), (5.0, 0)]
-
-
-def test_a_full_queue_replaces_the_newest_and_marks_it(client: RawClient, site: Site) -> None:
-    shown = fill(client, site, [1.0, 2.0, 3.0, 4.0, 5.0], queue=3, oldest=False)
-    assert shown == [(1.0, 0), (2.0, 0), (5.0, OVERFLOW)]
-
-
-@pytest.mark.parametrize("oldest", [True, False])
-def test_a_queue_of_one_holds_the_newest_and_is_never_marked(client: RawClient, site: Site, oldest: bool) -> None:
-    assert fill(client, site, [1.0, 2.0, 3.0], queue=1, oldest=oldest) == [(3.0, 0)]
-
-
-def test_queued_values_keep_their_status_and_null(client: RawClient, site: Site) -> None:
-    number = client.subscribe()
-    site.set(V1, 1.0)
-    client.item(number, V1, queue=10)
-    site.set(V1, 1.0, StatusCode.UncertainLastUsableValue)
-    site.set(V1, 1.0, StatusCode.BadNoCommunication)
-    site.set(V1, 1.0)
-    uncertain, bad = int(StatusCode.UncertainLastUsableValue), int(StatusCode.BadNoCommunication)
-    assert client.notified() == [(1, 1.0, 0), (1, 1.0, uncertain), (1, None, bad), (1, 1.0, 0)]
-
-
-def test_texts_are_queued_like_numbers(client: RawClient, site: Site) -> None:
-    number = client.subscribe()
-    site.set(STRING, "un")
-    client.item(number, STRING, queue=3)
-    site.set(STRING, "deux")
-    assert [value for _, value, _ in client.notified()] == ["un", "deux"]
-
-
-# -- sampling ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_long_sampling_interval_passes_over_what_is_between(client: RawClient, site: Site) -> None:
-    """It is not looked at when it is published, but when its own interval has passed."""
-    site.set(V1, 1.0)
-    number = client.subscribe(RequestedMaxKeepAliveCount=1)
-    client.item(number, V1, sampling=86_400_000.0)
-    assert client.notified() == [(1, 1.0, 0)]
-    site.set(V1, 2.0)
-    assert client.notified() == [] and client.notified() == []
-
-
-def test_a_shorter_publishing_interval_does_not_sample_faster(client: RawClient, site: Site) -> None:
-    """7.21: the sampling interval is not changed by ModifySubscription."""
-    site.set(V1, 1.0)
-    number = client.subscribe(86_000_000.0)
-    client.item(number, V1, sampling=-1.0)
-    request = ua.ModifySubscriptionRequest()
-    request.Parameters = ua.ModifySubscriptionParameters(number, 50.0, 100, 1)
-    client.call(request)
-    assert client.notified() == [(1, 1.0, 0)]
-    site.set(V1, 2.0)
-    assert client.notified() == []
-
-
-# -- modes ------------------------------------------------------------------------------------------------------------
-
-
-def test_a_sampling_item_queues_and_tells_all_when_it_reports(client: RawClient, site: Site) -> None:
-    """5.13.1.3; a client of a hot redundant pair lives on this (6.6.2.4.5.4)."""
-    site.set(V1, 1.0)
-    number = client.subscribe(RequestedMaxKeepAliveCount=1)
-    number_of = client.item(number, V1, queue=10, mode=1)
-    site.set(V1, 2.0)
-    site.set(V1, 3.0)
-    assert client.notified() == []
-    assert codes(client.call(set_mode(number, 2, number_of, 4242)).Parameters.Results) == [
-        0,
-        CODES.BadMonitoredItemIdInvalid,
-    ]
-    while not (told := client.notified()):
-        pass
-    assert [value for _, value, _ in told] == [1.0, 2.0, 3.0]
-
-
-@pytest.mark.parametrize("queue", [1, 5])
-def test_a_reporting_item_that_samples_again_keeps_what_it_has(client: RawClient, site: Site, queue: int) -> None:
-    site.set(V1, 1.0)
-    number = client.subscribe(RequestedMaxKeepAliveCount=1)
-    one = client.item(number, V1, queue=queue)
-    client.call(set_mode(number, 1, one))
-    assert client.notified() == []
-    client.call(set_mode(number, 2, one))
-    while not (told := client.notified()):
-        pass
-    assert told == [(1, 1.0, 0)]
-
-
-@pytest.mark.parametrize("queue", [1, 5])
-@pytest.mark.parametrize("wanted", [V1, value_id(V1, NAME)], ids=["tag", "name"])
-def test_a_disabled_item_loses_its_queue_and_begins_anew(
-    client: RawClient, site: Site, queue: int, wanted: Any
-) -> None:
-    """5.13.1.3: disabling deletes what is queued; the first sample after enabling is reported."""
-    site.set(V1, 1.0)
-    number = client.subscribe(RequestedMaxKeepAliveCount=1)
-    one = client.item(number, wanted, queue=queue)
-    assert len(client.notified()) == 1
-    site.set(V1, 2.0)
-    client.call(set_mode(number, 0, one))
-    site.set(V1, 3.0)
-    assert client.notified() == []
-    client.call(set_mode(number, 2, one))
-    while not (told := client.notified()):
-        pass
-    assert len(told) == 1 and (wanted != V1 or told == [(1, 3.0, 0)])
-
-
-# -- filters ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("queue", [1, 20])
-def test_a_drift_is_reported_when_it_has_left_the_band_of_the_last_report(
-    client: RawClient, site: Site, queue: int
-) -> None:
-    site.set(V1, 0.0)
-    number = client.subscribe()
-    client.item(number, V1, queue=queue, filter_=change(VALUE, ABSOLUTE, 1.0))
-    shown = [value for _, value, _ in client.notified()]
-    for step in range(1, 10):
-        site.set(V1, step * 0.5)
-        if step * 0.5 - shown[-1] > 1.0:
-            shown += [value for _, value, _ in client.notified()]
-    assert shown == [0.0, 1.5, 3.0, 4.5]
-
-
-def test_per_cent_is_of_eu_range(client: RawClient, site: Site) -> None:
-    """V1 has 0..500 V: one per cent is 5 V, and exactly 5 V is not more than it."""
-    site.set(V1, 100.0)
-    number = client.subscribe()
-    client.item(number, V1, queue=20, filter_=change(VALUE, PERCENT, 1.0))
-    for value in (104.0, 105.0, 105.1, 100.1, 100.0):
-        site.set(V1, value)
-    assert [value for _, value, _ in client.notified()] == [100.0, 105.1, 100.0]
-
-
-def test_a_deadband_of_an_integer(client: RawClient, site: Site) -> None:
-    site.set(INT64, 0)
-    number = client.subscribe()
-    client.item(number, INT64, queue=20, filter_=change(VALUE, ABSOLUTE, 2.0))
-    for value in (1, 2, 3, 2, 1, 0):
-        site.set(INT64, value)
-    assert [value for _, value, _ in client.notified()] == [0, 3, 0]
-
-
-TRIGGERS = [(STATUS, [(1.0, False), (3.0, True)]), (VALUE, [(1.0, False), (2.0, False), (3.0, True)])]
-
-
-@pytest.mark.parametrize(("trigger", "expected"), TRIGGERS)
-def test_triggers(client: RawClient, site: Site, trigger: Any, expected: list[tuple[float, bool]]) -> None:
-    site.set(V1, 1.0)
-    number = client.subscribe()
-    client.item(number, V1, queue=20, filter_=change(trigger))
-    site.set(V1, 2.0)
-    site.set(V1, 3.0, StatusCode.Uncertain)
-    site.set(V1, 3.0, StatusCode.Uncertain)
-    assert [(value, status != 0) for _, value, status in client.notified()] == expected
-
-
-@pytest.mark.parametrize(("band", "reports"), [(0.0, 3), (1.0, 1)])
-def test_the_timestamp_trigger_reports_a_value_seen_again_unless_there_is_a_deadband(
-    client: RawClient, site: Site, band: float, reports: int
-) -> None:
-    """7.10, STATUS_VALUE_TIMESTAMP: with a deadband the same as STATUS_VALUE."""
-    site.set(V1, 1.0)
-    number = client.subscribe()
-    type_ = ABSOLUTE if band else ua.DeadbandType.None_
-    client.item(number, V1, queue=20, filter_=change(TIMESTAMP, type_, band))
-    site.set(V1, 1.0)
-    site.set(V1, 1.0)
-    assert len(client.notified()) == reports
-
-
-# -- timestamps, handles, parts ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("stamps", range(4))
-@pytest.mark.parametrize("queue", [1, 2])
-def test_timestamps_to_return_are_kept_with_the_item(client: RawClient, site: Site, stamps: int, queue: int) -> None:
-    site.set(V1, 1.0)
-    number = client.subscribe()
-    client.monitor(number, item(V1, queue=queue), item(value_id(SERVICE_LEVEL), handle=2), stamps=stamps)
-    (data,) = client.published().NotificationMessage.NotificationData
-    for notification in data.MonitoredItems:
-        value = notification.Value
-        assert (value.ServerTimestamp is not None) == (stamps in (1, 2))
-        assert (value.SourceTimestamp is not None) == (stamps in (0, 2)) or notification.ClientHandle == 2
-
-
-def test_a_part_of_a_text_is_watched(client: RawClient, site: Site) -> None:
-    site.set(STRING, "abcdef")
-    number = client.subscribe(RequestedMaxKeepAliveCount=1)
-    client.item(number, value_id(STRING, range_="1:2"))
-    assert client.notified() == [(1, "bc", 0)]
-    site.set(STRING, "xbcyyy")
-    site.set(STRING, "x")
-    while not (told := client.notified()):
-        pass
-    assert told == [(1, None, int(CODES.BadIndexRangeNoData))]
-
-
-def test_values_of_the_server_itself_are_watched_by_reading_them(client: RawClient) -> None:
-    number = client.subscribe(100.0)
-    client.item(number, value_id(CURRENT_TIME), handle=3)
-    first, second = client.notified(), client.notified()
-    assert first[0][0] == 3 and second[0][1] > first[0][1]
 
 
 # -- Modify, Delete ---------------------------------------------------------------------------------------------------
