@@ -49,6 +49,7 @@ from supervisor.fitness import Fitness
 from supervisor.hmi.contract import HmiError, HmiSettings, Limits
 from supervisor.hmi.entrance.certificates import forget_offline_notes, take_offline_notes
 from supervisor.hmi.model.outlook import Outlook
+from supervisor.hmi.server import HmiServer
 from supervisor.jobs import Jobs
 from supervisor.keeping import Keeper
 from supervisor.machine import Machine
@@ -58,10 +59,12 @@ from supervisor.options import RunOptions
 from supervisor.people import People
 from supervisor.plant.compile import compile_plant
 from supervisor.plant.plant import Plant
+from supervisor.recording.history import History
 from supervisor.replacing import Replacer
 from supervisor.state import StateFolder
 from supervisor.telling import Telling
 from supervisor.vitals import Vitals, certificate_days
+from supervisor.web.server import WebServer
 
 log = logging.getLogger(__name__)
 
@@ -203,8 +206,6 @@ class App:
 
     async def _open_history(self, stack: AsyncExitStack) -> None:
         """Before the first scan: it records the first one too. Closed after the last one."""
-        from supervisor.recording.history import History
-
         zone = self.site.model.time_zone
         try:
             self.history = await History.open(self.options.state_dir, self.core.table, self.clock, self.epoch, zone)
@@ -227,8 +228,6 @@ class App:
 
     async def _open_hmi(self, stack: AsyncExitStack) -> None:
         """The operators' door. Closed before the scan ends, after every other door."""
-        from supervisor.hmi.server import HmiServer
-
         core, options, pki = self.core, self.options, self.options.state_dir / "pki"
         fitness = Fitness(self.proof, core.host, self.journal, self.history, self.keeper)
         self.hmi = HmiServer(
@@ -277,8 +276,6 @@ class App:
 
     async def _open_web(self, stack: AsyncExitStack) -> None:
         """The door for machines that only read."""
-        from supervisor.web.server import WebServer
-
         http = self.site.model.http
         port = http.port if self.options.http_port is None else self.options.http_port
         self.web = WebServer(http.host, port, self.telling.status, self.hmi)

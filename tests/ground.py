@@ -25,6 +25,8 @@ def cabinets(names: Sequence[str], tags: int, catalogue: Catalogue) -> Plant:
     type_model = TypeModel.model_validate(
         {"type": "CAB", "title": _TEXT, "revision": 1, "tags": {f"T{i:02d}": tag for i in range(tags)}}
     )
+    fields = {name: field for name, field in EquipmentModel.model_fields.items() if name != "name"}
+    plain = {name: field.get_default(call_default_factory=True) for name, field in fields.items()} | {"area": "21000"}
     live = {name: t.model_copy(update={"unsupported": None}) for name, t in type_model.tags.items()}
     site = Site(
         folder="",
@@ -39,17 +41,12 @@ def cabinets(names: Sequence[str], tags: int, catalogue: Catalogue) -> Plant:
             }
         ),
         types={"CAB": type_model.model_copy(update={"tags": live})},
-        equipment={"CAB": tuple(EquipmentModel.model_construct(**_equipment(n)) for n in names)},
+        equipment={"CAB": tuple(EquipmentModel.model_construct(**plain, name=n) for n in names)},
         users=(),
         points={},
         devices={},
     )
     return compile_plant(site, lambda n, k, was: catalogue.assign(n, k, was, now_ns=0))
-
-
-def _equipment(name: str) -> dict[str, object]:
-    return {**{k: f.get_default(call_default_factory=True) for k, f in EquipmentModel.model_fields.items()},
-            "name": name, "area": "21000"}  # fmt: skip
 
 
 def poll_everything(scan: Scan, value: np.ndarray, now_ns: int) -> None:

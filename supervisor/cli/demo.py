@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(site.devices):,} simulated devices of {site.model.site} start ...", flush=True)
     field = Field(args.site, state)
     try:
+
         field.wait_until_it_answers()
         return _serve(site, state, field.map, args)
     finally:

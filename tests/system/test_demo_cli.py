@@ -109,7 +109,7 @@ def passwords(state: Path) -> set[str]:
     return {user["password"] for user in json.loads(connect.read_text())["users"]}
 
 
-def test_a_killed_demo_takes_its_field_along_and_the_next_one_ends_leaving_nothing(tmp_path: Path) -> None:
+def test_a_killed_demo_takes_its_field_along_and_the_next_one_has_a_screen_and_leaves_nothing(tmp_path: Path) -> None:
     state = tmp_path / "d"
     with demo(state) as process:
         first = passwords(state)
@@ -124,33 +124,31 @@ def test_a_killed_demo_takes_its_field_along_and_the_next_one_ends_leaving_nothi
         process.kill()
         process.wait(PATIENCE_S)
         until("the field has ended", lambda: not alive(field))
-    with demo(state) as process:
-        assert len(passwords(state) | first) == 6, "fresh at every start"
-        (field,) = children(process.pid)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE_S) == 0
-        assert not alive(field)
-    assert {"connect.json", "control.sock", "field.json", "field.sock"}.isdisjoint(p.name for p in state.iterdir())
-    assert "login     operator" in (tmp_path / "d.out").read_text()
-
-
-def test_in_a_terminal_it_is_one_screen_that_is_put_back(tmp_path: Path) -> None:
-    state = tmp_path / "d"
+        assert "login     operator" in (tmp_path / "d.out").read_text()
     master, slave = pty.openpty()
     with demo(state, stdout=slave) as process:
         os.close(slave)
-        shown = b""
-        while f"{DEVICES} answer".encode() not in shown:
-            shown += os.read(master, 65536)
+        assert len(passwords(state) | first) == 6, "fresh at every start"
+        (field,) = children(process.pid)
+        shown = _seen(master, f"{DEVICES} answer")
         assert b"\x1b[?1049h" in shown, "a screen of its own"
         assert b"operator" in shown
-        process.send_signal(signal.SIGINT)
-        try:
-            while part := os.read(master, 65536):
-                shown += part
-        except OSError:
-            pass  # the other end of a terminal is closed: EIO
+        process.send_signal(signal.SIGTERM)
+        shown = _seen(master)
         assert b"\x1b[?1049l" in shown, "the terminal's own screen again"
         assert b"\x1b[?25h" in shown, "and its cursor"
         assert process.wait(PATIENCE_S) == 0
+        assert not alive(field)
     os.close(master)
+    assert {"connect.json", "control.sock", "field.json", "field.sock"}.isdisjoint(p.name for p in state.iterdir())
+
+
+def _seen(terminal: int, text: str = "") -> bytes:
+    """What a terminal was sent, up to a text, or all until its other end is closed."""
+    shown = b""
+    try:
+        while not text or text.encode() not in shown:
+            shown += os.read(terminal, 65536)
+    except OSError:
+        assert not text, "the terminal was closed: EIO"
+    return shown

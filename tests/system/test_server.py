@@ -100,7 +100,9 @@ def _node_reads_the_same(server: Server, registers: dict[str, float], folder: Pa
     assert seen[f"{CABINET}/LampsOut"] == {"value": None, "type": "Null", "status": "BadNotSupported"}
 
 
-def test_a_killed_server_remembers_and_a_killed_field_turns_null_and_bad_and_comes_back(tmp_path: Path) -> None:
+def test_a_killed_server_remembers_a_full_disk_is_said_and_a_killed_field_turns_null_and_comes_back(
+    tmp_path: Path,
+) -> None:
     site, state = str(site_of_its_own(tmp_path)), tmp_path / "state"
     field_arguments = ("simulate", site, "--state", str(tmp_path / "field"))
     with running(Process(*field_arguments)) as field:
@@ -110,6 +112,7 @@ def test_a_killed_server_remembers_and_a_killed_field_turns_null_and_bad_and_com
             assert server.status()["epoch"] == 3
             assert server.status()["errors"] == []
             until("every device is up", lambda: all_up(server.status()))
+            _full_disk(server)
             field.end(signal.SIGKILL)
             _is_told(server)
             with running(Process(*field_arguments)):
@@ -132,6 +135,22 @@ def _remembers(site: str, state: Path) -> None:
         assert second.read(slow)[slow]["value"] >= counted, "last values are there before the field is asked"
         until("every device is up", lambda: all_up(second.status()))
         second.end(signal.SIGKILL)
+
+
+def _full_disk(server: Server) -> None:
+    """It is said, commands are refused, polling goes on."""
+    _, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (0, hard))
+    code, said = server.vigie("put", f"{CABINET}/K1_Cmd", "true")
+    assert code == 1 and "refused" in said and "journal" in said, said
+    assert any("journal" in error for error in server.status()["errors"])
+    until("the tag says it", lambda: server.read("21605/SYS-0001/HistOK")["21605/SYS-0001/HistOK"]["value"] is False)
+    applied = server.status()["scan"]["values_applied"]
+    until("polling goes on", lambda: server.status()["scan"]["values_applied"] > applied + 100)
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, hard))
+    code, said = server.vigie("put", f"{CABINET}/K1_Cmd", "true")
+    assert code == 0, said
+    until("and it is over", lambda: server.status()["errors"] == [])
 
 
 def _is_told(server: Server) -> None:
@@ -159,25 +178,6 @@ def _lost(server: Server) -> dict[str, object] | None:
     return reading if reading["status"] == LOST else None
 
 
-def test_a_full_disk_is_said_and_polling_goes_on(tmp_path: Path) -> None:
-    state = tmp_path / "state"
-    with running(Server(state, "demo")) as demo:
-        assert isinstance(demo, Server)
-        until("every device answers", lambda: everything_answers(demo))
-        _, hard = resource.prlimit(demo.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(demo.pid, resource.RLIMIT_FSIZE, (0, hard))
-        code, said = demo.vigie("put", f"{CABINET}/K1_Cmd", "true")
-        assert code == 1 and "refused" in said and "journal" in said, said
-        assert any("journal" in error for error in demo.status()["errors"])
-        until("the tag says it", lambda: demo.read("21605/SYS-0001/HistOK")["21605/SYS-0001/HistOK"]["value"] is False)
-        applied = demo.status()["scan"]["values_applied"]
-        until("polling goes on", lambda: demo.status()["scan"]["values_applied"] > applied + 100)
-        resource.prlimit(demo.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, hard))
-        code, said = demo.vigie("put", f"{CABINET}/K1_Cmd", "true")
-        assert code == 0, said
-        until("and it is over", lambda: demo.status()["errors"] == [])
-
-
 def refusal(tmp_path: Path, *arguments: str, state: Path | None = None) -> str:
     """What a server that does not start says: one line, exit 1."""
     process = Process(*arguments, "--state", str(state or tmp_path / "state"))
@@ -200,20 +200,17 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_state_folder_of_another_site_and_an_unreadable_certificate_are_one_sentence(tmp_path: Path) -> None:
-    site = site_of_its_own(tmp_path)
-    state = tmp_path / "state"
-    with running(Server(state, "run", str(site), "--for", "1")) as server:
-        server.process.wait(60)
-    certificate = state / "pki" / "own" / "certificate.der"
-    whole = certificate.read_bytes()
-    certificate.write_bytes(whole[:100])
-    said = refusal(tmp_path, "run", str(site), "--port", "0", "--http-port", "0")
+    site = str(site_of_its_own(tmp_path))
+    own = tmp_path / "state" / "pki" / "own"
+    own.mkdir(parents=True)
+    certificate, key = client_certificate(tmp_path / "client")
+    (own / "certificate.der").write_bytes(certificate.read_bytes()[:100])
+    (own / "key.pem").write_bytes(key.read_bytes())
+    said = refusal(tmp_path, "run", site, "--port", "0", "--http-port", "0")
     assert "certificate" in said, said
-    certificate.write_bytes(whole)
-    text = (site / "site.yaml").read_text()
-    (site / "site.yaml").write_text(text.replace("site: sennecey", "site: longvic"))
-    said = refusal(tmp_path, "run", str(site), "--port", "0", "--http-port", "0")
-    assert "holds the state of site 'sennecey', not of 'longvic'" in said, said
+    (tmp_path / "state" / "site").write_text("longvic\n")
+    said = refusal(tmp_path, "run", site, "--port", "0", "--http-port", "0")
+    assert "holds the state of site 'longvic', not of 'sennecey'" in said, said
 
 
 def test_two_servers_of_one_folder(tmp_path: Path) -> None:
