@@ -11,7 +11,7 @@ line with the count and what was not done. Editors and terminals make the place 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,8 +19,12 @@ from typing import Final
 LINES_MAX: Final = 1000
 # Longest quotation of what was found [characters].
 SHOWN_MAX: Final = 60
-# More candidates than this are not searched: nobody mistypes one of a million names, and difflib would take minutes.
+# More candidates than this are not searched: nobody mistypes one of a million names.
 CANDIDATES_MAX: Final = 5000
+# Among more than this only names that differ by one slip are found: likeness costs 20 us a candidate, and a file of
+# thousands of wrong names would be read for minutes.
+LIKENESS_MAX: Final = 200
+_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789-_./ "
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -84,7 +88,7 @@ def shown(value: object) -> str:
 
 
 def guess(word: object, known: Iterable[str]) -> str | None:
-    """The known word most like `word`, case apart; None if none is near."""
+    """The known word most like `word`, case apart; None if none is near. Of many words: one that differs by a slip."""
     if not isinstance(word, str) or not word or len(word) > 10 * SHOWN_MAX:
         return None
     folded: dict[str, str] = {}
@@ -92,9 +96,23 @@ def guess(word: object, known: Iterable[str]) -> str | None:
         folded.setdefault(name.casefold(), name)
         if len(folded) > CANDIDATES_MAX:
             return None
+    if len(folded) > LIKENESS_MAX:
+        if len(word) > SHOWN_MAX:
+            return None
+        return next((folded[slip] for slip in _slips(word.casefold()) if slip in folded), None)
     cutoff = 0.5 if len(word) <= 3 else 0.6  # half of a short word is all there is
     near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=cutoff)
     return folded[near[0]] if near else None
+
+
+def _slips(word: str) -> Iterator[str]:
+    """The word itself, and what it was meant to be if one letter is too many, swapped, another or missing."""
+    yield word
+    parts = [(word[:i], word[i:]) for i in range(len(word) + 1)]
+    yield from (a + b[1:] for a, b in parts if b)
+    yield from (a + b[1] + b[0] + b[2:] for a, b in parts if len(b) > 1)
+    yield from (a + letter + b[1:] for a, b in parts if b for letter in _LETTERS)
+    yield from (a + letter + b for a, b in parts for letter in _LETTERS)
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:

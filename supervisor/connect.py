@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from config.durable import write_whole
 from config.model import Role
-from supervisor.durable import write_whole
 from supervisor.failure import Failure
 from supervisor.options import CONNECT_FILE
 from supervisor.people import People, User, hash_password

@@ -16,9 +16,9 @@ import logging
 from pathlib import Path
 from typing import Any, Final
 
+from config.durable import write_whole
 from config.words import Clock
 from supervisor.core import Core
-from supervisor.durable import write_whole
 from supervisor.failure import Failure
 from supervisor.offload import Offload, OffloadFull
 from supervisor.tags import checkpoint

@@ -23,12 +23,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from config.durable import write_whole
 from config.words import BAD, Access, Clock, value_of
 from drivers.base import DeviceSpec, DriverError
 from drivers.host import Host
 from drivers.identity import words
 from historian.base import Journal, Record, RecordKind, Run
-from supervisor.durable import write_whole
 from supervisor.people import User
 from supervisor.tags.splices import modulus_of, spliced
 from supervisor.tags.table import TagTable

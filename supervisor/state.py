@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from supervisor.durable import write_whole
+from config.durable import write_whole
 from supervisor.failure import Failure
 
 # A file, what is made after it and means nothing without it, and what would come of going on with a new one.

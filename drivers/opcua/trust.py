@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from config.durable import write_whole
 from config.words import NS_PER_S
 
 KEY_BITS: Final = 2048  # allowed by all policies we know: 2048..4096. Source: OPC 10000-7
@@ -116,13 +117,8 @@ def _make(certificate_path: Path, key_path: Path, now: datetime) -> None:
         .sign(key, hashes.SHA256())
     )
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    _write_new(key_path, pem, 0o600)
-    _write_new(certificate_path, certificate.public_bytes(serialization.Encoding.DER), 0o644)
-
-
-def _write_new(path: Path, data: bytes, mode: int) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(data)
+    write_whole(key_path, pem, 0o600)
+    write_whole(certificate_path, certificate.public_bytes(serialization.Encoding.DER), 0o644)
 
 
 def judge(pki: Path, der: bytes, now_ns: int) -> None:

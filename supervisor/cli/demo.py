@@ -20,6 +20,7 @@ import shlex
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(site.devices):,} simulated devices of {site.model.site} start ...", flush=True)
     field = Field(args.site, state)
     try:
-
+        import_module("supervisor.app")  # meanwhile, on the other core: it takes as long
         field.wait_until_it_answers()
         return _serve(site, state, field.map, args)
     finally:

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
+from config.durable import write_whole
 from config.words import Permit
 from supervisor.commands.proof import ProofOfLife
-from supervisor.durable import write_whole
 from supervisor.failure import Failure
 
 EPOCH_MAX: Final = 2**63 - 1  # what the journal can hold

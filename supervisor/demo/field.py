@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from config.durable import write_whole
 from config.model import Life, Site
 from config.words import Clock
 from supervisor.demo.door import FieldDoor
 from supervisor.demo.park import PROTOCOLS, Park
 from supervisor.demo.sky import Sky
 from supervisor.demo.wires import Answering, Ports, Wires, faults_of
-from supervisor.durable import write_whole
 
 FIELD_FILE: Final = "field.json"
 STEP_S: Final = 0.5

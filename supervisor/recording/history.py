@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
+from config.durable import write_whole
 from config.words import NS_PER_S, Clock
 from historian.base import JournalError, Plain
 from historian.store.disk import StoreError
@@ -33,7 +34,6 @@ from historian.store.segments import date_of
 from historian.store.store import Store, open_store
 from historian.store.upkeep import FULL, RETENTION_S, UNREADABLE
 from supervisor.commands.values import iso
-from supervisor.durable import write_whole
 from supervisor.failure import Failure
 from supervisor.jobs import JobFailed, Jobs
 from supervisor.offload import Offload

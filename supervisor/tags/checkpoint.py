@@ -10,16 +10,14 @@ UncertainLastUsableValue with its own source time; a Bad one stays Bad and null,
 Function blocks find their memory again by series id and rendered text.
 
 File: magic, then format u32, header length u32, content length u64, CRC-32 of header and content u32 (little endian);
-header (JSON); content (npz, stored, without pickle). Written to '<name>.tmp', synced, renamed, directory synced: after
-a power cut there is the file before or the new one, never half of one.
+header (JSON); content (npz, stored, without pickle). After a power cut there is the file before or the new one, never
+half of one.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
 import struct
 import zipfile
 import zlib
@@ -33,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from config.arrays import distinct
+from config.durable import write_whole
 from config.words import BAD, Cells, Rows, StatusCode, Statuses, TimesNs
 from supervisor.plant.plant import Plant
 from supervisor.tags.blocks import FunctionBlock
@@ -237,22 +236,7 @@ def write(checkpoint: Checkpoint, path: Path) -> int:
     data = _encode(checkpoint)
     if len(data) > SIZE_MAX:
         raise ValueError(f"expected a checkpoint of at most {SIZE_MAX} bytes, got {len(data)}")
-    new = path.with_name(path.name + ".tmp")
-    try:
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            new.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_whole(path, data, 0o600)
     return len(data)
 
 

@@ -300,14 +300,14 @@ def test_size_is_bounded(whole: bytes, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_failed_write_leaves_the_one_before(whole: bytes, tmp_path: Path) -> None:
-    """/dev/full answers 'no space left' to every write, as a full disk does."""
+    """No folder, or a link where it is made: no link is followed, and the next time it will do."""
     path = tmp_path / "c"
     path.write_bytes(whole)
     before = lived({})
     saved = capture(before.table, before.program, T0 + S)
     with pytest.raises(OSError, match="No such file"):
         write(saved, tmp_path / "gone" / "c")
-    (tmp_path / "c.tmp").symlink_to("/dev/full")
+    (tmp_path / "c.new").symlink_to("/dev/full")
     with pytest.raises(OSError):
         write(saved, path)
     assert path.read_bytes() == whole

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from config.durable import write_whole
 from supervisor.commands.guard import guard_permit
 from supervisor.commands.permit import EPOCH_MAX, ExpiringPermit, StandingPermit, next_epoch
 from supervisor.commands.proof import ProofOfLife
-from supervisor.durable import write_whole
 from supervisor.failure import Failure
 from tests.sim import loop as sim
 

@@ -18,8 +18,8 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
+from config.durable import write_whole
 from config.words import NS_PER_S
-from supervisor.durable import write_whole
 from supervisor.hmi.entrance.judge import Certificate, Untrusted, check_algorithms, name, uris
 from supervisor.hmi.entrance.pki import OwnFiles, new_key, self_signed
 from supervisor.hmi.entrance.trust import FOLDERS, TrustList, der, fingerprint, thumbprint

@@ -12,8 +12,6 @@ Law of this file: blocking file work and key generation; callers run it through 
 from __future__ import annotations
 
 import ipaddress
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,8 +22,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from config.durable import write_whole
 from config.words import NS_PER_S
-from supervisor.durable import write_whole
 from supervisor.hmi.contract import HmiError
 from supervisor.hmi.entrance.judge import uris
 
@@ -79,8 +77,8 @@ def _make(certificate_path: Path, key_path: Path, uri: str, host: str, name: str
     )
     names = x509.SubjectAlternativeName(_alternative_names(uri, host, name))
     certificate = self_signed(key, subject, names, now)
-    _write_new(key_path, _pem(key), 0o600)
-    _write_new(certificate_path, certificate.public_bytes(serialization.Encoding.DER), 0o644)
+    write_whole(key_path, _pem(key), 0o600)
+    write_whole(certificate_path, certificate.public_bytes(serialization.Encoding.DER), 0o644)
 
 
 def _alternative_names(uri: str, host: str, name: str) -> list[x509.GeneralName]:
@@ -96,19 +94,6 @@ def _alternative_names(uri: str, host: str, name: str) -> list[x509.GeneralName]
     names += [x509.DNSName(n) for n in sorted(dns) if n.isascii()]
     names += [x509.IPAddress(a) for a in sorted(addresses, key=str)]
     return names
-
-
-def _write_new(path: Path, data: bytes, mode: int) -> None:
-    """Whole or not at all; never over an existing file."""
-    part = path.with_suffix(".part")
-    with suppress(FileNotFoundError):
-        part.unlink()
-    handle = os.open(path.with_suffix(".part"), os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)
 
 
 def _time(now_ns: int) -> datetime:

@@ -22,8 +22,8 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
+from config.durable import write_whole
 from config.words import NS_PER_S
-from supervisor.durable import write_whole
 from supervisor.hmi.entrance.judge import (
     Anchors,
     Certificate,
