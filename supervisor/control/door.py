@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 import pwd
 import socket
@@ -185,10 +186,23 @@ def _login(uid: int) -> str:
 
 
 def _parse(line: bytes) -> object:
+    """What a line says. Its numbers are checked here: JSON's and Python's have no end, everybody else's do."""
     try:
-        return json.loads(line)
+        return json.loads(line, parse_int=_whole, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError):
-        raise Refused("expected one line of JSON") from None
+        raise Refused("expected one line of JSON, its numbers finite and of at most 20 digits") from None
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > 20:
+        raise ValueError(digits)
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    if not math.isfinite(number := float(digits)):
+        raise ValueError(digits)
+    return number
 
 
 async def _answer(writer: asyncio.StreamWriter, document: dict[str, Any]) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_control.py
+# Tests: tests/unit/test_control.py, tests/unit/test_control_answers.py
 """What can be asked through the control socket: one coroutine per operation, a table of them, their rights.
 
 Law of this file: arguments come from outside and are checked here before anything is looked at; answers are bounded. It

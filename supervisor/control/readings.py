@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_control.py
+# Tests: tests/unit/test_control_answers.py
 """Tags as documents for people and scripts: value, unit, status, times, and the last usable value beside a Bad one.
 
 Law of this file: reads the table, changes nothing; one document per tag asked for, never for the whole plant.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_control.py
+# Tests: tests/unit/test_control_answers.py
 """Which tags a person means by 'CAB-*/V1'.
 
 Law of this file: pure; names are matched per equipment and per tag of a type, never per row.

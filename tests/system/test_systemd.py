@@ -50,4 +50,5 @@ def test_it_starts_a_command_there_is_and_feeds_on_proof_of_life() -> None:
     assert words[1] in COMMANDS
     assert service["Type"] == "notify"
     assert int(service["WatchdogSec"]) >= 2
+    assert (service["Restart"], unit["Unit"]["StartLimitIntervalSec"]) == ("always", "0"), "never given up"
     assert service["PrivateUsers"] == "no", "SO_PEERCRED must tell real logins"
