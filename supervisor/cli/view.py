@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_cli.py
+# Tests: tests/unit/test_view.py
 """The demo's screen: one page that is always true, made from what any client may ask the server.
 
 Law of this file: it asks through the control socket like everybody else and knows nothing of the server's inside. In a
