@@ -20,6 +20,7 @@ from drivers.dali import frames as f
 from drivers.dali.address import LUNATONE, DaliDevice
 from drivers.dali.asking import Asker
 from drivers.dali.link import LunatoneLink
+from drivers.dali.rest import names
 from drivers.dali.schedule import Rank
 
 ASK_S: Final = 5.0
@@ -37,13 +38,16 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Gear:
-    """One gear as it describes itself, and the gateway before it; what was not said is None or ''."""
+    """One gear as it describes itself, and the gateway before it, which knows its name; what was not said is None or
+    ''.
+    """
 
     gateway: str
     short: int
     type: int | None
     gtin: str
     serial: str
+    name: str = ""
 
     @property
     def type_text(self) -> str:
@@ -64,6 +68,7 @@ async def gear_on(host: str, port: int, line: int) -> list[Gear]:
     await link.open()
     try:
         found, gateway = [], await link.serial(ASK_S)
+        named = await names(host, device.port, line, ASK_S)
         for short in range(f.GEAR_MAX + 1):
             target = f.Target(gear=short)
             with link.job(Rank.LEVEL, ASK_S) as job:
@@ -71,7 +76,9 @@ async def gear_on(host: str, port: int, line: int) -> list[Gear]:
                     continue
                 type_ = (await job.query(f.command(target, f.QUERY_DEVICE_TYPE))).answer
             said = await Asker(link, short, device.curve).nameplate(banks.NAMEPLATE, ASK_S)
-            found.append(Gear(gateway, short, type_, said.get("gtin", ""), said.get("serial", "")))
+            found.append(
+                Gear(gateway, short, type_, said.get("gtin", ""), said.get("serial", ""), named.get(short, ""))
+            )
         return found
     finally:
         await link.close()
@@ -84,7 +91,7 @@ def inventory(found: Sequence[Gear], host: str, port: int, line: int, area: str)
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for number, gear in enumerate(found, 1):
-        title = f"line {line}, gear {gear.short}, device type {gear.type_text}"
+        title = f"{gear.name or 'no name'}, line {line}, gear {gear.short}, device type {gear.type_text}"
         where = (host, port or 80, line, gear.gateway, gear.short)
         writer.writerow((f"LUM-{number:04}", area, "planned", title, *where, gear.gtin, gear.serial))
     return out.getvalue()
