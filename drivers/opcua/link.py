@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ from drivers.opening import NotOpened, Opening, reason_of
 
 CHANNEL_S: Final = 3600.0
 RENEW_AT: Final = 0.75  # of the channel's life. Source: OPC 10000-4, 5.5.2.1
+STIR_AT: Final = 0.5  # of the session's life, which ends where nothing is asked. Source: OPC 10000-4, 5.6.2.1
 RENEW_MIN_S: Final = 1.0  # whatever life a server gives the channel
 HELD_BACK: Final = (ua.UaError, OSError, NoSecret, trust.Untrusted, Garbled, codec.ServiceFault, ValueError, TypeError)
 
@@ -75,7 +77,7 @@ class OpcuaLink:
         self._server: Server | None = None
         self._client: Client | None = None
         self._opening: Opening[tuple[Client, Wire, Server]] = Opening(lambda made: made[1].drop("given up"))
-        self._renewing: asyncio.Task[None] | None = None
+        self._keeping: list[asyncio.Task[None]] = []
         self._judge: Callable[[int], None] | None = None  # both certificates, at a time [ns]; None: there are none
         self._down = "not connected yet"
         self._on_lost: Callable[[str], None] | None = None
@@ -98,7 +100,8 @@ class OpcuaLink:
             raise self._cannot(wire.down)
         self._client, self._wire, self._server = client, wire, server
         self.generation += 1
-        self._renewing = asyncio.get_running_loop().create_task(self._renew(client, wire))
+        loop = asyncio.get_running_loop()
+        self._keeping = [loop.create_task(self._renew(client, wire)), loop.create_task(self._stir(client, wire))]
 
     async def _connect(self) -> tuple[Client, Wire, Server]:
         device = self.device
@@ -204,6 +207,15 @@ class OpcuaLink:
         except (ua.UaError, OSError, TimeoutError, DriverError) as error:
             wire.drop(f"the secure channel could not be renewed: {error or type(error).__name__}")
 
+    async def _stir(self, client: Client, wire: Wire) -> None:
+        """Ask something small in time where the poll classes are slower than the session's life."""
+        loop, rest_s = asyncio.get_running_loop(), max(RENEW_MIN_S, STIR_AT * client.session_timeout / 1000)
+        while not wire.down:
+            await asyncio.sleep(max(RENEW_MIN_S / 2, wire.asked_s + rest_s - loop.time()))
+            if not wire.down and loop.time() >= wire.asked_s + rest_s:
+                with suppress(DriverError, codec.ServiceFault, Garbled):  # what it means is found by who reads
+                    await self.pulse.feel(self.device.connect_timeout)
+
     def _cannot(self, reason: str) -> LinkDown:
         self._down = reason
         return LinkDown(f"{self.where}: {reason}")
@@ -233,16 +245,16 @@ class OpcuaLink:
             wire.drop("aborted by us")
 
     async def _end(self, reason: str) -> None:
-        renewing = self._renewing
+        keeping = self._keeping
         self._forget(reason)
-        if renewing is not None:
-            await asyncio.wait([renewing])
+        if keeping:
+            await asyncio.wait(keeping)
 
     def _forget(self, reason: str) -> Wire | None:
         wire, self._wire, self._client, self._server = self._wire, None, None, None
-        if self._renewing is not None:
-            self._renewing.cancel()
-            self._renewing = None
+        for task in self._keeping:
+            task.cancel()
+        self._keeping = []
         if wire is not None:
             self._down = reason
             self.subscription.lost()

@@ -53,6 +53,7 @@ class Wire(UASocketProtocol):
     Attributes:
         down: why it has ended; '' while it stands.
         late: answers to questions that had been given up.
+        asked_s: when the last question left [s of the loop].
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Wire(UASocketProtocol):
         self._connection = SecureConnection(policy, self._limits)
         self.down = ""
         self.late = 0
+        self.asked_s = asyncio.get_running_loop().time()
         self._clock, self._user_timeout_s, self._keepalive_s = clock, user_timeout_s, keepalive_s
         self._turns = asyncio.Semaphore(window)
         self._on_lost = on_lost
@@ -199,8 +201,10 @@ class Wire(UASocketProtocol):
             raise codec.ServiceFault(REQUEST_TOO_LARGE)
         self.revolve_security_token()
         frame = self._connection.message_to_binary(body, request_id=self._request_id)
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
         self._callbackmap[self._request_id] = future
+        self.asked_s = loop.time()
         self.transport.write(frame)
         return future
 

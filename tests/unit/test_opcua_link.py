@@ -7,6 +7,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Coroutine
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -128,7 +129,7 @@ def test_the_channel_is_renewed_before_it_expires() -> None:
 
 def test_a_channel_that_is_not_renewed_is_lost() -> None:
     async def main() -> None:
-        async with plant(doubles(1)) as made:
+        async with plant(doubles(1), session_timeout="1 h") as made:
             lost: list[str] = []
             made.link.on_lost(lost.append)
             made.server.turn("hang")
@@ -228,5 +229,25 @@ def test_an_answer_without_end_ends_the_connection(monkeypatch: pytest.MonkeyPat
             serving._services[codec.READ] = lambda *asked: endless(serving, *asked)
             with pytest.raises(LinkDown, match="BadRequestTooLarge"):
                 await made.read()
+
+    virtual(main())
+
+
+def test_a_session_is_kept_where_nothing_is_asked_for_longer_than_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        asked, read = list[float](), Serving._read
+
+        def noted(serving: Serving, number: int, handle: int, body: Any) -> bytes:
+            asked.append(asyncio.get_running_loop().time())
+            return read(serving, number, handle, body)
+
+        monkeypatch.setattr(Serving, "_read", noted)
+        async with plant(doubles(1), session_timeout="10 s") as made:
+            await asyncio.sleep(200)
+            assert max(b - a for a, b in pairwise(asked)) <= 5.1 and len(asked) < 50
+            for _ in range(100):
+                await asyncio.sleep(1)
+                await made.read()
+            assert len(asked) < 150, "who asks often needs no stirring"
 
     virtual(main())
