@@ -228,6 +228,8 @@ ROWS = [
         False, True, What.ENABLED),
     Row("28 enable, unacknowledged before", PLAIN, [Alarm(), Return(), Disable("MOC-7")], X, Enable("MOC-8"), D,
         False, True, What.ENABLED),
+    Row("28 enable on the shelf, a latching rule in alarm latches", LATCHING, [SHELVE, Disable("MOC-7"), Alarm(),
+        Enable("MOC-8"), Return()], G, Unshelve(), E, False, True, What.UNSHELVED),
     Row("28 enable, a latching rule in alarm latches", LATCHING, [Disable("MOC-7"), Alarm(), Enable("MOC-8")], B,
         Return(), E, False, True, What.RETURNED),
 ]  # fmt: skip
