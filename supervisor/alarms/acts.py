@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_alarm_machine.py, tests/property/test_alarm_machine_property.py
+# Tests: tests/unit/test_alarm_refusals.py, tests/property/test_alarm_machine_property.py
 """What people do to a condition: rows 2, 6, 10 to 12, 17 to 19, 22 to 24 and 28 of the alarm machine.
 
 Law of this file: pure. Who may do it was asked before (`rights`); here is asked whether it makes sense now. A refused

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Tests: tests/unit/test_alarm_machine.py, tests/property/test_alarm_machine_property.py
+# Tests: tests/unit/test_alarm_machine.py, tests/unit/test_alarm_facts.py, tests/property/test_alarm_machine_property.py
 """The alarm machine: `step(state, event, now, rule) -> (state, effects)`.
 
 Law of this file: pure. No I/O, no clock, no knowledge of tags, people or other conditions. It is the table of

@@ -7,104 +7,61 @@ operator and the journal get. The rows are those of plant documentation 3.2, aft
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 import pytest
 
-from config.model import Priority
-from config.words import StatusCode
 from supervisor.alarms.events import (
-    Acknowledge,
     Alarm,
     Announce,
-    Confirm,
     Disable,
-    Effect,
     Enable,
     Evaluable,
-    Event,
     Log,
     Place,
-    Quiet,
-    Refused,
     Release,
-    Remove,
     Reset,
     Return,
-    Shelve,
-    Silence,
     Suppress,
     Tick,
-    Unhold,
     Unshelve,
     What,
 )
-from supervisor.alarms.machine import due_ns, step
-from supervisor.alarms.state import REST, Cause, Isa, Rule, State, check_invariants
-
-S: Final = 1_000_000_000
-H: Final = 3600 * S
-T0: Final = 1_750_000_000 * S
-
-PLAIN: Final = Rule("MainSw_open", Priority.P2, Priority.P2)
-LIMIT: Final = Rule("V1_limits", Priority.P3, Priority.P2, on_delay_ns=60 * S)
-LATCHING: Final = Rule("K1_trip", Priority.P2, Priority.P2, latching=True)
-SELF_ACK: Final = Rule("Program_changed", Priority.P4, Priority.P4, ack_required=False)
-TWO_STEP: Final = Rule("RCD_trip", Priority.P1, Priority.P1, safety=True, confirm_required=True)
-TREATED: Final = Rule("Lamp_out", Priority.P3, Priority.P3, confirm_required=True)
-SLOW_P1: Final = replace(TWO_STEP, on_delay_ns=60 * S)
-REPEATING: Final = Rule("Door_open", Priority.P3, Priority.P3, re_alarm_ns=2 * H)
-PARENT: Final = Rule("Supply_Loss", Priority.P2, Priority.P2, parent=True)
-
-SUPPLY: Final = Cause("21605/CAB-0001/Supply_Loss", topology=True)
-COMM: Final = Cause("21605/CAB-0001/Comm_lost", topology=True)
-DESIGN: Final = Cause("21605/CAB-0001/V1_limits", topology=False)
-
-
-class Ack:
-    """Acknowledge whatever the present occurrence is."""
-
-
-class Treated:
-    """Confirm whatever the present occurrence is."""
-
-
-@dataclass(frozen=True)
-class After:
-    """Wait so long, then the event."""
-
-    seconds: float
-    event: Event
-
-
-Doing = Event | Ack | Treated | After
-Story = Sequence[Doing]
-WEEK: Final = T0 + 7 * 24 * H
-SHELVE: Final = Shelve(2 * H, "door contact under repair")
-ONE_SHOT: Final = Shelve(None, "known, returns by itself")
-REMOVE: Final = Remove("WO-1234", WEEK)
-
-
-def play(rule: Rule, story: Story, state: State = REST, now_ns: int = T0) -> tuple[State, tuple[Effect, ...], int]:
-    """State, effects of the last event, and time after a story; events lie one second apart."""
-    effects: tuple[Effect, ...] = ()
-    for doing in story:
-        now_ns += S
-        event: Event
-        if isinstance(doing, After):
-            now_ns += round(doing.seconds * S)
-            event = doing.event
-        elif isinstance(doing, Ack):
-            event = Acknowledge(state.occurrence_ns)
-        elif isinstance(doing, Treated):
-            event = Confirm(state.occurrence_ns)
-        else:
-            event = doing
-        state, effects = step(state, event, now_ns, rule)
-        check_invariants(state, rule)
-    return state, effects, now_ns
+from supervisor.alarms.state import Isa, Rule
+from tests.alarm_stories import (
+    COMM,
+    DESIGN,
+    HH,
+    LATCHING,
+    LIMIT,
+    ONE_SHOT,
+    OO,
+    PARENT,
+    PLAIN,
+    REMOVE,
+    REPEATING,
+    SELF_ACK,
+    SHELVE,
+    SLOW_P1,
+    SUPPLY,
+    T0,
+    TREATED,
+    TWO_STEP,
+    A,
+    Ack,
+    After,
+    B,
+    C,
+    D,
+    Doing,
+    E,
+    F,
+    G,
+    H,
+    Story,
+    X,
+    play,
+)
 
 
 @dataclass(frozen=True)
@@ -128,7 +85,6 @@ class Row:
     what: What | None
 
 
-A, B, C, D, E, F, G, HH, OO, X = Isa
 ROWS = [
     Row("01 normal, alarm: annunciated", PLAIN, [], A, Alarm(), B, True, True, What.ALARM),
     Row("02 unacknowledged, acknowledge", PLAIN, [Alarm()], B, Ack(), C, False, True, What.ACKED),
@@ -264,139 +220,3 @@ def test_26_restart_goes_on_from_the_same_state(row: Row) -> None:
     state, _, now_ns = play(row.rule, row.before)
     stored = replace(state)
     assert play(row.rule, [row.event], stored, now_ns) == play(row.rule, [row.event], state, now_ns)
-
-
-REFUSALS = [
-    ("acknowledge what never was", PLAIN, [], Acknowledge(17), StatusCode.BadEventIdUnknown),
-    ("acknowledge what is at rest", PLAIN, [], Ack(), StatusCode.BadEventIdUnknown),
-    ("acknowledge an older occurrence", PLAIN, [Alarm(), Return(), Alarm()], Acknowledge(T0 + S),
-     StatusCode.BadEventIdUnknown),
-    ("acknowledge HIGH while it went HIGH HIGH", LIMIT, [Alarm(1), Alarm(2)], Acknowledge(T0 + S),
-     StatusCode.BadEventIdUnknown),
-    ("acknowledge twice", PLAIN, [Alarm(), Ack()], Ack(), StatusCode.BadConditionBranchAlreadyAcked),
-    ("confirm before acknowledging", TWO_STEP, [Alarm()], Treated(), StatusCode.BadInvalidState),
-    ("confirm twice", TWO_STEP, [Alarm(), Ack(), Treated()], Treated(), StatusCode.BadConditionBranchAlreadyConfirmed),
-    ("confirm an older occurrence", TWO_STEP, [Alarm(), Ack()], Confirm(17), StatusCode.BadEventIdUnknown),
-    ("reset in alarm", LATCHING, [Alarm(), Ack()], Reset(), StatusCode.BadInvalidState),
-    ("reset what does not latch", PLAIN, [Alarm()], Reset(), StatusCode.BadInvalidState),
-    ("reset what nobody can evaluate", LATCHING, [Alarm(), Ack(), Return(), Evaluable(False)], Reset(),
-     StatusCode.BadInvalidState),
-    ("silence what makes no sound", PLAIN, [Alarm(), Ack()], Silence(), StatusCode.BadInvalidState),
-    ("silence twice", PLAIN, [Alarm(), Silence()], Silence(), StatusCode.BadInvalidState),
-    ("shelve twice", PLAIN, [SHELVE], SHELVE, StatusCode.BadConditionAlreadyShelved),
-    ("shelve without a reason", PLAIN, [], Shelve(H, " "), StatusCode.BadInvalidArgument),
-    ("shelve for longer than allowed", PLAIN, [], Shelve(13 * H, "x"), StatusCode.BadShelvingTimeOutOfRange),
-    ("shelve for no time", PLAIN, [], Shelve(0, "x"), StatusCode.BadShelvingTimeOutOfRange),
-    ("unshelve what is not shelved", PLAIN, [Alarm()], Unshelve(), StatusCode.BadConditionNotShelved),
-    ("remove without a work order", PLAIN, [], Remove("", WEEK), StatusCode.BadInvalidArgument),
-    ("remove without a review to come", PLAIN, [], Remove("WO-1", T0), StatusCode.BadInvalidArgument),
-    ("remove twice", PLAIN, [REMOVE], REMOVE, StatusCode.BadInvalidState),
-    ("place what is in service", PLAIN, [], Place(), StatusCode.BadInvalidState),
-    ("disable without a record", PLAIN, [], Disable(""), StatusCode.BadInvalidArgument),
-    ("disable twice", PLAIN, [Disable("MOC-7")], Disable("MOC-7"), StatusCode.BadConditionAlreadyDisabled),
-    ("enable what is enabled", PLAIN, [], Enable("MOC-8"), StatusCode.BadConditionAlreadyEnabled),
-    ("enable without a record", PLAIN, [Disable("MOC-7")], Enable(""), StatusCode.BadInvalidArgument),
-    ("acknowledge while disabled", PLAIN, [Alarm(), Disable("MOC-7")], Ack(), StatusCode.BadConditionDisabled),
-    ("shelve while disabled", PLAIN, [Disable("MOC-7")], SHELVE, StatusCode.BadConditionDisabled),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "rule", "before", "event", "code"), REFUSALS, ids=lambda x: x if isinstance(x, str)
-                         else "")  # fmt: skip
-def test_refused(name: str, rule: Rule, before: Story, event: Doing, code: StatusCode) -> None:
-    state, _, now_ns = play(rule, before)
-    after, effects, _ = play(rule, [event], state, now_ns)
-    assert after == state, "a refused action changes nothing"
-    (refused,) = effects
-    assert isinstance(refused, Refused) and refused.code is code
-    assert refused.text
-
-
-def test_what_topology_held_back_it_holds_back_until_released() -> None:
-    """Held for a parent that may come; the parent comes; the parent goes."""
-    rise = Alarm(1, hold_until_ns=T0 + 10 * S)
-    held, effects, now_ns = play(PLAIN, [rise])
-    assert held.flat is Isa.DSUPR and due_ns(held, PLAIN) == T0 + 10 * S
-    assert not any(isinstance(e, Announce) for e in effects)
-    under, _, _ = play(PLAIN, [Suppress(SUPPLY), After(60, Tick())], held, now_ns)
-    assert under.flat is Isa.DSUPR and under.causes == {SUPPLY}
-    alone, effects, _ = play(PLAIN, [After(10, Tick())], held, now_ns)
-    assert alone.flat is Isa.UNACK and isinstance(effects[0], Announce), "the parent did not come: it is annunciated"
-    early, effects, _ = play(PLAIN, [Unhold()], held, now_ns)
-    assert early.flat is Isa.UNACK and isinstance(effects[0], Announce)
-
-
-@pytest.mark.parametrize("rule", [TWO_STEP, LATCHING, PARENT], ids=lambda r: r.name)
-def test_what_is_protected_waits_for_no_parent(rule: Rule) -> None:
-    state, effects, _ = play(rule, [Alarm(1, hold_until_ns=T0 + 10 * S)])
-    assert state.flat is Isa.UNACK and isinstance(effects[0], Announce)
-
-
-def test_what_came_and_went_while_disabled_left_nothing_and_what_stays_rose_when_it_rose() -> None:
-    state, _, _ = play(LIMIT, [Alarm(2), Ack(), Disable("MOC-7"), Return(), Enable("MOC-8")])
-    assert state.at_rest and (state.level, state.annunciated) == (0, False)
-    state, _, _ = play(LIMIT, [Disable("MOC-7"), Alarm(1), Alarm(2)])
-    assert (state.raised_ns, state.level) == (T0 + 2 * S, 2)
-
-
-def test_repetitions_are_counted_since_it_rose() -> None:
-    """Part 9: ReAlarmRepeatCount."""
-    again = After(2 * 3600, Tick())
-    state, _, now_ns = play(REPEATING, [Alarm(), Ack(), again, Ack(), again])
-    assert state.re_alarms == 2
-    state, _, _ = play(REPEATING, [Ack(), Return(), Alarm()], state, now_ns)
-    assert state.re_alarms == 0
-
-
-def test_confirm_keeps_it_in_the_list_until_the_cause_is_treated() -> None:
-    state, _, now_ns = play(TWO_STEP, [Alarm(), Ack(), Return()])
-    assert state.flat is Isa.NORM and state.retain
-    state, _, _ = play(TWO_STEP, [Treated()], state, now_ns)
-    assert not state.retain and state.at_rest
-
-
-def test_a_p1_acknowledges_nothing_by_itself_whatever_the_rule_says() -> None:
-    careless = replace(TWO_STEP, ack_required=False, confirm_required=False)
-    state, _, _ = play(careless, [Alarm(), Return()])
-    assert state.flat is Isa.RTNUN and state.retain
-
-
-def test_silence_is_not_an_acknowledgement() -> None:
-    state, effects, now_ns = play(PLAIN, [Alarm(), Silence()])
-    assert isinstance(effects[0], Quiet) and state.flat is Isa.UNACK and not state.sounding
-    state, _, _ = play(PLAIN, [Return(), Alarm()], state, now_ns)
-    assert state.sounding, "the next occurrence is heard"
-
-
-def test_acknowledging_stops_the_sound() -> None:
-    _, effects, _ = play(PLAIN, [Alarm(), Ack()])
-    assert isinstance(effects[0], Quiet)
-
-
-def test_two_occurrences_within_one_nanosecond_differ() -> None:
-    first, _ = step(REST, Alarm(), T0, PLAIN)
-    back, _ = step(first, Return(), T0, PLAIN)
-    second, _ = step(back, Alarm(), T0, PLAIN)
-    assert second.occurrence_ns != first.occurrence_ns
-
-
-def test_severity_follows_the_level() -> None:
-    assert [LIMIT.severity_at(level) for level in (-2, -1, 1, 2)] == [750, 600, 600, 750]
-    _, effects, _ = play(LIMIT, [Alarm(1), Ack(), Alarm(2)])
-    assert isinstance(effects[0], Announce) and effects[0].priority is Priority.P2
-
-
-def test_times_are_kept_as_they_were() -> None:
-    state, _, _ = play(PLAIN, [Alarm(), After(10, Acknowledge(T0 + S)), SHELVE])
-    assert (state.raised_ns, state.acked_ns) == (T0 + S, T0 + 12 * S)
-    assert state.shelved_until_ns == T0 + 13 * S + 2 * H == due_ns(state, PLAIN)
-
-
-def test_the_codes_of_refused_actions_are_those_of_the_standard() -> None:
-    from asyncua import ua
-
-    known = {name: value for name, value in vars(ua.StatusCodes).items() if name.startswith(("Good", "Bad", "Uncert"))}
-    for code in StatusCode:
-        if code.name in known:
-            assert known[code.name] == int(code), code.name
-    assert {code.name for *_, code in REFUSALS} <= known.keys()
