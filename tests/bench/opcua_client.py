@@ -120,12 +120,13 @@ class LoadClient:
 
     # -- services -----------------------------------------------------------------------------------------------------
 
-    def open_session(self, timeout_ms: float = 600_000) -> LoadClient:
+    def open_session(self, timeout_ms: float = 600_000, response_bytes: int = 0) -> LoadClient:
         request = ua.CreateSessionRequest()
         request.Parameters.EndpointUrl = self.url
         request.Parameters.SessionName = "load"
         request.Parameters.ClientNonce = os.urandom(32)
         request.Parameters.RequestedSessionTimeout = timeout_ms
+        request.Parameters.MaxResponseMessageSize = response_bytes
         made = self.call(request, ua.CreateSessionResponse).Parameters
         self.token = made.AuthenticationToken
         self._authentication = nodeid_to_binary(self.token)

@@ -44,6 +44,8 @@ class Admission(Wire):
         params = struct_from_binary(ua.CreateSessionParameters, CarefulBuffer(data, head.at))
         policy = self._connection.security_policy
         self._check_client(params)
+        if not params.RequestedSessionTimeout >= 0:  # NaN, too: a timer that never ends, nor lets others
+            params.RequestedSessionTimeout = 0.0
         if self.session is not None:
             await self.session.close_session(True)  # one session per connection
         await self.engine.room_for_session()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import struct
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,7 @@ from supervisor.hmi.entrance.doorman import Stage
 from supervisor.hmi.entrance.judge import Untrusted
 from supervisor.hmi.events.audited import Audited
 from supervisor.hmi.header import Header, header
+from supervisor.hmi.publishing.messages import fault
 from supervisor.hmi.session import Session
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ _log = logging.getLogger(__name__)
 _NULL_ARRAYS: Final = (b"\x80", b"\xc0")  # a Variant's type byte: array of type 0, without and with dimensions
 _COUNT_BYTES: Final = 4
 _NULL_EXTENSION: Final = b"\0\0\0"
+_HANDLE: Final = struct.Struct("<I")
+_HANDLE_AT: Final = 12  # behind the type id and the time of a response
 _OPEN_CHANNEL: Final = int(ua.ObjectIds.OpenSecureChannelRequest_Encoding_DefaultBinary)
 
 
@@ -194,6 +198,12 @@ class Wire(UaProcessor):
             self._transport.abort()
 
     def _reply(self, seqhdr: Any, message: bytes) -> None:
+        """A response, or a fault where the client takes no message so long. Source: OPC 10000-4, 5.7.2."""
+        most = 0 if self.session is None else self.session.introduction.MaxResponseMessageSize
+        if 0 < most < len(message):
+            code, (handle,) = int(ua.StatusCodes.BadResponseTooLarge), _HANDLE.unpack_from(message, _HANDLE_AT)
+            self.engine.tally.codes[code] += 1
+            message = fault(self.engine.clock.wall_ns(), handle, code)
         self._send(self._connection.message_to_binary(message, request_id=seqhdr.RequestId))
 
     def send_response(

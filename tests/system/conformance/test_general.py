@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
 from asyncua import ua
 
+from tests.bench.opcua_client import LoadClient
 from tests.system.conformance.conftest import LIMITS
-from tests.system.conformance.raw import CAB, Fault, RawClient, item, value_id
+from tests.system.conformance.raw import CAB, Fault, RawClient, codes, item, value_id
+from tests.system.opcua_kit import Site
 
 CODES = ua.StatusCodes
 
@@ -99,6 +103,29 @@ def test_a_request_that_ends_too_early(client: RawClient, which: int) -> None:
     answer = client.say(body[:-3])
     assert isinstance(answer, Fault) and answer.code == CODES.BadDecodingError
     assert client.subscribe()
+
+
+def test_a_response_longer_than_the_client_takes_is_a_fault(site: Site) -> None:
+    """5.7.2 (maxResponseMessageSize) and 7.38.2, Bad_ResponseTooLarge; what fits is answered as ever."""
+    with closing(RawClient(site, session=False)) as client:
+        client.open_session(response_bytes=1_000)
+        browse = ua.BrowseRequest()
+        browse.Parameters.NodesToBrowse = [ua.BrowseDescription(NodeId=ua.NodeId(2253), ResultMask=63)]
+        assert client.refused(browse) == CODES.BadResponseTooLarge
+        assert codes(client.call(lists(0, 1)[0]).Results) == [CODES.BadWaitingForInitialData]
+
+
+@pytest.mark.parametrize(
+    ("wanted_ms", "revised_ms"),
+    [(math.nan, 5_000.0), (-1.0, 5_000.0), (0.0, 5_000.0), (90_000.0, 90_000.0), (math.inf, 600_000.0)],
+)
+def test_the_session_timeout_is_revised(site: Site, wanted_ms: float, revised_ms: float) -> None:
+    """5.7.2. A timeout that is no number would be a timer that no loop can keep."""
+    with closing(LoadClient(site.server.insecure_endpoint or "")) as client:
+        request = ua.CreateSessionRequest()
+        request.Parameters.RequestedSessionTimeout = wanted_ms
+        made = client.call(request, ua.CreateSessionResponse).Parameters
+        assert made.RevisedSessionTimeout == revised_ms
 
 
 def test_the_handle_comes_back_and_the_time_is_the_servers(client: RawClient) -> None:
