@@ -18,9 +18,9 @@ from supervisor.alarms.events import (
     Operator,
     Refused,
 )
-from supervisor.alarms.happening import By, Happening
+from supervisor.alarms.happening import By, Counts, Happening
 from supervisor.alarms.resuming import resume
-from supervisor.alarms.rows import Row, decode, encode
+from supervisor.alarms.rows import Live, Row, decode, encode
 from supervisor.alarms.rules import RuleBook
 from supervisor.alarms.state import Isa
 from supervisor.people import User
@@ -56,6 +56,26 @@ def go_on(engine: AlarmEngine, rows: Mapping[str, Row], now_ns: int, *, with_col
     """A new engine goes on from stored rows; names that are no more."""
     lives = {name: decode(row) for name, row in rows.items()}
     return resume(engine, lives, now_ns, with_columns=with_columns)
+
+
+def retained(engine: AlarmEngine) -> list[tuple[str, Live]]:
+    """The operator's list: everything with Retain true, whatever lies over it, by condition number."""
+    live = engine.living.of
+    return [(engine.book.name(c), live[c]) for c in sorted(live) if live[c].state.retain]
+
+
+def counts(engine: AlarmEngine) -> Counts:
+    """How many of each, over the whole plant."""
+    states = [live.state for live in engine.living.of.values()]
+    return Counts(
+        active=sum(s.enabled and s.active for s in states),
+        unacked=sum(s.enabled and not s.acked for s in states),
+        shelved=sum(s.shelved for s in states),
+        suppressed=sum(s.suppressed for s in states),
+        out_of_service=sum(s.out_of_service for s in states),
+        disabled=sum(not s.enabled for s in states),
+        unevaluable=int(np.count_nonzero(engine.conditions.unevaluable)),
+    )
 
 
 def by(role: Role = Role.ENGINEER, areas: frozenset[str] | None = None) -> By:

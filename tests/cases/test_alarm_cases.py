@@ -55,14 +55,14 @@ from supervisor.alarms.events import (
     Unshelve,
 )
 from supervisor.alarms.happening import By, Happening
-from supervisor.alarms.lists import children, counts, retained
+from supervisor.alarms.lists import children
 from supervisor.alarms.resuming import adopt
 from supervisor.alarms.rules import RuleBook
 from supervisor.people import User
 from supervisor.tags.locality import Locality
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
-from tests.cabinets import go_on, rows_of
+from tests.cabinets import counts, go_on, retained, rows_of
 from tests.plants import TypeSpec, make_plant, tag
 
 FOLDER = Path(__file__).parent / "alarms"

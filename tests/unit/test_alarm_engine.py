@@ -11,13 +11,12 @@ from config.words import StatusCode
 from supervisor.alarms.conditions import Conditions
 from supervisor.alarms.engine import AlarmEngine
 from supervisor.alarms.events import Disable, Operator, Refused, Remove, Shelve, Unshelve, What
-from supervisor.alarms.lists import counts
 from supervisor.alarms.rules import RuleBook
 from supervisor.plant.compile import compile_plant
 from supervisor.tags.locality import Locality
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
-from tests.cabinets import T0, TAGS, Post, S, announced, by
+from tests.cabinets import T0, TAGS, Post, S, announced, by, counts
 from tests.sites import sennecey
 
 

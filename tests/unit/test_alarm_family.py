@@ -7,10 +7,10 @@ import pytest
 
 from config.words import StatusCode
 from supervisor.alarms.events import Remove, Shelve
-from supervisor.alarms.lists import children, counts, retained, unevaluable_by_area, unevaluable_by_desk
+from supervisor.alarms.lists import children
 from supervisor.alarms.state import Isa
 from supervisor.alarms.turns import RELEASES_PER_S
-from tests.cabinets import RULES, T0, Post, S, announced
+from tests.cabinets import RULES, T0, Post, S, announced, counts, retained
 
 
 def test_children_are_freed_ten_a_second() -> None:
@@ -157,5 +157,4 @@ def test_children_of_a_parent() -> None:
     assert found.standing == ("21000/CAB-0001/V",)
     with pytest.raises(KeyError):
         children(post.engine, "21000/CAB-0001/Nothing")
-    assert unevaluable_by_area(post.engine) == {"21000": 1}
-    assert unevaluable_by_desk(post.engine) == {"lighting": 0, "": 1}
+    assert counts(post.engine).unevaluable == 1

@@ -12,13 +12,13 @@ from config.words import StatusCode
 from supervisor.alarms.engine import SETTLE_NS
 from supervisor.alarms.events import Disable, Enable, Place, Remove, Reset, Shelve, Unshelve, What
 from supervisor.alarms.happening import Happening
-from supervisor.alarms.lists import children, retained
+from supervisor.alarms.lists import children
 from supervisor.alarms.resuming import adopt
 from supervisor.alarms.rows import decode, encode
 from supervisor.alarms.state import Isa, check_invariants
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
-from tests.cabinets import RULES, T0, TAGS, Post, S, announced, rows_of
+from tests.cabinets import RULES, T0, TAGS, Post, S, announced, retained, rows_of
 from tests.plants import TypeSpec, make_plant, tag
 
 

@@ -19,7 +19,7 @@ from supervisor.alarms.conditions import Conditions
 from supervisor.alarms.engine import AlarmEngine
 from supervisor.alarms.events import Shelve
 from supervisor.alarms.happening import Happening
-from supervisor.alarms.lists import children, counts
+from supervisor.alarms.lists import children
 from supervisor.alarms.report import Tally
 from supervisor.alarms.rules import RuleBook
 from supervisor.alarms.state import Isa, check_invariants
@@ -27,6 +27,7 @@ from supervisor.control.alarm_view import document
 from supervisor.tags.locality import Locality
 from supervisor.tags.pool import StringPool
 from supervisor.tags.table import TagTable
+from tests.cabinets import counts
 from tests.desk import RULES, TEXT, Post, story
 from tests.plants import TypeSpec, make_plant, tag
 from tests.sim.loop import run
