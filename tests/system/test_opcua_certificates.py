@@ -110,6 +110,30 @@ def test_a_session_survives_the_renewal_of_its_channel_with_the_same_certificate
     asyncio.run(main())
 
 
+def test_a_certificate_that_expires_while_its_session_stands_is_refused_at_the_next_renewal(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        made = make("expiring", NOW)
+        (site.folder / "pki" / "trusted" / "expiring.der").write_bytes(made.der)
+        running = site.server._running
+        assert running is not None
+        client = await make_client(site, files=files(tmp_path, made))
+        await client.connect()
+        monkeypatch.setattr(running.engine, "clock", _Later())
+        before = site.server.counters.rejected_certificates
+        with pytest.raises((ConnectionError, TimeoutError, ua.UaError)):
+            await client.open_secure_channel(renew=True)
+        assert site.server.counters.rejected_certificates == before + 1
+        with contextlib.suppress(ConnectionError, TimeoutError, ua.UaError):
+            await client.disconnect()
+        async with asyncio.timeout(20):
+            while site.server.sessions:
+                await asyncio.sleep(0.05)
+
+    asyncio.run(main())
+
+
 def test_a_renewed_certificate_is_taken_up_and_a_new_key_ends_what_is_open(tmp_path: Path) -> None:
     async def main() -> None:
         async with running(tmp_path) as site:
