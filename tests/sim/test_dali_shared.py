@@ -185,3 +185,13 @@ def test_a_number_that_another_master_came_between_is_not_believed() -> None:
             assert await frames.read(2, POWER) == 42.0
 
     run(main(), debug=False)
+
+
+def test_a_gateway_that_tells_our_own_frames_too_is_not_another_master() -> None:
+    async def main() -> None:
+        async with shared() as (made, frames, _):
+            made.bus.masters["echo"] = made.bus.masters[made.lunatone]
+            assert await frames.read(2, POWER) == 42.0
+            assert await frames.put(3, 10.0) is Outcome.ACCEPTED and await frames.read(3, POWER) == 43.0
+
+    run(main(), debug=False)
