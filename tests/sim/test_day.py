@@ -7,7 +7,6 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
 from random import Random
 
 import numpy as np
@@ -24,7 +23,6 @@ from drivers.registry import protocols
 from tests.sim.loop import clock, run
 
 DAY_S = 86_400
-BURNT_HOURS = 4
 REGISTERS = 100
 
 
@@ -47,7 +45,7 @@ class Checked:
         self.states.append(state)
 
 
-@contextmanager
+@pytest.fixture
 def burnt_core() -> Iterator[None]:
     """A process that never rests."""
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
@@ -59,9 +57,8 @@ def burnt_core() -> Iterator[None]:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.usefixtures("burnt_core")
 def test_a_day_of_modbus_polls_loses_nothing_beside_a_burnt_core() -> None:
-    """A day, and a core that burns through its first hours: the other tests want to get on."""
-
     async def main() -> None:
         memory = Memory(REGISTERS)
         device = SimulatedDevice("CAB-0001", {1: memory})
@@ -79,8 +76,7 @@ def test_a_day_of_modbus_polls_loses_nothing_beside_a_burnt_core() -> None:
         await host.start()
         for hour in range(24):
             memory.holding[:] = np.arange(REGISTERS) * hour
-            with burnt_core() if hour < BURNT_HOURS else nullcontext():
-                await asyncio.sleep(3600)
+            await asyncio.sleep(3600)
         [status] = host.status()
         await host.stop()
         await device.stop()
