@@ -65,6 +65,7 @@ def test_a_comment_may_be_null_and_is_kept_otherwise() -> None:
         assert read_arguments(method("Acknowledge"), [EVENT, nothing]) == Arguments(b"\x01")
 
 
+LONG = ua.Variant(ua.LocalizedText("x" * 501), VT.LocalizedText)
 WRONG = [
     ("Acknowledge", [], CODES.BadArgumentsMissing, ()),
     ("Acknowledge", None, CODES.BadArgumentsMissing, ()),
@@ -74,6 +75,7 @@ WRONG = [
     ("Acknowledge", [ua.Variant([b"1"], VT.ByteString), SAID], CODES.BadInvalidArgument, (CODES.BadTypeMismatch, 0)),
     ("Acknowledge", [ua.Variant(ua.Range(), VT.ExtensionObject), SAID], CODES.BadInvalidArgument,
      (CODES.BadTypeMismatch, 0)),
+    ("Acknowledge", [EVENT, LONG], CODES.BadInvalidArgument, (0, CODES.BadOutOfRange)),
     ("TimedShelve", [ua.Variant(60, VT.Int32)], CODES.BadInvalidArgument, (CODES.BadTypeMismatch,)),
     ("TimedShelve", [ua.Variant(0.0, VT.Double)], CODES.BadShelvingTimeOutOfRange, ()),
     ("TimedShelve", [ua.Variant(float("nan"), VT.Double)], CODES.BadShelvingTimeOutOfRange, ()),

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from asyncua import ua
 
-from supervisor.alarms.desk import ACTIONS_MAX, COMMENT_LENGTH_MAX, AlarmDesk
+from supervisor.alarms.desk import ACTIONS_MAX, AlarmDesk
 from supervisor.alarms.events import Operator, Refused
 from supervisor.alarms.happening import By
 from supervisor.hmi.conditions.board import Board
@@ -155,7 +155,7 @@ class Calls:
         together: dict[str, list[_Meant]] = {}
         under_way: list[asyncio.Task[list[tuple[int, Refused | None]]]] = []
         for one in meant:
-            comment = one.arguments.comment[:COMMENT_LENGTH_MAX]
+            comment = one.arguments.comment
             if one.method.act is None:
                 under_way.append(asyncio.create_task(self._comment(one, By(caller.user, caller.terminal, comment))))
             else:

@@ -20,6 +20,7 @@ from typing import Any, Final
 from asyncua import ua
 
 from config.words import NS_PER_S, StatusCode
+from supervisor.alarms.desk import COMMENT_LENGTH_MAX
 from supervisor.alarms.events import (
     Acknowledge,
     Confirm,
@@ -157,14 +158,24 @@ def _value(variant: ua.Variant) -> Value | None:
         return Value(Type.NODE_ID, (0, 0))
 
 
+def _is_too_long(value: Value | None) -> bool:
+    """A comment that the journal would not hold whole."""
+    return value is not None and value.type is Type.LOCALIZED_TEXT and len(value.data[1]) > COMMENT_LENGTH_MAX
+
+
 def read_arguments(method: Method, given: Sequence[ua.Variant] | None) -> Arguments:
     """The arguments of a condition's method.
 
     Raises:
-        BadCall: see `read_values`; a duration that is none is StatusCode BadShelvingTimeOutOfRange.
+        BadCall: see `read_values`; BadOutOfRange for a comment of more than COMMENT_LENGTH_MAX characters; a duration
+            that is none is StatusCode BadShelvingTimeOutOfRange.
     """
     made: dict[str, Any] = {}
-    for value, type_ in zip(read_values(given, method.takes), method.takes, strict=True):
+    values = read_values(given, method.takes)
+    codes = [ua.StatusCodes.BadOutOfRange if _is_too_long(v) else ua.StatusCodes.Good for v in values]
+    if any(codes):
+        raise BadCall(ua.StatusCodes.BadInvalidArgument, codes)
+    for value, type_ in zip(values, method.takes, strict=True):
         if type_ is Type.BYTE_STRING and value is not None:
             made["event_id"] = value.data
         elif type_ is Type.LOCALIZED_TEXT:
