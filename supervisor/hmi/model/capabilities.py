@@ -2,7 +2,7 @@
 # Tests: tests/system/conformance/test_limits.py
 """ServerCapabilities: the server's bounds as it tells them. Source: OPC 10000-5, 6.3.2 and 6.3.11.
 
-Law of this file: whatever is told here is enforced somewhere, from the same `Limits`.
+Law of this file: whatever bound is told here is enforced somewhere, from the same `Limits`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,14 @@ _OPERATIONS: Final = (
     "MaxNodesPerRead", "MaxNodesPerWrite", "MaxNodesPerMethodCall", "MaxNodesPerBrowse", "MaxNodesPerRegisterNodes",
     "MaxNodesPerTranslateBrowsePathsToNodeIds", "MaxMonitoredItemsPerCall",
 )  # fmt: skip
+
+
+_PROFILES: Final = [
+    f"http://opcfoundation.org/UA-Profile/{name}"
+    for name in ("Server/Core2017Facet", "Server/DataAccess", "Transport/uatcp-uasc-uabinary")
+]
+"""What the conformance suite goes through; nobody has certified it. Standard 2017 is not claimed: it asks servers to
+register with a discovery server. Source: OPC 10000-7, 6.6."""
 
 
 def capabilities(limits: Limits) -> dict[str, ua.Variant]:
@@ -38,6 +46,7 @@ def capabilities(limits: Limits) -> dict[str, ua.Variant]:
     return {
         "MinSupportedSampleRate": ua.Variant(limits.sampling_ms_min, type_.Double),
         "MaxBrowseContinuationPoints": ua.Variant(limits.continuation_points, type_.UInt16),
+        "ServerProfileArray": ua.Variant(_PROFILES, type_.String),
         "LocaleIdArray": ua.Variant(["fr", "en"], type_.String),
         **{name: ua.Variant(count, type_.UInt32) for name, count in counts.items()},
     }

@@ -20,6 +20,13 @@ TOLD = [
     ("MaxMonitoredItemsPerSubscription", LIMITS.items),
     ("MaxMonitoredItemsQueueSize", LIMITS.queue_len_max),
     ("MaxBrowseContinuationPoints", LIMITS.continuation_points),
+    (
+        "ServerProfileArray",
+        [
+            f"http://opcfoundation.org/UA-Profile/{name}"
+            for name in ("Server/Core2017Facet", "Server/DataAccess", "Transport/uatcp-uasc-uabinary")
+        ],
+    ),
     ("MinSupportedSampleRate", LIMITS.sampling_ms_min),
     ("OperationLimits_MaxNodesPerRead", PER_CALL),
     ("OperationLimits_MaxNodesPerWrite", PER_CALL),
