@@ -48,7 +48,7 @@ class Half:
         self.program.run(self.table, now_ns)
         moves = self.conditions.run(self.table, now_ns)
         changed = self.table.changed_rows()
-        return [changed.tolist(), *(getattr(moves, f.name).tolist() for f in dataclasses.fields(moves))]
+        return [changed.tolist(), *(np.asarray(getattr(moves, f.name)).tolist() for f in dataclasses.fields(moves))]
 
 
 def _write(random: np.random.Generator, halves: list[Half], now_ns: int) -> None:

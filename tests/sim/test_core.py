@@ -83,7 +83,7 @@ def is_comparable(device: DeviceSpec, point: Point) -> bool:
 
 def test_every_tag_that_has_a_source_becomes_good_and_equals_the_device() -> None:
     async def story(core: Core, field: FieldSimulator) -> None:
-        await asyncio.sleep(125)
+        await asyncio.sleep(420)  # the bus has carried every memory bank once, beside what is more urgent
         field.freeze(True)
         await asyncio.sleep(125)  # every poll class has asked again
         wrong = {
@@ -117,7 +117,7 @@ def test_every_tag_that_has_a_source_becomes_good_and_equals_the_device() -> Non
         assert missed == {}, "every slot is kept; a DALI bus carries what fits, and says so by its CycleTime"
         assert 20 <= float(value(core, "21605/DLI-0001/CycleTime")) < 120  # type: ignore[arg-type]
 
-    live(story)
+    live(story, scan_s=0.5)
 
 
 def test_calculated_tags_of_the_cabinet_work() -> None:

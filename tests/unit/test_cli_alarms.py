@@ -26,8 +26,8 @@ from supervisor.control.operations import Server
 from supervisor.people import People
 from supervisor.tags.locality import Locality
 from tests.post import Post, set_value, with_post
-from tests.unit.test_cli import CONNECT
 from tests.unit.test_status_document import document
+from tests.unit.test_view import CONNECT
 
 TEXT = {"fr": "Niveau haut", "en": "Level high"}
 RULES = {
