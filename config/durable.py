@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Tests: tests/unit/test_durable.py
-"""Small files that are replaced whole.
+"""Small files that are replaced whole, and names that outlive a power cut.
 
 Law of this file: the one way in which this program writes a file of its own that somebody else reads. Blocking.
 """
@@ -29,7 +29,7 @@ def write_whole(path: Path, content: bytes, mode: int) -> None:
         with suppress(OSError):
             new.unlink()
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _fill(fd: int, content: bytes, mode: int) -> None:
@@ -43,8 +43,13 @@ def _fill(fd: int, content: bytes, mode: int) -> None:
         os.close(fd)
 
 
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable.
+
+    Raises:
+        OSError.
+    """
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:

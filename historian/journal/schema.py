@@ -28,6 +28,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
+from config.durable import sync_folder
 from historian.base import JournalError, JournalFull, JournalUnwritable
 
 FILE: Final = "journal.sqlite"
@@ -226,15 +227,6 @@ def is_damage(e: BaseException) -> bool:
         sqlite3.SQLITE_CORRUPT,
         sqlite3.SQLITE_NOTADB,
     )
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def may_be_full(e: BaseException) -> bool:

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from config.durable import sync_folder
+
 Steps = Callable[[str], None]
 """Called with the name of each step that changes the disk, after it; the crash tests stop the process there."""
 
@@ -61,15 +63,6 @@ def crc_of(path: Path) -> int:
 def sync_file(path: Path) -> None:
     """Make the content of a written file durable."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names in a folder durable."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:

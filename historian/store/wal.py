@@ -23,9 +23,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
+from config.durable import sync_folder
 from historian.store import frames
 from historian.store.chunk import Chunk
-from historian.store.disk import StoreUnwritable, refused, sync_folder
+from historian.store.disk import StoreUnwritable, refused
 from historian.store.frames import Damage, Header
 from historian.store.gaps import ANY_CLASS, SERIES_MAX, Loss
 from historian.store.samples import from_arrow
