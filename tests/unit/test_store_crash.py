@@ -175,7 +175,7 @@ def live() -> None:
     threading.Thread(target=keep, daemon=True).start()
     while True:
         store.append(samples(50, BEGIN + k * 1_000_000_000, k), BEGIN + k * 1_000_000_000)
-        print(k, flush=True)
+        os.write(1, b"%d\\n" % k)  # whole or not at all, whenever it is killed
         k += 1
 
 for _ in sys.stdin:
