@@ -26,7 +26,7 @@ class Making(Generic[Made]):
 
     def __init__(self, ask: Coroutine[Any, Any, Made]) -> None:
         self._task = asyncio.ensure_future(ask)
-        self._task.add_done_callback(_swallow)
+        self._task.add_done_callback(swallow)
 
     @property
     def is_over(self) -> bool:
@@ -46,7 +46,7 @@ class Making(Generic[Made]):
         return self._task.result()
 
 
-def _swallow(task: asyncio.Task[Any]) -> None:
-    """Nobody may be left to hear how it ended."""
-    if not task.cancelled():
-        task.exception()
+def swallow(asked: asyncio.Future[Any]) -> None:
+    """Of a question that nobody may be left to hear the end of."""
+    if not asked.cancelled():
+        asked.exception()

@@ -34,7 +34,7 @@ from drivers.opcua import codec
 from drivers.opcua.cells import Columns, columns
 from drivers.opcua.codec import ServiceFault
 from drivers.opcua.layout import Bytes, Garbled, alike, walk
-from drivers.opcua.making import MAKING_S, Making
+from drivers.opcua.making import MAKING_S, Making, swallow
 from drivers.opcua.session import Session
 
 PUBLISHES: Final = 2  # requests that wait at the server, so that one is there while a message is on its way
@@ -183,8 +183,8 @@ class Subscription:
             self._discard(number)
 
     def _discard(self, number: int) -> None:
-        """Have the server forget it."""
-        self._post(DELETE_SUBSCRIPTIONS, struct.pack("<iI", 1, number)).add_done_callback(_swallow)
+        """Have the server forget it; whether that comes about does not matter: what nobody asks for ends by itself."""
+        self._post(DELETE_SUBSCRIPTIONS, struct.pack("<iI", 1, number)).add_done_callback(swallow)
 
     # --- items
 
@@ -345,9 +345,3 @@ class Subscription:
 
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-def _swallow(future: asyncio.Future[Any]) -> None:
-    """Whether a subscription that is not believed was deleted does not matter: it ends by itself."""
-    if not future.cancelled():
-        future.exception()
