@@ -39,6 +39,8 @@ LEVELS: Final[dict[int, _Texts]] = {
     1: {"fr": "haut", "en": "high"},
     2: {"fr": "très haut", "en": "high high"},
 }
+_LIMITS: Final = {"HighHigh": (2, "high_high"), "High": (1, "high"), "Low": (-1, "low"), "LowLow": (-2, "low_low")}
+"""Limits of the standard: the level beyond each, and how a rule spells it."""
 _LIMIT_STATES: Final = {
     -2: (ua.ObjectIds.ExclusiveLimitStateMachineType_LowLow, "LowLow"),
     -1: (ua.ObjectIds.ExclusiveLimitStateMachineType_Low, "Low"),
@@ -279,10 +281,7 @@ _ALARM: Final[dict[str, _Maker]] = {
 _KINDS: Final[dict[str, _Maker]] = {
     "LimitState/CurrentState": _limit_text,
     "LimitState/CurrentState/Id": lambda e, _: _limit_id(e),
-    **_limits("HighHigh", 2, "high_high"),
-    **_limits("High", 1, "high"),
-    **_limits("Low", -1, "low"),
-    **_limits("LowLow", -2, "low_low"),
+    **{field: make for name, (level, key) in _LIMITS.items() for field, make in _limits(name, level, key).items()},
     "NormalState": lambda _e, _: _NULL_ID,
     "SetpointNode": lambda e, _: _tag(e, e.kind.block.model.from_),
     "TargetValueNode": lambda e, _: _tag(e, e.kind.block.model.command),
@@ -322,13 +321,12 @@ _OWN: Final = frozenset(
     f"""EventId SourceNode SourceName Time InputNode ShelvingState/UnshelveTime SetpointNode TargetValueNode
     {_TAGS}:Value""".split()
 ) | {CONDITION_ID}
-_LIMIT_KEYS: Final = {"HighHighLimit": "high_high", "HighLimit": "high", "LowLimit": "low", "LowLowLimit": "low_low"}
 
 
 def own(kind: Kind) -> frozenset[str]:
     """Fields in which events that are `alike` differ all the same; the others are packed once for all of them."""
     model = kind.block.model
-    computed = {name for name, key in _LIMIT_KEYS.items() if isinstance(getattr(model, key), str)}
+    computed = {f"{name}Limit" for name, (_, key) in _LIMITS.items() if isinstance(getattr(model, key), str)}
     if computed:
         computed.add(f"{_TAGS}:Limit")
     if model.on == "identity":  # it names who answers in whose place
