@@ -297,7 +297,7 @@ class Device:
                 if self.standing.opened != self.connection.generation or not self.connection.is_up:
                     raise _Lost
                 self._asked += 1
-                self._proven = False
+                proven, self._proven = self._proven, False
                 begun_s = self._loop.time()
                 batch = await self.driver.read(request, timeout_s)
                 self._trip_last_s = self._loop.time() - begun_s
@@ -305,8 +305,9 @@ class Device:
                 self._answers += 1
                 self._proven = True
                 return batch
-            except NoTurn:
+            except NoTurn:  # nothing was asked, and nothing is known that was not
                 self._asked -= 1
+                self._proven = proven
                 raise
             finally:
                 polls.leave(ticket)
